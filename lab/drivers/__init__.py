@@ -1,0 +1,103 @@
+"""Ways to drive load. A kind is a module here with KIND, CANNOT and `opened`.
+
+A driver starts work and hands back a Load that can be waited for and stopped; the one timeline
+in run.py owns the order of things. Ops are an Arrow table of OPS.
+"""
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import pyarrow as pa
+
+from lab.model import Endpoint, Query
+
+OPS = pa.schema(
+    [
+        ("seq", pa.int64()),  # index into the calls; for closed loops a running number
+        ("client", pa.int32()),
+        ("name", pa.dictionary(pa.int32(), pa.string())),
+        ("due_ns", pa.int64()),  # CLOCK_MONOTONIC; equal to start_ns in a closed loop
+        ("start_ns", pa.int64()),
+        ("end_ns", pa.int64()),
+        ("outcome", pa.dictionary(pa.int32(), pa.string())),  # ok, failed, unknown
+        ("sqlstate", pa.string()),  # null where ok
+        ("rows", pa.int64()),
+        ("key", pa.string()),  # the first parameter's value, null where there is none
+    ]
+)
+
+CALLS = pa.schema(
+    [
+        ("due_ns", pa.int64()),  # offset from the start of the slice
+        ("query", pa.int32()),  # index into Work.queries
+        ("params", pa.list_(pa.string())),  # in the text format of the server; null is NULL
+    ]
+)
+
+
+@dataclass(frozen=True)
+class Work:
+    """One slice. Connections are kept by *connection* name from slice to slice.
+
+    *calls* is a table of CALLS in the order of due_ns. With *saturate* due times are ignored and
+    the calls are repeated from the start until *for_s* is over.
+    """
+
+    connection: str
+    endpoint: Endpoint
+    queries: Sequence[Query]
+    calls: pa.Table
+    clients: int
+    for_s: float
+    saturate: bool = False
+
+
+@dataclass(frozen=True)
+class Driven:
+    """What the generator did in a slice: its operations, and what they cost it.
+
+    *start_ns* is the zero of the slice's due offsets on CLOCK_MONOTONIC; *wall_ns* the same
+    instant since the epoch.
+    """
+
+    ops: pa.Table
+    start_ns: int
+    wall_ns: int
+    cpu_s: float
+
+
+class Load(Protocol):
+    """Work that has been started."""
+
+    def wait(self, until_s: float) -> bool:
+        """Wait at most *until_s* seconds; True when the work is done."""
+        ...
+
+    def stop(self) -> None:
+        """End the work now; operations under way are recorded as `unknown`."""
+        ...
+
+    def ops(self) -> Driven:
+        """What happened, after wait() said True or stop(). DriverError if the driver broke."""
+        ...
+
+
+class Driver(Protocol):
+    """An opened driver: one for a whole run."""
+
+    def start(self, work: Work) -> Load:
+        """Begin *work*. Connections are opened and statements prepared before its first due time."""
+        ...
+
+    def forget(self, connection: str) -> None:
+        """Close the connections of that name (before an instance is restored or stopped)."""
+        ...
+
+
+class OpenDriver(Protocol):
+    """Open a driver for the length of a `with` block; its processes are gone afterwards."""
+
+    def __call__(self, *, workdir: Path, options: Mapping[str, object]) -> AbstractContextManager[Driver]: ...

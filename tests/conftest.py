@@ -1,0 +1,44 @@
+"""Fixtures: one embedded server for the whole session, a fresh database for each test that asks."""
+
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from lab import pg
+from lab.hosts import Server, embedded
+from lab.model import Endpoint
+
+
+@pytest.fixture(scope="session")
+def host() -> Iterator[embedded.Embedded]:
+    with embedded.opened(f"t{secrets.token_hex(3)}") as opened:
+        yield opened
+
+
+@pytest.fixture(scope="session")
+def server(host: embedded.Embedded, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    settings = {
+        "shared_preload_libraries": "pg_stat_statements",
+        "pg_stat_statements.track_planning": "on",
+        "max_connections": "60",
+    }
+    with host.server("tests", settings, tmp_path_factory.mktemp("logs")) as opened:
+        yield opened
+
+
+@pytest.fixture
+def database(server: Server) -> Iterator[Endpoint]:
+    """A database of its own for one test, as the unprivileged role."""
+    name = f"t{secrets.token_hex(4)}"
+    with pg.connected(server.conninfo(user="pglab", dbname="postgres")) as admin:
+        pg.run(admin, f"CREATE DATABASE {name} OWNER lab")
+        yield Endpoint("primary", "write", server.conninfo(dbname=name))
+        pg.run(admin, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def repo() -> Path:
+    """The project's own folder."""
+    return Path(__file__).parent.parent
