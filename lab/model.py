@@ -272,7 +272,8 @@ class Slice:
     `wal_bytes` (insert position), `server_cpu_s`, `foreign_cpu_share` (of all cores, by processes
     that are neither the lab's nor the server's), `checkpoints` and `autovacuums` (workers seen).
     Further keys by kind: `append` and `retire` have `rows`; `drive` and `saturate` have `rate`,
-    `for_s`, `clients`, `generator_cpu_s`, `zero_ns` (the zero of due times) and `statements`:
+    `for_s`, `clients`, `generator_cpu_s`, `zero_ns` (the zero of due times), `drive` alone `due`
+    (how many operations were due; what is not recorded of them is missing), and `statements`:
     query -> {calls, plan_ms, exec_ms, blocks, wal_bytes, temp_bytes}, differences of
     pg_stat_statements over the step. *ops* is a table of drivers.OPS for all driven steps.
     *rows* are the rows in the candidate's tables after the slice, *rows_due* what they should be.
@@ -319,6 +320,7 @@ class Measurement:
     """One metric of one trial, or of one instance (*round* None, *trial* its folder's name).
 
     *operations* is the number of operations the value rests on, None where that has no meaning.
+    *limit_ms* is what an `over_limit_share` counts; one query may have several limits.
     """
 
     instance: Instance
@@ -327,6 +329,7 @@ class Measurement:
     metric: str
     value: float
     operations: int | None = None
+    limit_ms: float | None = None
 
 
 # --- what may be said -----------------------------------------------------------------------
@@ -390,8 +393,13 @@ class Evidence:
 
     @property
     def id(self) -> str:
-        """The address: `by-day/size.total_bytes`, or with the other side where not the baseline."""
-        return f"{self.candidate}/{self.metric}"
+        """The address: `by-day/size.total_bytes`; a requirement's, `by-day:at_most/retire.ms`.
+
+        A requirement is against its limit, so that *against* is `at_most` or `at_least`, and its
+        address differs from that of the same metric against the baseline.
+        """
+        other = f":{self.against}" if self.family is Family.REQUIREMENT else ""
+        return f"{self.candidate}{other}/{self.metric}"
 
 
 @dataclass(frozen=True)
