@@ -2,6 +2,9 @@
 
 A stream is a sequence of rows by number. Any range of it can be had again, the same to the
 byte, from the same seed, however it is cut into batches.
+
+PostgreSQL's types as Arrow's: timestamptz is timestamp(us, UTC), numeric decimal128, jsonb string,
+uuid fixed_size_binary(16); the others go by their names.
 """
 
 from collections.abc import Iterator
@@ -22,6 +25,13 @@ class Source(Protocol):
 
     def batches(self, first: int, last: int) -> Iterator[pa.RecordBatch]:
         """Rows [first, last) in order. A source of fixed data raises LabError past its end."""
+        ...
+
+    def sample(self, n: int, *, seed: int) -> pa.Table:
+        """At most *n* rows of the first load, chosen by *seed* alone: what parameters are drawn from.
+
+        Cheap however many rows there are; all of them where there are no more than *n*.
+        """
         ...
 
     def time_of(self, row: int) -> datetime | None:
