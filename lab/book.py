@@ -13,7 +13,7 @@ from urllib.parse import quote, unquote
 from lab import form
 
 
-class Unaddressed(TypeError):
+class UnaddressedError(TypeError):
     """Something was about to print that does not say where it comes from: a bug of ours."""
 
 
@@ -44,7 +44,7 @@ class Datum:
         return form.FORMS[self.form](self.value)
 
     def __str__(self) -> str:
-        raise Unaddressed(f"{self.address}: a datum prints by itself only, not as part of another text")
+        raise UnaddressedError(f"{self.address}: a datum prints by itself only, not as part of another text")
 
     def __format__(self, _: str) -> str:
         return str(self)
@@ -124,7 +124,7 @@ class Place:
         return key in self._found()
 
     def __str__(self) -> str:
-        raise Unaddressed(f"{self._where}: say in which form it prints")
+        raise UnaddressedError(f"{self._where}: say in which form it prints")
 
     def _found(self) -> Any:
         return self._book.value(self._where)
@@ -139,7 +139,7 @@ def printer(shape: str) -> Callable[[object], Datum]:
 
     def filtered(place: object) -> Datum:
         if not isinstance(place, Place):
-            raise Unaddressed(f"{shape}: {type(place).__name__} {place!r:.60} has no address")
+            raise UnaddressedError(f"{shape}: {type(place).__name__} {place!r:.60} has no address")
         return place.printed(shape)
 
     return filtered

@@ -14,13 +14,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
-from jinja2 import TemplateError, TemplateSyntaxError, UndefinedError
+from jinja2 import (
+    Environment,
+    FileSystemLoader,
+    StrictUndefined,
+    Template,
+    TemplateError,
+    TemplateSyntaxError,
+    UndefinedError,
+)
 from jinja2.ext import Extension
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from lab import form
-from lab.book import Book, Datum, Unaddressed, printer
+from lab.book import Book, Datum, UnaddressedError, printer
 from lab.errors import ScenarioError
 
 _SQL = ImmutableSandboxedEnvironment(undefined=StrictUndefined, keep_trailing_newline=True, autoescape=False)
@@ -108,7 +115,7 @@ def figures_in(words: str) -> list[str]:
 def rendered(name: str, book: Book, context: Mapping[str, object] | None = None) -> Rendered:
     """The page that template *name* makes of *book*, whose branches it knows by their names.
 
-    *context* adds names. Raise Unaddressed, which is a bug of ours, where anything but a datum
+    *context* adds names. Raise UnaddressedError, which is a bug of ours, where anything but a datum
     of *book* or words without figures would print, or a filter changed a datum on its way.
     """
     return _page(_PAGES.get_template(name).render({"book": book, **(context or {})}), book, name)
@@ -134,7 +141,7 @@ def _page(marked: str, book: Book, name: str) -> Rendered:
         length += len(pieces[-1])
         where, shape, text = found.groups()
         if book.datum(where, shape).text != text:
-            raise Unaddressed(f"{name}: {text!r} is not what stands at {where} as {shape}")
+            raise UnaddressedError(f"{name}: {text!r} is not what stands at {where} as {shape}")
         tokens.append(Token(text, where, shape, length))
         pieces.append(text)
         length += len(text)
@@ -146,7 +153,7 @@ def _words(words: str, name: str) -> str:
     """*words*, which came from nowhere and so may state no number and hold no torn mark."""
     found = figures_in(words) + re.findall(f"[{_OPEN}-{_CLOSE}]", words)
     if found:
-        raise Unaddressed(f"{name}: {found[0]!r} has no address (in {words.strip()[-60:]!r})")
+        raise UnaddressedError(f"{name}: {found[0]!r} has no address (in {words.strip()[-60:]!r})")
     return words
 
 
@@ -155,9 +162,9 @@ def _finalize(value: object) -> str:
     if isinstance(value, Datum):
         return f"{_OPEN}{value.address}{_FORM}{value.form}{_TEXT}{value.text}{_CLOSE}"
     if not isinstance(value, str):
-        raise Unaddressed(f"{type(value).__name__} {value!r:.60} has no address (print a datum of the book)")
+        raise UnaddressedError(f"{type(value).__name__} {value!r:.60} has no address (print a datum of the book)")
     if found := figures_in(_DATUM.sub("", value)):
-        raise Unaddressed(f"{found[0]!r} in {value!r:.60} has no address (print a datum of the book)")
+        raise UnaddressedError(f"{found[0]!r} in {value!r:.60} has no address (print a datum of the book)")
     return value
 
 

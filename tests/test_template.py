@@ -3,7 +3,7 @@
 import pytest
 from jinja2 import TemplateSyntaxError, UndefinedError
 
-from lab.book import Book, Unaddressed, address
+from lab.book import Book, UnaddressedError, address
 from lab.template import Token, rendered_text
 
 BOOK = Book(
@@ -104,9 +104,9 @@ def test_a_comment_may_hold_figures_and_words_may_sound_like_numbers():
 
 
 def test_words_put_together_into_a_number_are_found_on_the_page():
-    with pytest.raises(Unaddressed):
+    with pytest.raises(UnaddressedError):
         page("tw{{ 'ice' }}")
-    with pytest.raises(Unaddressed):
+    with pytest.raises(UnaddressedError):
         page("{{ 'tw' }}{{ 'o' }}")
 
 
@@ -120,13 +120,13 @@ def test_data_pass_through_macros_and_captured_blocks():
 
 @pytest.mark.parametrize("change", ["upper", "replace('a', 'b')", "reverse", "truncate(9)", "trim('\ue000')"])
 def test_a_filter_that_changes_a_printed_datum_is_found(change):
-    with pytest.raises((Unaddressed, KeyError)):
+    with pytest.raises((UnaddressedError, KeyError)):
         page("{% set y %}{{ book.size.name | text }}{% endset %}{{ y | " + change + " }}")
 
 
 def test_a_datum_of_another_book_is_found():
     other = Book({"size": {"heap": 1}}).datum("size/heap", "bytes")
-    with pytest.raises(Unaddressed):
+    with pytest.raises(UnaddressedError):
         page("{{ datum }}", datum=other)
 
 
