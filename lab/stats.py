@@ -1,0 +1,301 @@
+"""Numbers in, numbers out: intervals, critical values, and what a run can show.
+
+The only home of scipy. Natural logarithms and one-sided or two-sided are said in each name; levels
+are shares (0.95), *alpha* is the error allowed. Every function is deterministic.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import numpy.typing as npt
+from scipy import optimize, special
+from scipy import stats as _scipy
+
+Array = npt.NDArray[np.float64]
+
+NOTHING = 1e-12
+"""A standard deviation of logarithms below this is rounding: the values are constant."""
+
+
+# --- pairs ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two sides compared over the units both have: mean and sd of the n differences.
+
+    *sd* is 0.0 where the differences are constant, nan where there are fewer than two.
+    """
+
+    mean: float
+    sd: float
+    n: int
+
+
+def pair(own: Array, base: Array) -> Pair:
+    """The differences own - base, unit by unit; nan marks a unit that a side lacks.
+
+    >>> pair(np.array([1.0, 3.0, np.nan]), np.array([0.0, 1.0, 7.0]))
+    Pair(mean=1.5, sd=0.7071067811865476, n=2)
+    """
+    differences = own - base
+    differences = differences[~np.isnan(differences)]
+    n = differences.size
+    if n == 0:
+        return Pair(math.nan, math.nan, 0)
+    mean = float(differences.sum()) / n
+    if n == 1:
+        return Pair(mean, math.nan, 1)
+    off = differences - mean
+    sd = math.sqrt(float(off @ off) / (n - 1))
+    return Pair(mean, sd if sd > NOTHING else 0.0, n)
+
+
+def pooled_sd(pairs: Sequence[Pair]) -> float:
+    """The root of the mean variance of those pairs that have one; 0.0 where none has.
+
+    >>> pooled_sd([Pair(0.0, 3.0, 5), Pair(0.0, 4.0, 5), Pair(0.0, math.nan, 1)])
+    3.5355339059327378
+    """
+    known = [p.sd**2 for p in pairs if not math.isnan(p.sd)]
+    return math.sqrt(sum(known) / len(known)) if known else 0.0
+
+
+def joint_df(k: int, n: int) -> float:
+    """Degrees of freedom of the pooled paired variance: *k* sides (k >= 2), *n* units.
+
+    The k - 1 variances share the baseline, so that they are worth less than (k-1)(n-1):
+    METHOD section 3.
+
+    >>> joint_df(2, 20), joint_df(6, 20)
+    (19.0, 47.5)
+    """
+    return (k - 1) * (n - 1) / (1 + (k - 2) / 4)
+
+
+# --- one interval ---------------------------------------------------------------------------
+
+
+@lru_cache(maxsize=4096)
+def t_quantile(level: float, df: float) -> float:
+    """Student's t: the value not exceeded with probability *level*.
+
+    >>> round(t_quantile(0.975, 19), 3)
+    2.093
+    """
+    return float(special.stdtrit(df, level))
+
+
+def half_width(p: Pair, alpha: float = 0.05) -> float:
+    """Half of the two-sided t interval of a mean; inf where there is no variance to go by."""
+    if p.n < 2:
+        return math.inf
+    return t_quantile(1 - alpha / 2, p.n - 1) * p.sd / math.sqrt(p.n)
+
+
+def p_value(p: Pair) -> float:
+    """Two-sided p of a mean of nothing. Constant differences are decided without a test.
+
+    >>> p_value(Pair(0.0, 0.0, 5)), p_value(Pair(0.1, 0.0, 5)), p_value(Pair(0.1, math.nan, 1))
+    (1.0, 0.0, 1.0)
+    """
+    if p.n < 2:
+        return 1.0
+    if p.sd == 0.0:
+        return 1.0 if abs(p.mean) <= NOTHING else 0.0
+    return float(2 * special.stdtr(p.n - 1, -abs(p.mean) / (p.sd / math.sqrt(p.n))))
+
+
+def welch(own: Array, base: Array, alpha: float = 0.05) -> tuple[float, float]:
+    """Half-width and two-sided p of the difference of two means of independent values.
+
+    Welch, Biometrika 34 (1947) 28. Without two values on each side: (inf, 1.0).
+    """
+    if own.size < 2 or base.size < 2:
+        return math.inf, 1.0
+    shares = np.array([own.var(ddof=1) / own.size, base.var(ddof=1) / base.size])
+    difference = float(own.mean() - base.mean())
+    variance = float(shares.sum())
+    if variance <= NOTHING**2:
+        return 0.0, 1.0 if abs(difference) <= NOTHING else 0.0
+    df = variance**2 / float((shares**2 / np.array([own.size - 1, base.size - 1])).sum())
+    error = math.sqrt(variance)
+    return t_quantile(1 - alpha / 2, df) * error, float(2 * special.stdtr(df, -abs(difference) / error))
+
+
+def looks(p_values: Sequence[float], q: float = 0.10) -> list[bool]:
+    """Which of many are worth a look: the false ones among them are a share of at most *q*.
+
+    Benjamini and Hochberg, JRSS B 57 (1995) 289.
+
+    >>> looks([0.001, 0.04, 0.9, 0.8])
+    [True, True, False, False]
+    """
+    if not p_values:
+        return []
+    return [bool(p <= q) for p in _scipy.false_discovery_control(p_values)]
+
+
+# --- quantiles and shares -------------------------------------------------------------------
+
+
+def operations_needed(q: float, level: float = 0.95) -> int:
+    """How many values there must be before any interval between two of them holds quantile *q*.
+
+    The widest, from the least to the greatest, misses with probability q**n + (1-q)**n.
+
+    >>> [operations_needed(q) for q in (0.5, 0.95, 0.99, 0.999)]
+    [6, 59, 299, 2995]
+    """
+    n = max(2, math.floor(math.log(1 - level) / math.log(max(q, 1 - q))))
+    while q**n + (1 - q) ** n > 1 - level:
+        n += 1
+    return n
+
+
+def quantile_interval(values: Array, q: float, level: float = 0.95) -> tuple[float, float] | None:
+    """The narrowest pair of order statistics that hold quantile *q* whatever the distribution.
+
+    Narrowest in ranks, and of those the one that divides the error most evenly. None where there
+    are too few values (operations_needed). David & Nagaraja, Order Statistics (2003), 7.1.
+
+    >>> quantile_interval(np.arange(1.0, 7.0), 0.5), quantile_interval(np.arange(5.0), 0.5)
+    ((1.0, 6.0), None)
+    """
+    n = values.size
+    below = special.bdtr(np.arange(n), n, q)  # below[r - 1]: at least r values lie under it not
+    lower = below[:-1]
+    upper = np.searchsorted(below, lower + level)
+    possible = upper < n
+    if not possible.any():
+        return None
+    ranks = np.flatnonzero(possible)
+    width = upper[ranks] - ranks
+    narrow = ranks[width == width.min()]
+    uneven = np.abs(lower[narrow] - (1 - below[upper[narrow]]))
+    low = int(narrow[int(np.argmin(uneven))])
+    ordered = np.sort(values)
+    return float(ordered[low]), float(ordered[upper[low]])
+
+
+def share_bounds(counts: Array, sizes: Array, alpha: float) -> tuple[float, float, float]:
+    """A share over clustered trials: estimate, lower and upper bound, each one-sided at *alpha*.
+
+    *counts* of *sizes* operations in each trial. The effective number of operations, from the
+    variance between trials, goes into Clopper and Pearson's exact bounds: Korn & Graubard, Survey
+    Methodology 24 (1998) 193, with the number never above the true one. Where every operation or
+    none counts there is no variance to see, and the bounds are those of independent operations.
+
+    >>> [round(x, 4) for x in share_bounds(np.zeros(4), np.full(4, 15.0), 0.05)]
+    [0.0, 0.0, 0.0487]
+    """
+    total, hits = float(sizes.sum()), float(counts.sum())
+    if total == 0:
+        return math.nan, 0.0, 1.0
+    share = hits / total
+    n = _effective(counts, sizes, share, alpha)
+    x = share * n
+    low = 0.0 if hits == 0 else float(special.betaincinv(x, n - x + 1, alpha))
+    high = 1.0 if hits == total else float(special.betaincinv(x + 1, n - x, 1 - alpha))
+    return share, low, high
+
+
+def _effective(counts: Array, sizes: Array, share: float, alpha: float) -> float:
+    """How many independent operations the clustered ones are worth, degrees of freedom included."""
+    total, trials = float(sizes.sum()), counts.size
+    if trials < 2 or share in (0.0, 1.0):
+        return total
+    residuals = counts - share * sizes
+    variance = trials / (trials - 1) * float(residuals @ residuals) / total**2
+    if variance <= NOTHING**2:
+        return total
+    ratio = t_quantile(1 - alpha, total - 1) / t_quantile(1 - alpha, trials - 1)
+    return min(total, share * (1 - share) / variance * ratio**2)
+
+
+# --- many against one, many against the best ------------------------------------------------
+
+
+@lru_cache(maxsize=1024)
+def dunnett(m: int, df: float, *, sides: int, alpha: float = 0.05) -> float:
+    """The critical value for *m* comparisons with one control, as a multiple of standard errors.
+
+    c solves: the double integral of [Phi(z + sqrt(2) c s)]^m phi(z) dz dF(s) = 1 - alpha with
+    s = sqrt(chi2_df / df); two-sided, Phi(z + sqrt(2) c s) - Phi(z - sqrt(2) c s). Dunnett, JASA
+    50 (1955) 1096. By quadrature, because the answer must be the same on every run.
+
+    >>> [round(dunnett(m, 20, sides=1), 2) for m in (1, 2, 3, 4)]
+    [1.72, 2.03, 2.19, 2.3]
+    >>> [round(dunnett(m, 20, sides=2), 2) for m in (1, 2, 3, 4)]
+    [2.09, 2.38, 2.54, 2.65]
+    """
+    if m < 1:
+        return 0.0
+    z, z_weight = _legendre(-8.5, 8.5, 80)
+    z_weight = z_weight * np.exp(-(z**2) / 2) / math.sqrt(2 * math.pi)
+    s, s_weight = _scale_nodes(df)
+
+    def missed(c: float) -> float:
+        shift = math.sqrt(2) * c * s[None, :]
+        inside = special.ndtr(z[:, None] + shift)
+        if sides == 2:
+            inside = inside - special.ndtr(z[:, None] - shift)
+        return float(z_weight @ inside**m @ s_weight) - (1 - alpha)
+
+    return float(optimize.brentq(missed, 0.0, 1000.0, xtol=1e-9))
+
+
+def _legendre(low: float, high: float, n: int) -> tuple[Array, Array]:
+    """Nodes and weights of Gauss-Legendre quadrature over [low, high]."""
+    nodes, weights = np.polynomial.legendre.leggauss(n)
+    half = (high - low) / 2
+    return low + half * (nodes + 1), weights * half
+
+
+def _scale_nodes(df: float) -> tuple[Array, Array]:
+    """Nodes and weights for an integral over s = sqrt(chi2_df / df), whose density has one peak."""
+    edges = np.sqrt(_scipy.chi2.ppf([1e-13, 1 - 1e-13], df) / df)
+    s, weight = _legendre(float(edges[0]), float(edges[1]), 96)
+    density = 2 * df * s * _scipy.chi2.pdf(df * s**2, df)
+    return s, weight * density
+
+
+# --- what a run can show --------------------------------------------------------------------
+
+
+def smallest_effect(sd: float, units: int, *, others: int, least: float, twin: bool, power: float = 0.80) -> float:
+    """The smallest true difference, on the log scale, that the verdict finds in a share *power*.
+
+    *sd* is that of the log ratio of one pair, *units* the rounds or loads, *others* how many
+    challengers are compared with the baseline (the twin not counted), *least* the least effect as
+    a share. The rule includes the margin with the twin's part in it, the family, and each variance
+    floored by its own, for which there is no formula: it is drawn, from a fixed seed, and every
+    draw finds the differences beyond a threshold of its own, so that one quantile answers.
+
+    >>> round(-math.expm1(-smallest_effect(0.05, 20, others=4, least=0.10, twin=True)), 3)
+    0.127
+    """
+    if units < 2:
+        return math.inf
+    reach, bound = _draws(units, others, twin)
+    margin = np.maximum(math.log1p(least), sd * bound)
+    return float(np.quantile(margin + sd * reach, power))
+
+
+@lru_cache(maxsize=64)
+def _draws(units: int, others: int, twin: bool, size: int = 20_000) -> tuple[Array, Array]:
+    """For a pair sd of 1: interval half-width less the error of the mean, and the twin's bound."""
+    m = others + twin
+    rng = np.random.default_rng(20_260_101)
+    values = rng.normal(scale=math.sqrt(0.5), size=(size, m + 1, units))
+    differences = values[:, 1:, :] - values[:, :1, :]
+    means, variances = differences.mean(axis=2), differences.var(axis=2, ddof=1)
+    pooled = variances.mean(axis=1)
+    df = joint_df(m + 1, units)
+    widths = np.sqrt(np.maximum(pooled[:, None], variances) / units)
+    reach = dunnett(m, df, sides=2) * widths[:, 0] + means[:, 0]
+    bound = np.abs(means[:, -1]) + t_quantile(0.95, df) * widths[:, -1] if twin else np.zeros(size)
+    return reach, bound
