@@ -1,0 +1,222 @@
+"""The count pass: one client, the same parameters for every candidate, no writers, nothing timed.
+
+What is counted here repeats to the byte where the plan does (METHOD section 2), and so decides
+without statistics. Each pass asks every query with every parameter set, in one connection that
+has prepared them as the driver does; the first pass only warms (a prepared statement may change
+from custom to generic plans at its sixth execution), the others are kept.
+"""
+
+import hashlib
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from lab import pg
+from lab.errors import IngestError
+from lab.model import Json, Query, Statement
+
+PASSES = 2
+KEPT_EXPLAINS = 2
+FIRSTS = 3
+_EXPLAIN = "EXPLAIN (ANALYZE, BUFFERS, WAL, SETTINGS, TIMING OFF, FORMAT JSON)"
+
+Sets = Mapping[str, Sequence[Sequence[str | None]]]  # query -> its parameter sets
+
+
+@dataclass(frozen=True)
+class Counted:
+    """What the passes saw. *metrics*: metric -> one value a pass; *explains*, *digests* as in Prepared."""
+
+    metrics: Mapping[str, tuple[float, ...]]
+    explains: Mapping[str, Json]
+    digests: Mapping[str, tuple[str, ...]]
+
+
+def count(info: str, queries: Sequence[Query], sets: Sets) -> Counted:
+    """Run the passes over *queries* through a connection to *info*, as the unprivileged role.
+
+    Raise IngestError with the query's file and the server's words where a query is refused.
+    """
+    with pg.connected(info, autocommit=False) as connection:
+        prepare(connection, queries)
+        _pass(connection, queries, sets)
+        passes = [_pass(connection, queries, sets) for _ in range(PASSES)]
+        digests = {query.name: _digests(connection, query, sets[query.name]) for query in queries}
+        memory = pg.ask(connection, pg.query("memory"))["bytes"]
+    metrics = {name: tuple(one.metrics[name] for one in passes) for name in passes[0].metrics}
+    metrics["backend_memory_bytes"] = (memory,)
+    for query in queries:
+        metrics[f"query.{query.name}.first_query_ms"] = tuple(
+            _first_ms(info, query, sets[query.name][0]) for _ in range(FIRSTS)
+        )
+    return Counted(metrics, passes[-1].explains, digests)
+
+
+def prepare(connection: pg.Connection, queries: Iterable[Query]) -> None:
+    """Prepare every statement under the name that `_call` uses; IngestError where one is refused."""
+    for query in queries:
+        for i, statement in enumerate(query.statements):
+            try:
+                pg.run(connection, f"PREPARE {_name(query, i)} AS {statement.text}")
+            except pg.Error as error:
+                raise IngestError(f"{query.file}: {pg.words(error)}") from None
+    connection.commit()
+
+
+@dataclass(frozen=True)
+class _Pass:
+    metrics: Mapping[str, float]
+    explains: Mapping[str, Json]
+
+
+def _pass(connection: pg.Connection, queries: Sequence[Query], sets: Sets) -> _Pass:
+    metrics: dict[str, float] = {}
+    explains: dict[str, Json] = {}
+    for query in queries:
+        seen = [_explained(connection, query, params) for params in sets[query.name]]
+        for name in seen[0].counts:
+            metrics[f"query.{query.name}.{name}"] = sum(one.counts[name] for one in seen) / len(seen)
+        explains[query.name] = [
+            {"params": list(params), "plan": one.plans[-1] if len(one.plans) == 1 else one.plans}
+            for params, one in zip(sets[query.name][:KEPT_EXPLAINS], seen, strict=False)
+        ]
+    return _Pass(metrics, explains)
+
+
+@dataclass(frozen=True)
+class _Call:
+    counts: Mapping[str, float]
+    plans: Sequence[Json]
+
+
+def _explained(connection: pg.Connection, query: Query, params: Sequence[str | None]) -> _Call:
+    """One operation under EXPLAIN, in a transaction that is rolled back, and the locks it held."""
+    try:
+        plans = [
+            pg.ask(connection, f"{_EXPLAIN} {_call(query, i, statement, params)}")["QUERY PLAN"][0]
+            for i, statement in enumerate(query.statements)
+        ]
+        held = pg.ask(connection, pg.query("locks"))
+    except pg.Error as error:
+        raise IngestError(f"{query.file}: with {_shown(query, params)}: {pg.words(error)}") from None
+    finally:
+        connection.rollback()
+    counts = {"locks_per_call": held["locks"], "fast_path_misses_per_call": held["misses"]}
+    for key, of in _COUNTS.items():
+        counts[key] = float(sum(of(plan) for plan in plans))
+    return _Call(counts, plans)
+
+
+def _name(query: Query, i: int) -> str:
+    return f"pglab_{query.name}_{i}"
+
+
+def _call(query: Query, i: int, statement: Statement, params: Sequence[str | None]) -> str:
+    """How the driver sends it: prepared, or with the values in the text."""
+    values = ["NULL" if params[k] is None else pg.literal(params[k]) for k in statement.takes]
+    if query.send == "literal":
+        return pg.inline(statement.text, values)
+    return f"EXECUTE {_name(query, i)}" + (f"({', '.join(values)})" if values else "")
+
+
+def _shown(query: Query, params: Sequence[str | None]) -> str:
+    return ", ".join(f":{p.name} = {value!r}" for p, value in zip(query.params, params, strict=True)) or "no parameters"
+
+
+def _first_ms(info: str, query: Query, params: Sequence[str | None]) -> float:
+    """The first execution of a query in a new connection: caches of relations and plans are empty."""
+    with pg.connected(info, autocommit=False) as connection:
+        start = time.monotonic_ns()
+        prepare(connection, [query])
+        for i, statement in enumerate(query.statements):
+            connection.execute(_call(query, i, statement, params).encode())
+        return (time.monotonic_ns() - start) / 1e6
+
+
+# --- reading EXPLAIN ------------------------------------------------------------------------
+
+
+def nodes(plan: Mapping[str, Any]) -> Iterable[Mapping[str, Any]]:
+    """A plan node and all below it, in the order EXPLAIN prints them."""
+    yield plan
+    for child in plan.get("Plans", ()):
+        yield from nodes(child)
+
+
+def _blocks(explained: Json) -> float:
+    top = explained["Plan"]
+    return float(sum(top.get(f"{kind} {how} Blocks", 0) for kind in ("Shared", "Local") for how in ("Hit", "Read")))
+
+
+def _rows(explained: Json) -> float:
+    return float(explained["Plan"]["Actual Rows"] * explained["Plan"]["Actual Loops"])
+
+
+def _relations(explained: Json) -> float:
+    """Relations that were truly scanned: pruned ones are not in the plan, or never executed."""
+    scanned = (node for node in nodes(explained["Plan"]) if node.get("Actual Loops", 0) > 0)
+    return float(len({(n.get("Schema"), n["Relation Name"]) for n in scanned if "Relation Name" in n}))
+
+
+def _wal_bytes(explained: Json) -> float:
+    return float(explained["Plan"].get("WAL Bytes", 0))
+
+
+def _temp_bytes(explained: Json) -> float:
+    """Bytes of temporary files written and read, at the default block size of 8192 bytes."""
+    top = explained["Plan"]
+    return 8192.0 * sum(top.get(f"Temp {how} Blocks", 0) for how in ("Read", "Written"))
+
+
+def _planning_ms(explained: Json) -> float:
+    return float(explained.get("Planning Time", 0.0))
+
+
+_COUNTS = {
+    "blocks_per_call": _blocks,
+    "rows_per_call": _rows,
+    "partitions_per_call": _relations,
+    "wal_bytes_per_call": _wal_bytes,
+    "temp_bytes_per_call": _temp_bytes,
+    "planning_ms": _planning_ms,
+}
+
+
+# --- answers --------------------------------------------------------------------------------
+
+
+def _digests(connection: pg.Connection, query: Query, sets: Sequence[Sequence[str | None]]) -> tuple[str, ...]:
+    return tuple(_digest(connection, query, params) for params in sets)
+
+
+def _digest(connection: pg.Connection, query: Query, params: Sequence[str | None]) -> str:
+    """One digest of an answer: a multiset of rows unless their order is part of it; 16 hex digits."""
+    lines: list[str] = []
+    try:
+        for i, statement in enumerate(query.statements):
+            cursor = connection.execute(_call(query, i, statement, params).encode())
+            if cursor.description:
+                answer = [_line(row) for row in cursor.fetchall()]
+                lines += answer if query.ordered else sorted(answer)
+    finally:
+        connection.rollback()
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
+
+
+def _line(row: Sequence[Any]) -> str:
+    return "\t".join(map(_word, row))
+
+
+def _word(value: object) -> str:
+    r"""A value as text: fractional numbers to 12 digits, since sums depend on the order of rows.
+
+    >>> _word(0.1 + 0.2) == _word(Decimal("0.30")), _word(None), _word(3)
+    (True, '\\N', '3')
+    """
+    if value is None:
+        return "\\N"
+    if isinstance(value, float | Decimal):
+        return f"{float(value):.12g}"
+    return str(value)

@@ -1,0 +1,244 @@
+"""A candidate becomes an instance: its schema applied, its rows loaded, settled, counted.
+
+`settle` is one defined thing: VACUUM (FREEZE, ANALYZE) of the whole database, BRIN summarised,
+a checkpoint, nothing of the kind under way, statistics reset.
+"""
+
+import re
+import subprocess
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from lab import pg
+from lab.errors import ClusterError, IngestError
+from lab.ingest import Load
+from lab.model import Candidate, Endpoint, Json, SqlFile
+from lab.sources import Source
+
+_QUIET_S = 30.0
+_MILLION = 1_000_000
+
+
+# --- the author's SQL -----------------------------------------------------------------------
+
+
+def apply(psql: Path, endpoint: Endpoint, sql: SqlFile, who: str) -> None:
+    """Run an SQL file through psql as the unprivileged role, all statements or an IngestError.
+
+    psql because it is what people test their files with: its own commands, COPY FROM stdin and
+    the `\\restrict` of pg_dump work, and its messages carry file and line. psql reads the
+    rendered text, so a template's line numbers are those of what the template made.
+    """
+    with tempfile.TemporaryDirectory(prefix="pglab-") as folder:
+        path = Path(folder) / "schema.sql"
+        path.write_text(sql.text, encoding="utf-8")
+        done = subprocess.run(
+            [psql, "-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", endpoint.conninfo, "-f", path],
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd=folder,
+            env={"PGCLIENTENCODING": "UTF8", "LC_ALL": "C.UTF-8", "PGAPPNAME": "pglab"},
+            stdin=subprocess.DEVNULL,
+        )
+    if done.returncode:
+        raise IngestError(f"{who}: {refusal(done.stderr, str(path), sql.file)}")
+
+
+def refusal(said: str, path: str, file: str) -> str:
+    """psql's error in one line, with the author's file and the line, and a way out where one is known.
+
+    >>> print(refusal("psql:/x/schema.sql:3: ERROR:  type \\"txt\\" does not exist\\nLINE 1: ...", "/x/schema.sql", "a.sql"))
+    a.sql:3: ERROR: type "txt" does not exist
+    """
+    lines = [line.removeprefix("psql:").replace(path, file).strip() for line in said.splitlines()]
+    worst = [re.sub(r"\s+", " ", line) for line in lines if re.search(r"(ERROR|FATAL|DETAIL|HINT|error): ", line)]
+    text = " ".join(worst) or " ".join(lines) or "psql failed and said nothing"
+    if re.search(r"extension .* is not available", text):
+        text += " (not in the embedded server; use --on docker with an image that has it)"
+    if re.search(r"permission denied to create extension", text):
+        text += " (the author's SQL runs as an ordinary role; name a trusted extension)"
+    return text
+
+
+# --- rows -----------------------------------------------------------------------------------
+
+
+def fill(
+    psql: Path, endpoint: Endpoint, candidate: Candidate, load: Load, sources: Sequence[Source], span: "Span"
+) -> Json:
+    """Bring the rows of *span* into a candidate's tables and give the load report.
+
+    The report has `seconds`, `load_sql_s` (the candidate's own load.sql, shown apart), `rows` and
+    `streams`: name -> {rows, bytes, seconds}. With load.sql the streams are tables in schema
+    `source` until it has run; without it each goes to the table of its name.
+    """
+    start = time.monotonic()
+    streams: dict[str, Json] = {}
+    load_sql_s = 0.0
+    with pg.connected(endpoint.conninfo) as connection:
+        if candidate.load is not None:
+            pg.run(connection, "CREATE SCHEMA source")
+            pg.run(connection, *(create_table(("source", s.name), s.schema) for s in sources))
+        tables = {
+            s.name: ("source", s.name) if candidate.load else table_of(connection, candidate, s.name) for s in sources
+        }
+    for source in sources:
+        first, last = span.of(source)
+        loaded = load(
+            endpoint,
+            tables[source.name],
+            source.schema,
+            source.batches(first, last),
+            connections=int(candidate.ingest.get("connections", 1)),
+        )
+        if loaded.rows != last - first:
+            raise IngestError(f"{candidate.name}: {source.name}: {loaded.rows} of {last - first} rows arrived")
+        streams[source.name] = {"rows": loaded.rows, "bytes": loaded.bytes, "seconds": loaded.seconds}
+    if candidate.load is not None:
+        moved = time.monotonic()
+        apply(psql, endpoint, candidate.load, candidate.name)
+        load_sql_s = time.monotonic() - moved
+        with pg.connected(endpoint.conninfo) as connection:
+            pg.run(connection, "DROP SCHEMA source CASCADE")
+    rows = sum(one["rows"] for one in streams.values())
+    return {"rows": rows, "seconds": time.monotonic() - start, "load_sql_s": load_sql_s, "streams": streams}
+
+
+@dataclass(frozen=True)
+class Span:
+    """Which rows are there: how many windows were retired and appended, of how many rows each.
+
+    Only a stream with a time moves; all others are loaded whole.
+    """
+
+    appended: int = 0
+    retired: int = 0
+    limit: int | None = None  # preflight loads only so many
+
+    def of(self, source: Source) -> tuple[int, int]:
+        """[first, last) of *source*."""
+        moves = source.time_of(0) is not None
+        first, last = (self.retired, source.rows + self.appended) if moves else (0, source.rows)
+        return first, last if self.limit is None else min(last, first + self.limit)
+
+
+def table_of(connection: pg.Connection, candidate: Candidate, stream: str) -> tuple[str, str]:
+    """The (schema, table) that rows of *stream* go to; IngestError where there is none."""
+    found = pg.rows(
+        connection,
+        "SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
+        "WHERE c.oid = to_regclass(%s)",
+        [pg.ident(stream)],
+    )
+    if not found:
+        raise IngestError(
+            f"{candidate.name}: {candidate.schema.file}: no table for the stream {stream!r} "
+            f"(create table {pg.ident(stream)}, or move the rows yourself with load: load.sql)"
+        )
+    return found[0]["nspname"], found[0]["relname"]
+
+
+_TYPES: Mapping[Any, str] = {
+    pa.bool_(): "boolean",
+    pa.int8(): "smallint",
+    pa.int16(): "smallint",
+    pa.int32(): "integer",
+    pa.int64(): "bigint",
+    pa.float32(): "real",
+    pa.float64(): "double precision",
+    pa.string(): "text",
+    pa.large_string(): "text",
+    pa.binary(): "bytea",
+    pa.date32(): "date",
+}
+
+
+def create_table(name: tuple[str, str], schema: pa.Schema) -> str:
+    """The CREATE TABLE for a stream as it is; unlogged, since it lives only until load.sql has run.
+
+    >>> create_table(("source", "t"), pa.schema([("a", pa.int64()), ("b", pa.timestamp("us", "UTC"))]))
+    'CREATE UNLOGGED TABLE "source"."t" ("a" bigint, "b" timestamptz)'
+    """
+    columns = ", ".join(f"{pg.ident(field.name)} {_type(field.type)}" for field in schema)
+    return f"CREATE UNLOGGED TABLE {pg.ident(*name)} ({columns})"
+
+
+def _type(arrow: pa.DataType) -> str:
+    if pa.types.is_timestamp(arrow):
+        return "timestamptz" if arrow.tz else "timestamp"
+    if pa.types.is_decimal(arrow):
+        return "numeric"
+    if pa.types.is_dictionary(arrow):
+        return _type(arrow.value_type)
+    return _TYPES[arrow]
+
+
+# --- facts of an instance -------------------------------------------------------------------
+
+
+def settle(admin: pg.Connection) -> None:
+    """See the module. ClusterError where an autovacuum worker does not go within 30 s."""
+    pg.run(admin, "VACUUM (FREEZE, ANALYZE)")
+    pg.rows(admin, pg.query("brin"))
+    pg.run(admin, "CHECKPOINT")
+    until = time.monotonic() + _QUIET_S
+    while pg.ask(admin, pg.query("totals"))["autovacuums"]:
+        if time.monotonic() > until:
+            raise ClusterError(
+                f"an autovacuum worker was still busy after {_QUIET_S:.0f} s (settings: {{autovacuum: off}})"
+            )
+        time.sleep(0.05)
+    pg.rows(admin, pg.query("reset"))
+
+
+def position(admin: pg.Connection) -> dict[str, Any]:
+    """The WAL insert position and the next transaction id, to be read again later."""
+    return pg.ask(admin, pg.query("position"))
+
+
+def load_metrics(admin: pg.Connection, before: Mapping[str, Any], report: Json) -> dict[str, tuple[float, ...]]:
+    """Exact metrics of the load since *before*: WAL per row, records and images apart, and xids."""
+    after = position(admin)
+    wal = pg.ask(admin, pg.query("wal"), {"first": before["lsn"], "last": after["lsn"]})
+    rows = report["rows"]
+    return {
+        "ingest.rows_per_s": (rows / report["seconds"],),
+        "wal.record_bytes_per_row": (wal["record_bytes"] / rows,),
+        "wal.fpi_bytes_per_row": (wal["fpi_bytes"] / rows,),
+        "xids_per_million_rows": ((after["xid"] - before["xid"]) * _MILLION / rows,),
+    }
+
+
+def sizes(admin: pg.Connection, rows: int) -> dict[str, tuple[float, ...]]:
+    """Bytes of everything, and a row's share of them; *rows* are the rows of the streams."""
+    found = pg.ask(admin, pg.query("sizes"))
+    total = found["heap_bytes"] + found["index_bytes"] + found["toast_bytes"]
+    return {
+        **{f"size.{what}_bytes": (found[f"{what}_bytes"],) for what in ("heap", "index", "toast")},
+        "size.total_bytes": (total,),
+        "size.bytes_per_row": (total / rows,),
+    }
+
+
+def rows_in(connection: pg.Connection) -> int:
+    """The rows in all tables that the author made; counted, not estimated."""
+    tables = pg.rows(connection, pg.query("tables"))
+    counts = " + ".join(f"(SELECT count(*) FROM {pg.ident(t['schema'], t['name'])})" for t in tables)
+    return int(pg.ask(connection, f"SELECT {counts} AS n")["n"]) if tables else 0
+
+
+def settings(admin: pg.Connection) -> dict[str, dict[str, Json]]:
+    """Name -> {value, unit, source} of what differs from the server's defaults."""
+    return {row.pop("name"): row for row in pg.rows(admin, pg.query("settings"))}
+
+
+def guarantees(admin: pg.Connection) -> tuple[str, ...]:
+    """What the schema promises: constraints and unique indexes as the catalogs word them."""
+    return tuple(row["promise"] for row in pg.rows(admin, pg.query("guarantees")))

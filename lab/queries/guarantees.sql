@@ -1,0 +1,19 @@
+-- What the schema promises, as the catalogs word it: one line a promise, partitions through their root.
+SELECT format('%s: %s', c.conrelid::regclass, pg_get_constraintdef(c.oid)) AS promise
+FROM pg_constraint c
+JOIN pg_class t ON t.oid = c.conrelid
+JOIN pg_namespace n ON n.oid = t.relnamespace
+WHERE NOT t.relispartition
+  AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'pglab', 'source')
+UNION ALL
+SELECT format('%s: UNIQUE INDEX %s', i.indrelid::regclass, substring(pg_get_indexdef(i.indexrelid) FROM 'USING .*'))
+FROM pg_index i
+JOIN pg_class t ON t.oid = i.indrelid
+JOIN pg_namespace n ON n.oid = t.relnamespace
+WHERE i.indisunique
+  AND NOT t.relispartition
+  AND t.relkind IN ('r', 'p', 'm')
+  AND NOT EXISTS (SELECT FROM pg_constraint c WHERE c.conindid = i.indexrelid)
+  AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'pglab', 'source')
+  AND n.nspname NOT LIKE 'pg\_toast%'
+ORDER BY 1
