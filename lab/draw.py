@@ -9,20 +9,21 @@ Dror, Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC 2011): any part of
 had without what lies before it.
 """
 
+import contextlib
 import difflib
 import hashlib
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from functools import lru_cache
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-Ints: TypeAlias = npt.NDArray[np.int64]
-Floats: TypeAlias = npt.NDArray[np.float64]
-Numbers: TypeAlias = Ints | Floats
+Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+Numbers = Ints | Floats
 
 _BUCKETS_PER_RANK = 8  # of the guide table: fewer make more binary searches, more spill the cache
 _BUCKETS_AT_MOST = 1 << 22
@@ -56,10 +57,11 @@ class RankLaw:
 
 @dataclass(frozen=True)
 class ValueLaw:
-    """A law that makes numbers by itself. *whole*: they are integers."""
+    """A law that makes numbers by itself."""
 
     @property
     def whole(self) -> bool:
+        """Are its values integers?"""
         return False
 
     def values(self, random: np.random.Generator, size: int) -> Numbers:
@@ -67,7 +69,7 @@ class ValueLaw:
         raise NotImplementedError
 
 
-Law: TypeAlias = RankLaw | ValueLaw
+Law = RankLaw | ValueLaw
 
 
 # --- laws over ranks ------------------------------------------------------------------------
@@ -96,7 +98,8 @@ class Zipf(RankLaw):
 
     def shares(self, n: int) -> Floats:
         weights: Floats = np.arange(1, n + 1, dtype=np.float64) ** -self.theta
-        return weights / weights.sum()
+        weights /= weights.sum()
+        return weights
 
 
 @dataclass(frozen=True)
@@ -111,7 +114,7 @@ class Latest(Zipf):
 class Hotspot(RankLaw):
     """`hotspot(items, draws)`: the share *draws* of the draws goes evenly to the share *items*.
 
-    The words are YCSB's. The hot set is rounded to at least one item.
+    The words are YCSB's. At least one item is hot.
 
     >>> Hotspot(0.2, 0.8).shares(5).round(2).tolist()
     [0.8, 0.05, 0.05, 0.05, 0.05]
@@ -128,7 +131,8 @@ class Hotspot(RankLaw):
         hot = min(n, max(1, round(n * self.items)))
         cold = np.full(n - hot, (1 - self.draws) / max(1, n - hot))
         shares: Floats = np.concatenate([np.full(hot, self.draws / hot), cold])
-        return shares / shares.sum()
+        shares /= shares.sum()
+        return shares
 
 
 class Ranks:
@@ -212,7 +216,7 @@ class Uniform(ValueLaw):
         return self.at(random.random(size))
 
     def at(self, quantiles: Floats) -> Numbers:
-        """The values at quantiles in [0, 1), same shape, ascending with them."""
+        """The values at quantiles in [0, 1), ascending with them."""
         if self.whole:
             return np.int64(self.low) + (quantiles * (self.high - self.low + 1)).astype(np.int64)
         return self.low + quantiles * (self.high - self.low)
@@ -340,10 +344,8 @@ def _arguments(law: Any) -> list[str]:
 
 def _number(part: str, text: str) -> float:
     """An int where the author wrote one: it decides whether the law's values are whole."""
-    try:
+    with contextlib.suppress(ValueError):
         return int(part)
-    except ValueError:
-        pass
     try:
         value = float(part)
     except ValueError:
