@@ -1,21 +1,240 @@
-"""Is this trial fit to be evidence?"""
+"""Is this trial fit to be evidence?
 
-from collections.abc import Sequence
+Asked of one trial at a time and before any comparison, so that nobody can ask it harder of the
+candidate whose numbers displease them. Warm-up and answers are the two exceptions: the first is
+asked of one instance over its rounds, the second of a candidate against the baseline.
+"""
 
-from lab.model import Doubt, Prepared, Slice
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from lab import stats
+from lab.model import Doubt, Instance, Json, Prepared, Slice
+
+Ints = npt.NDArray[np.int64]
+
+LATE_NS = 2_000_000
+"""An operation that starts later than this, although its client was free, was kept waiting by the generator."""
+
+LATE_SHARE = 0.05
+"""The share of such operations above which the generator and not the server was measured."""
+
+FOREIGN_SHARE = 0.10
+"""The share of the host's cores that other processes may take (METHOD section 4)."""
+
+LAG_SHARE = 0.05
+"""Lag that grows by more than this share of the slice is not caught up: the rate is above capacity."""
+
+WARM_OPERATIONS = 60
+"""With fewer operations in a slice, its thirds are too small to say whether it warmed up."""
+
+WARM_EFFECT = math.log(1.10)
+"""The first third must be slower than the last by more than this (log) before it is called warm-up."""
+
+# What a doubt's kind means to weigh.py: OVERLOADED trials fail their latency requirements and enter
+# no ratio, NOTES are told and take nothing away, the rest is no evidence about time.
 OVERLOADED = "overloaded"
+FOREIGN = "foreign processes"
+GENERATOR = "generator"
+WARM_UP = "warm-up"
+NOT_ASSESSED = "warm-up not assessed"
+FAILED = "failed operations"
+NOTES = frozenset({WARM_UP, NOT_ASSESSED, FAILED})
 
 
-def check(slices: Sequence[Slice], prepared: Sequence[Prepared] = ()) -> list[Doubt]:
-    """Every doubt about every trial, asked of each trial alone."""
-    raise NotImplementedError
-
-
-def disagreements(prepared: Sequence[Prepared], baseline: str) -> list["Disagreement"]:
-    """Where a candidate's answers differ from the baseline's."""
-    raise NotImplementedError
-
-
+@dataclass(frozen=True)
 class Disagreement:
-    """One answer that differs: *candidate*, *query*, *set* (index of the parameter set)."""
+    """An answer that is not the baseline's: the *set*-th parameter set of *query*, from 0.
+
+    *set* is None where the candidate was not asked the same questions.
+    """
+
+    candidate: str
+    query: str
+    set: int | None
+
+
+def check(slices: Sequence[Slice]) -> list[Doubt]:
+    """Every doubt about every trial, in the order of *slices*; then what concerns whole instances."""
+    return [doubt for item in slices for doubt in _of_trial(item)] + warm_up(slices)
+
+
+def disagreements(prepared: Iterable[Prepared], baseline: str) -> list[Disagreement]:
+    """Where instances answer the same questions otherwise than the *baseline*'s first instance.
+
+    A rewrite that loses rows is fast, and no answer to the question.
+    """
+    instances = list(prepared)
+    firsts = [p for p in instances if p.instance.candidate == baseline and not p.instance.twin]
+    if not firsts:
+        return []
+    right = firsts[0].digests
+    found = {
+        (p.instance.name, query, place): None
+        for p in instances
+        for query in right
+        for place in _differing(right[query], p.digests.get(query, ()))
+    }
+    return [Disagreement(*key) for key in found]
+
+
+def _differing(right: Sequence[str], given: Sequence[str]) -> list[int | None]:
+    """The places where two lists of digests differ; [None] where their lengths do."""
+    if len(right) != len(given):
+        return [None]
+    return [place for place, (one, other) in enumerate(zip(right, given, strict=True)) if one != other]
+
+
+# --- one trial ------------------------------------------------------------------------------
+
+
+def _of_trial(item: Slice) -> Iterator[Doubt]:
+    """The doubts about one trial, gravest first."""
+    trial = item.trial.id
+    generator = generator_late(item) > LATE_SHARE
+    overloaded = not generator and any(lag_grows(ops, step) for step, ops in driven(item))
+    if item.rows != item.rows_due:
+        yield Doubt(trial, "rows", "the tables held another number of rows than they should", True)
+    if any(step.get("autovacuums", 0) for step in item.steps):
+        yield Doubt(trial, "autovacuum", "an autovacuum worker ran during the trial", True)
+    if missing(item) and not overloaded:  # of an overloaded trial, what was never reached is missing
+        yield Doubt(trial, "missing operations", "operations were due that nobody recorded", True)
+    if foreign_share(item.steps) > FOREIGN_SHARE:
+        yield Doubt(trial, FOREIGN, "other processes took a good part of the processors", False)
+    if generator:
+        yield Doubt(trial, GENERATOR, "the load generator started operations late although a client was free", False)
+    if overloaded:
+        yield Doubt(trial, OVERLOADED, "the lag behind the declared rate grew: the rate is above the capacity", False)
+    if set(item.ops["outcome"].unique().to_pylist()) - {"ok"}:
+        yield Doubt(trial, FAILED, "some operations failed", False)
+
+
+def driven(item: Slice, kind: str = "drive") -> Iterator[tuple[Mapping[str, Json], pa.Table]]:
+    """Each step of that *kind* with the operations that were due in it."""
+    due = item.ops["due_ns"]
+    for step in item.steps:
+        if step["do"] == kind:
+            inside = pc.and_(pc.greater_equal(due, step["start_ns"]), pc.less(due, step["end_ns"]))
+            yield step, item.ops.filter(inside)
+
+
+def missing(item: Slice) -> bool:
+    """Whether an open-loop step recorded another number of operations than were due."""
+    return any("due" in step and ops.num_rows != step["due"] for step, ops in driven(item))
+
+
+def foreign_share(steps: Iterable[Mapping[str, Json]]) -> float:
+    """The share of the host that others took, over all steps, each weighing as long as it lasted.
+
+    >>> foreign_share([{"start_ns": 0, "end_ns": 3, "foreign_cpu_share": 0.0},
+    ...                {"start_ns": 3, "end_ns": 4, "foreign_cpu_share": 0.4}])
+    0.1
+    """
+    timed = [(step["end_ns"] - step["start_ns"], step.get("foreign_cpu_share", 0.0)) for step in steps]
+    total = sum(length for length, _ in timed)
+    return float(sum(length * share for length, share in timed) / total) if total else 0.0
+
+
+def generator_late(item: Slice) -> float:
+    """The share of operations that started late although their client was free."""
+    late = [_kept_waiting(ops) > LATE_NS for _, ops in driven(item)]
+    every = np.concatenate(late) if late else np.array([], dtype=bool)
+    return float(every.mean()) if every.size else 0.0
+
+
+def _kept_waiting(ops: pa.Table) -> Ints:
+    """For each operation, how long its client was free and the operation due before it started, in ns.
+
+    The client that took it stands for all: another may have been free for longer, so that this
+    never blames the generator for waiting that the server caused.
+    """
+    ordered = ops.sort_by([("client", "ascending"), ("start_ns", "ascending")])
+    client, due, start, end = (column(ordered, name) for name in ("client", "due_ns", "start_ns", "end_ns"))
+    free = np.concatenate([due[:1], end[:-1]])
+    free[1:][client[1:] != client[:-1]] = np.iinfo(np.int64).min
+    waited: Ints = start - np.maximum(due, free)
+    return waited
+
+
+def lag_grows(ops: pa.Table, step: Mapping[str, Json]) -> bool:
+    """Whether operations start ever later behind their due times: from third to third of the slice.
+
+    One stall is not overload: the lag must grow both from the first third to the second and on to
+    the last, as it does when more is asked than can be done.
+    """
+    due, start = column(ops, "due_ns"), column(ops, "start_ns")
+    if due.size < 6:
+        return False
+    parts = np.array_split((start - due)[np.argsort(due, kind="stable")], 3)
+    first, second, last = (float(np.median(part)) for part in parts)
+    growth = last - first
+    length = step["end_ns"] - step["start_ns"] if "for_s" not in step else step["for_s"] * 1e9
+    return growth > LAG_SHARE * length and second - first > growth / 4
+
+
+def column(ops: pa.Table, name: str) -> Ints:
+    """A column of whole numbers as an array of int64."""
+    values: Ints = ops[name].to_numpy().astype(np.int64)
+    return values
+
+
+# --- one instance over its rounds -----------------------------------------------------------
+
+
+def warm_up(slices: Sequence[Slice]) -> list[Doubt]:
+    """Instances whose slices begin slower than they end, or where that cannot be told.
+
+    The first third of each slice against its last, paired over the rounds: one doubt for each
+    instance, at its first trial. Service times are compared, so that a queue is no warm-up.
+    """
+    ratios: dict[Instance, list[float]] = {}
+    firsts: dict[Instance, str] = {}
+    for item in slices:
+        if any(step["do"] == "drive" for step in item.steps):
+            firsts.setdefault(item.trial.instance, item.trial.id)
+            ratios.setdefault(item.trial.instance, []).append(_first_to_last(item))
+    return [
+        doubt
+        for instance, values in ratios.items()
+        if (doubt := _warm_up_doubt(firsts[instance], np.array(values))) is not None
+    ]
+
+
+def _warm_up_doubt(trial: str, ratios: stats.Array) -> Doubt | None:
+    """What the log ratios of one instance's slices say; nan is a slice with too few operations."""
+    paired = stats.pair(ratios, np.zeros(ratios.size))
+    if paired.n < 2:
+        return Doubt(trial, NOT_ASSESSED, "too few operations in a slice to tell whether it warmed up", False)
+    low = paired.mean - stats.t_quantile(0.95, paired.n - 1) * paired.sd / math.sqrt(paired.n)
+    if low <= WARM_EFFECT:
+        return None
+    return Doubt(trial, WARM_UP, "the first third of the slices was slower than the last", False)
+
+
+def _first_to_last(item: Slice) -> float:
+    """The log ratio of mean service times, first to last third of a slice; nan for too few.
+
+    Each query is compared with itself, because a third may hold more of a slow one by chance.
+    """
+    logs, weights = [], []
+    for _, ops in driven(item):
+        if ops.num_rows < WARM_OPERATIONS:
+            continue
+        ordered = ops.sort_by("due_ns")
+        name = ordered["name"].combine_chunks().dictionary_encode()
+        code = np.asarray(name.indices)
+        service = column(ordered, "end_ns") - column(ordered, "start_ns")
+        third = ordered.num_rows // 3
+        for query in np.unique(code):
+            first = service[:third][code[:third] == query]
+            last = service[-third:][code[-third:] == query]
+            if first.size and last.size and first.mean() > 0 and last.mean() > 0:
+                logs.append(math.log(first.mean() / last.mean()))
+                weights.append(first.size + last.size)
+    return float(np.average(logs, weights=weights)) if logs else math.nan
