@@ -1,0 +1,47 @@
+"""Blocks: how many a call touches, and how much of the mix's difference that is."""
+
+from collections.abc import Iterator, Sequence
+
+from lab.model import Prepared, Query
+from lab.reasons import MANUAL, Reason, differ, last, metric, named, own_fact
+
+NAME = "blocks"
+_PAGE = f"{MANUAL}using-explain.html"
+_LEAST = 0.05
+
+
+def explain(own: Prepared, base: Prepared, queries: Sequence[Query]) -> Iterator[Reason]:
+    """A query that touches other numbers of blocks; its part of all blocks saved or added by the mix."""
+    gaps = {query.name: query.weight * _gap(own, base, query.name) for query in queries}
+    whole = sum(abs(gap) for gap in gaps.values())
+    for query in queries:
+        name = f"query.{query.name}.blocks_per_call"
+        mine, theirs = last(own, name), last(base, name)
+        if mine is None or theirs is None or not differ(mine, theirs, by=_LEAST):
+            continue
+        way = " fewer blocks than " if mine < theirs else " more blocks than "
+        yield Reason(
+            NAME,
+            own.instance.candidate,
+            query.name,
+            (
+                named(own),
+                " touches",
+                way,
+                named(base),
+                ": ",
+                metric(own, name),
+                " per call against ",
+                metric(base, name),
+                "; weighted by the mix that is ",
+                own_fact(NAME, own, query.name, "part", "percent"),
+                " of all blocks by which the mix differs.",
+            ),
+            _PAGE,
+            {"part": abs(gaps[query.name]) / whole},
+        )
+
+
+def _gap(own: Prepared, base: Prepared, query: str) -> float:
+    mine, theirs = (last(one, f"query.{query}.blocks_per_call") for one in (own, base))
+    return mine - theirs if mine is not None and theirs is not None else 0.0
