@@ -3,17 +3,21 @@
 Importable inside Locust: no pandas, no pyarrow.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from importlib.resources import files
 from typing import Any
 
 import psycopg
 from psycopg import conninfo as _conninfo
+from psycopg import pq
 from psycopg import sql as _sql
+from psycopg.pq.abc import PGresult
 from psycopg.rows import dict_row
 
 Error = psycopg.Error
+OperationalError = psycopg.OperationalError
 Connection = psycopg.Connection[Any]
 
 
@@ -61,6 +65,19 @@ def connected(info: str, *, autocommit: bool = True) -> Iterator[Connection]:
         yield connection
 
 
+def make_database(info: str) -> None:
+    """A new, empty database `lab` of the unprivileged role, with the lab's extensions in schema `pglab`.
+
+    *info* is a superuser's connection; an old database of that name is dropped with its connections.
+    """
+    with connected(_conninfo.make_conninfo(info, dbname="postgres")) as admin:
+        run(admin, "DROP DATABASE IF EXISTS lab WITH (FORCE)", "CREATE DATABASE lab OWNER lab")
+    with connected(_conninfo.make_conninfo(info, dbname="lab")) as admin:
+        run(admin, "CREATE SCHEMA pglab", "GRANT EXECUTE ON FUNCTION pg_get_backend_memory_contexts() TO lab")
+        for extension in ("pg_stat_statements", "pg_walinspect"):
+            run(admin, f"CREATE EXTENSION {extension} SCHEMA pglab")
+
+
 def query(name: str) -> str:
     """The text of one of the lab's own queries, `lab/queries/<name>.sql`."""
     return (files("lab") / "queries" / f"{name}.sql").read_text(encoding="utf-8")
@@ -85,3 +102,190 @@ def run(connection: Connection, *statements: str) -> None:
     """Execute statements that return nothing worth having."""
     for statement in statements:
         connection.execute(statement.encode())
+
+
+# --- load -----------------------------------------------------------------------------------
+
+Waits = Callable[[int], tuple[Callable[[], None], Callable[[], None]]]
+"""From a descriptor: what returns once it can be read, and what returns once it can be written."""
+
+Asked = tuple[str, tuple[tuple[str, tuple[int, ...]], ...]]
+"""A model.Query without its names: how it is sent, and text and takes of each statement."""
+
+_TOKENS = re.compile(
+    r"""
+      [eE]'(?:[^'\\]|\\.|'')*' | '[^']*'       # strings, with and without escapes
+    | "[^"]*"                                  # identifiers, quoted
+    | (\$(?:[^\W\d]\w*)?\$) .*? \1             # dollar quotes
+    | [^\W\d][\w$]*                            # identifiers and keywords: x$1 is one
+    | --[^\n]*                                 # comments; those with a star nest, and are cut out by hand
+    | \$(?P<number>\d+)
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+
+
+def inlined(text: str, values: Sequence[str | None]) -> str:
+    """*text* with `$1`, `$2` ... replaced by quoted literals, so that the planner sees the values.
+
+    Strings, quoted identifiers and comments are left alone.
+
+    >>> print(inlined("SELECT '$1', $2 /* $1 */ WHERE a = $1", ["it's", None]))
+    SELECT '$1', NULL /* $1 */ WHERE a = 'it''s'
+    """
+    done: list[str] = []
+    at = 0
+    while at < len(text):
+        if text.startswith("/*", at):
+            token, end = None, _comment_end(text, at)
+        else:
+            token = _TOKENS.match(text, at)
+            end = token.end() if token else at + 1
+        if token and token["number"]:
+            value = values[int(token["number"]) - 1]
+            done.append("NULL" if value is None else literal(value))
+        else:
+            done.append(text[at:end])
+        at = end
+    return "".join(done)
+
+
+def _comment_end(text: str, start: int) -> int:
+    """Where the comment that begins at *start* ends; comments nest."""
+    depth = 0
+    for mark in re.compile(r"/\*|\*/").finditer(text, start):
+        depth += 1 if mark[0] == "/*" else -1
+        if not depth:
+            return mark.end()
+    return len(text)
+
+
+_FINE = (pq.ExecStatus.TUPLES_OK, pq.ExecStatus.COMMAND_OK, pq.ExecStatus.EMPTY_QUERY)
+_REFUSED = (pq.ExecStatus.FATAL_ERROR, pq.ExecStatus.BAD_RESPONSE)
+
+
+class Wire:
+    """One connection driven by libpq's own calls: an operation costs a third of a cursor's.
+
+    It waits only by *waits*, so that threads and greenlets can both use it. What a statement fails
+    at is returned, not raised. *lost* is True from the moment the connection cannot be used.
+    """
+
+    def __init__(self, info: str, waits: Waits) -> None:
+        """Connect; Error if the server refuses."""
+        self._connection = psycopg.connect(info, autocommit=True, prepare_threshold=None)
+        self._libpq = self._connection.pgconn  # non-blocking: psycopg has made it so
+        self._readable, self._writable = waits(self._libpq.socket)
+        self._prepared: dict[str, bytes] = {}
+        self.lost = False
+
+    def close(self) -> None:
+        """Close; the server is asked to drop what may be under way."""
+        if self._libpq.transaction_status == pq.TransactionStatus.ACTIVE:
+            with suppress(Error):
+                self._libpq.get_cancel().cancel()
+        self.lost = True
+        self._connection.close()
+
+    def check(self) -> None:
+        """Notice a connection that ended while nobody looked."""
+        try:
+            self._libpq.consume_input()
+        except Error:
+            self.lost = True
+
+    def prepare(self, asked: Asked) -> None:
+        """Prepare the statements that are sent prepared, unless this connection has; Error if refused."""
+        send, statements = asked
+        for text, _ in statements if send == "prepared" else ():
+            if text in self._prepared:
+                continue
+            name = b"pglab_%d" % len(self._prepared)
+            self._libpq.send_prepare(name, text.encode())
+            _, refusal = self._answer()
+            if refusal is not None:
+                raise psycopg.errors.error_from_result(refusal)
+            if self.lost:
+                raise psycopg.OperationalError("the server closed the connection")
+            self._prepared[text] = name
+
+    def run(self, asked: Asked, values: Sequence[bytes | None]) -> tuple[int, str | None, str | None]:
+        """Rows, outcome (None where ok, else `failed` or `unknown`) and SQLSTATE of one operation.
+
+        Several statements are one transaction, rolled back when one fails. Rows are those
+        returned or, where nothing is returned, touched.
+        """
+        send, statements = asked
+        try:
+            if len(statements) == 1:
+                rows, refusal = self._one(send, *statements[0], values)
+            else:
+                rows, refusal = self._transaction(send, statements, values)
+        except psycopg.OperationalError:  # the connection did not even take the query
+            self.lost, rows, refusal = True, 0, None
+        if refusal is None and not self.lost:
+            return rows, None, None
+        state = _sqlstate(refusal)
+        unknown = self.lost or state is None or state.startswith("08")
+        return rows, "unknown" if unknown else "failed", state
+
+    def _transaction(
+        self, send: str, statements: Sequence[tuple[str, tuple[int, ...]]], values: Sequence[bytes | None]
+    ) -> tuple[int, PGresult | None]:
+        rows, refusal = self._one("literal", "BEGIN", (), ())
+        for text, takes in statements:
+            if refusal is not None or self.lost:
+                break
+            more, refusal = self._one(send, text, takes, values)
+            rows += more
+        if self.lost:
+            return rows, refusal
+        _, last = self._one("literal", "ROLLBACK" if refusal else "COMMIT", (), ())
+        return rows, refusal or last
+
+    def _one(
+        self, send: str, text: str, takes: tuple[int, ...], values: Sequence[bytes | None]
+    ) -> tuple[int, PGresult | None]:
+        given = [values[index] for index in takes]
+        if send == "prepared":
+            self._libpq.send_query_prepared(self._prepared[text], given)
+        elif send == "unprepared":
+            self._libpq.send_query_params(text.encode(), given)
+        else:
+            texts = [None if value is None else value.decode() for value in given]
+            self._libpq.send_query((inlined(text, texts) if texts else text).encode())
+        return self._answer()
+
+    def _answer(self) -> tuple[int, PGresult | None]:
+        """Rows, and the result that says what was refused, after the last result has come."""
+        libpq = self._libpq
+        rows, refusal = 0, None
+        try:
+            while libpq.flush():
+                self._writable()
+            while True:
+                while libpq.is_busy():
+                    self._readable()
+                    libpq.consume_input()
+                result = libpq.get_result()
+                if result is None:
+                    break
+                status = result.status
+                if status == pq.ExecStatus.TUPLES_OK:
+                    rows += result.ntuples
+                elif status in _FINE:
+                    rows += result.command_tuples or 0
+                elif status in _REFUSED:
+                    refusal = refusal or result
+                else:  # COPY, which would wait for us for ever
+                    self.lost = True
+                    break
+        except psycopg.OperationalError:
+            self.lost = True
+        self.lost = self.lost or libpq.status == pq.ConnStatus.BAD
+        return rows, refusal
+
+
+def _sqlstate(refusal: PGresult | None) -> str | None:
+    state = refusal and refusal.error_field(pq.DiagnosticField.SQLSTATE)
+    return state.decode() if state else None
