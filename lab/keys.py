@@ -1,0 +1,362 @@
+"""The keys authors may write in scenario.yaml and workload.yaml, and how a wrong one reads.
+
+The forms are pydantic models; check() turns what pydantic finds into messages with a line, the
+nearest known key, and the field's own description as what would be right.
+"""
+
+import math
+import re
+import types
+import typing
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, Literal, Protocol, TypeVar
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from lab.page import Mistakes, Page, Path, among
+from lab.timeline import Clients, Written
+
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(B|kB|KiB|MB|MiB|GB|GiB|TB|TiB)")
+_BYTES = {"B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
+_BYTES |= {"KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}
+_A_SIZE = "a size such as 64GiB, 512MiB"
+
+
+def size(text: object) -> int:
+    """A size as the author wrote it, in bytes; ValueError if it is none.
+
+    >>> size("64GiB"), size("1.5kB")
+    (68719476736, 1500)
+    >>> size("64G")
+    Traceback (most recent call last):
+      ...
+    ValueError: '64G' is no size (a size such as 64GiB, 512MiB)
+    """
+    found = _SIZE.fullmatch(text.strip()) if isinstance(text, str) else None
+    if found is None:
+        raise ValueError(f"{text!r} is no size ({_A_SIZE})")
+    return int(float(found[1]) * _BYTES[found[2]])
+
+
+Text = Annotated[str, Field(strict=True, min_length=1, pattern=r"\S")]
+File = Annotated[str, Field(strict=True, min_length=1, description="the name of a file beside scenario.yaml")]
+Metric = Annotated[str, Field(strict=True, min_length=1, description="a metric, such as query.<name>.p95_ms")]
+Count = Annotated[int, Field(strict=True, gt=0, description="a whole number above 0, such as 10_000")]
+Size = Annotated[int, BeforeValidator(size, json_schema_input_type=str), Field(gt=0, description=_A_SIZE)]
+Number = Annotated[float, Field(strict=True, allow_inf_nan=False, description="a number")]
+Share = Annotated[float, Field(strict=True, gt=0, lt=1, description="a share, 0.10 for ten percent")]
+Value = Annotated[str | int | float | bool, Field(union_mode="left_to_right", description="text or a number")]
+
+
+class _Form(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Production(_Form):
+    """What the lab stands for."""
+
+    rows_per_day: Count | None = None
+    keep_days: Count | None = None
+    entities: dict[str, Count] = {}
+    memory: Size | None = None
+    shared_buffers: Size | None = None
+    work_mem: Size | None = None
+    peak_factor: Annotated[float, Field(strict=True, gt=0, description="peak rate by mean rate")] | None = None
+    checkpoint_rows: Count | None = None
+
+
+def _ratio(value: str | float) -> str | float:
+    if value in ("in_memory", "as production") or (not isinstance(value, str) and 0 < value < math.inf):
+        return value
+    raise ValueError(f"{value!r} is no ratio of data to memory (in_memory, as production, or a ratio such as 4.0)")
+
+
+class Lab(_Form):
+    """How the lab shrinks production."""
+
+    rows: Count | None = None
+    days: Annotated[int, Field(strict=True, gt=0, le=100_000, description="a whole number of days")] | None = None
+    shrink: list[Literal["short", "narrow", "thin"]] = []
+    entities: dict[str, Count] = {}
+    data_to_memory: Annotated[
+        str | float, AfterValidator(_ratio), Field(strict=True, description="in_memory, as production, or a ratio")
+    ] = "in_memory"
+
+
+class Requirement(_Form):
+    """An absolute limit."""
+
+    metric: Metric
+    at_most: Annotated[float, Field(strict=True, ge=0, allow_inf_nan=False, description="a limit")] | None = None
+    at_least: Annotated[float, Field(strict=True, ge=0, allow_inf_nan=False, description="a limit")] | None = None
+    limit_ms: Annotated[float, Field(strict=True, gt=0, allow_inf_nan=False, description="milliseconds")] | None = None
+
+
+class Objective(_Form):
+    """The one metric that decides among those who meet the requirements."""
+
+    minimise: Metric | None = None
+    maximise: Metric | None = None
+
+
+class LeastEffect(_Form):
+    """The smallest difference anybody acts on, as a share."""
+
+    exact: Share = 0.01
+    time: Share = 0.10
+
+
+class Topology(BaseModel):
+    """A shape; further keys are the options of its kind."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    kind: Text = "single"
+    postgres: Annotated[int, Field(strict=True, ge=10, le=99, description="a major version, such as 18")] | None = None
+
+
+class Ingest(BaseModel):
+    """How rows come in; further keys are the options of the method."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    method: Text = "copy_binary"
+    connections: Annotated[int, Field(strict=True, gt=0, le=64, description="1 to 64 connections")] = 1
+
+
+class Catalogue(_Form):
+    """A study of partition counts."""
+
+    candidate: Text
+    partitions: Annotated[list[Count], Field(min_length=1, description="partition counts, such as [13, 60, 395]")]
+
+
+class Shared(_Form):
+    """What a candidate may say for itself, and the scenario for all."""
+
+    load: File | None = None
+    sql: Annotated[dict[str, File], Field(description="query or step: file")] = {}
+    settings: Annotated[dict[str, Value], Field(description="setting: value")] = {}
+    topology: Topology = Topology()
+    ingest: Ingest = Ingest()
+
+
+class Candidate(Shared):
+    """One answer to the question."""
+
+    hypothesis: Annotated[Text, Field(description="one line: what should improve, and what it should cost")]
+    schema_: Annotated[File, Field(alias="schema", description="the SQL file that makes the tables")]
+    mix: dict[str, Any] | None = Field(None, description="only where the scenario says may_differ: [mix]")
+    matrix: Annotated[
+        dict[str, Annotated[list[Value], Field(min_length=1, description="the values, such as [month, day]")]],
+        Field(description="placeholder: its values"),
+    ] = {}
+
+
+class Scenario(Shared):
+    """scenario.yaml."""
+
+    format: Literal[1]
+    question: Annotated[Text, Field(description="one sentence that a candidate can answer")]
+    production: Production = Production()
+    lab: Lab = Lab()
+    requirements: list[Requirement] = []
+    objective: Annotated[Objective, Field(description="{minimise: mix.server_ms_per_op}")]
+    least_effect: LeastEffect = LeastEffect()
+    profile: Literal["quick", "decide", "gate"] = "quick"
+    workload: Annotated[Text, Field(description="the name of a workload")] = "workload"
+    baseline: Annotated[Text, Field(description="the name of the candidate the others are compared with")]
+    schema_: Annotated[File | None, Field(alias="schema", description="the schema of candidates without one")] = None
+    candidates: Annotated[dict[str, Any], Field(min_length=1, description="name: {schema: ..., hypothesis: ...}")]
+    may_differ: list[Literal["mix"]] = []
+    timeline: Annotated[list[Written], Field(min_length=1, description="[{do: ingest}, ...]")] | None = None
+    catalogue: Catalogue | None = None
+    isolation: Literal["kept", "restored", "fresh"] = "kept"
+    unsafe: Annotated[Text, Field(description="why durability may be off")] | None = None
+
+
+class Workload(_Form):
+    """workload.yaml."""
+
+    mix: Annotated[dict[str, Any], Field(min_length=1, description="query: weight")]
+    data: File = "data.yaml"
+    clients: Clients = 4
+    driver: Text = "locust"
+    params: Annotated[dict[str, Any], Field(description="query: {parameter: source}")] = {}
+    locustfile: File | None = None
+
+
+class Weights(BaseModel):
+    """A mix: how often each query is asked, relative to the others."""
+
+    mix: dict[str, Annotated[float, Field(strict=True, gt=0, allow_inf_nan=False, description="a weight above 0")]]
+
+
+class Stream(BaseModel):
+    """One stream of data.yaml; further keys are the options of its source."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    kind: Text
+
+
+class Parts(Protocol):
+    """What kinds there are and what they take: parts.py, handed in since it is of a higher layer."""
+
+    def kinds(self, package: str) -> tuple[str, ...]:
+        """The kinds of sources, clusters, ingest or drivers, in alphabetical order."""
+        ...
+
+    def options(self, package: str, kind: str) -> type[BaseModel] | None:
+        """What a kind takes, None where it does not say."""
+        ...
+
+    def cannot(self, driver: str) -> Mapping[str, str]:
+        """What a driver cannot do: ability -> why."""
+        ...
+
+
+# --- from what pydantic finds to what the author reads --------------------------------------
+
+AnyForm = TypeVar("AnyForm", bound=BaseModel)
+
+
+def check(form: type[AnyForm], page: Page, mistakes: Mistakes, path: Path = (), tree: Any = None) -> AnyForm | None:
+    """The *form* filled in with *tree*, or None after noting everything that is wrong in it.
+
+    *tree* stands at *path* of *page*; None: the whole page.
+    """
+    try:
+        return form.model_validate(page.tree if tree is None else tree)
+    except ValidationError as found:
+        for error in found.errors(include_url=False):
+            where, what = _message(form, error, page.tree if tree is None else tree)
+            mistakes.add(page.at(*path, *where), what)
+        return None
+
+
+def _message(form: type[BaseModel], error: Any, tree: Any) -> tuple[Path, str]:
+    """Where under the tree a finding of pydantic is, and what the author is told."""
+    path = _in_tree(error["loc"], tree)
+    kind, context, given = error["type"], error.get("ctx", {}), error["input"]
+    if kind == "extra_forbidden":
+        known = sorted(_known(form, error["loc"][:-1]))
+        return path[:-1], f"unknown key {path[-1]!r} {among(str(path[-1]), known)}"
+    if kind == "value_error":
+        return path, str(context["error"])
+    if kind in ("literal_error", "union_tag_invalid"):
+        known = re.findall(r"\w[\w ]*", str(context.get("expected", context.get("expected_tags"))).replace(" or ", ","))
+        word = context.get("tag", given)
+        return path, f"unknown value {word!r} {among(str(word), known)}"
+    if kind == "union_tag_not_found":
+        return path, f"{_short(given)} does not say what to do (write {{do: ...}})"
+    right = _description(form, error["loc"])
+    return path, f"{_wrong(kind, given, context)}{f' ({right})' if right else ''}"
+
+
+def _wrong(kind: str, given: Any, context: Mapping[str, Any]) -> str:
+    """What is wrong with a value, in the author's terms."""
+    if kind == "missing":
+        return "is missing"
+    if kind in ("too_short", "string_too_short", "string_pattern_mismatch"):
+        return "is empty"
+    if kind in ("greater_than", "greater_than_equal", "less_than", "less_than_equal"):
+        bound = next(iter(context.values()))
+        words = {"greater_than": "above", "greater_than_equal": "at least", "less_than": "below"}
+        return f"{given!r} is not {words.get(kind, 'at most')} {bound:g}"
+    if kind in ("model_type", "dict_type", "model_attributes_type"):
+        return f"{_short(given)} is not a mapping"
+    if kind == "list_type":
+        return f"{_short(given)} is not a list"
+    if kind == "string_type":
+        return f"{_short(given)} is not text"
+    if kind.startswith("int"):
+        return f"{_short(given)} is not a whole number"
+    if kind.startswith("float") or kind == "finite_number":
+        return f"{_short(given)} is not a number"
+    return f"{_short(given)} is not valid here"
+
+
+def _short(given: Any) -> str:
+    if given is None:
+        return "nothing"
+    text = repr(given)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _in_tree(where: Path, tree: Any) -> Path:
+    """*where* without what pydantic adds to it: tags of unions, names of types.
+
+    The last part stays even where the tree does not have it: a missing key.
+    """
+    path: Path = ()
+    for at, key in enumerate(where):
+        there = isinstance(tree, dict) and key in tree
+        there = there or (isinstance(tree, list) and isinstance(key, int) and key < len(tree))
+        if there:
+            path, tree = (*path, key), tree[key]
+        elif at == len(where) - 1 and isinstance(tree, dict) and isinstance(key, str) and key.islower():
+            path = (*path, key)
+    return path
+
+
+def _known(form: Any, where: Path) -> set[str]:
+    """The keys that the form at *where* takes."""
+    return {field.alias or name for found in _forms(_at(form, where)) for name, field in found.model_fields.items()}
+
+
+def _at(annotation: Any, where: Path) -> Any:
+    """The annotation at *where*; parts that are names of types or tags are stepped over."""
+    for key in where:
+        annotation = next(_steps(annotation, key), annotation)
+    return annotation
+
+
+def _steps(annotation: Any, key: str | int) -> Iterator[Any]:
+    """What *key* leads to from *annotation*."""
+    for option in _options(annotation):
+        if isinstance(option, type) and issubclass(option, BaseModel):
+            tag = option.model_fields.get("do")
+            if tag is not None and tag.default == key:
+                yield option
+            for name, field in option.model_fields.items():
+                if key == (field.alias or name):
+                    yield Annotated[field.annotation, field]
+        elif typing.get_origin(option) in (dict, list):
+            yield typing.get_args(option)[-1]
+
+
+def _options(annotation: Any) -> Iterator[Any]:
+    """The types an annotation allows, unions and Annotated undone."""
+    if typing.get_origin(annotation) is Annotated:
+        yield from _options(typing.get_args(annotation)[0])
+    elif _is_union(annotation):
+        for option in typing.get_args(annotation):
+            yield from _options(option)
+    else:
+        yield annotation
+
+
+def _is_union(annotation: Any) -> bool:
+    return typing.get_origin(annotation) in (typing.Union, types.UnionType)
+
+
+def _forms(annotation: Any) -> Iterator[type[BaseModel]]:
+    for option in _options(annotation):
+        if isinstance(option, type) and issubclass(option, BaseModel):
+            yield option
+
+
+def _description(form: type[BaseModel], where: Path) -> str:
+    """What would be right at *where*, in the words of the field, "" where it has none."""
+    return next(_descriptions(_at(form, where)), "")
+
+
+def _descriptions(annotation: Any) -> Iterator[str]:
+    if typing.get_origin(annotation) is Annotated:
+        inner, *notes = typing.get_args(annotation)
+        yield from (note.description for note in notes if getattr(note, "description", None))
+        yield from _descriptions(inner)
+    elif _is_union(annotation):
+        for option in typing.get_args(annotation):
+            yield from _descriptions(option)
