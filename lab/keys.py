@@ -79,7 +79,9 @@ class Lab(_Form):
     shrink: list[Literal["short", "narrow", "thin"]] = []
     entities: dict[str, Count] = {}
     data_to_memory: Annotated[
-        str | float, AfterValidator(_ratio), Field(strict=True, description="in_memory, as production, or a ratio")
+        str | Annotated[float, Field(strict=True)],
+        AfterValidator(_ratio),
+        Field(description="in_memory, as production, or a ratio"),
     ] = "in_memory"
 
 
