@@ -39,6 +39,7 @@ _TOKEN = re.compile(
     """,
     re.VERBOSE | re.DOTALL,
 )
+_SILENT = ("space", "comment", "block")
 _DIRECTIVE = re.compile(r"--\s*(\w+)\s*:(?!:)\s*(.*?)\s*")
 # What the value of each directive looks like: by it a misspelt directive is told from prose.
 _KNOWN = {"params": "=", "send": "^(prepared|literal|unprepared)$", "order": "^total$"}
@@ -99,6 +100,29 @@ def read(name: str, file: str, text: str, *, params: Sequence[Parameter] | None 
 def used(query: Query) -> frozenset[str]:
     """The names of the parameters that the query's text takes."""
     return frozenset(query.params[index].name for statement in query.statements for index in statement.takes)
+
+
+def bound(text: str, values: Mapping[str, str], file: str) -> list[str]:
+    """The statements of a step's *file*, each `:name` replaced by the literal of its value.
+
+    The text of steps is sent without parameters: VACUUM, CALL and DDL take none. Raise
+    ScenarioError where a name has no value.
+
+    >>> bound("DELETE FROM t WHERE at < :to; -- old\nVACUUM t;", {"from": "2025-01-01", "to": "2025-01-02"}, "r.sql")
+    ["DELETE FROM t WHERE at < '2025-01-02'", 'VACUUM t']
+    """
+    mistakes = [
+        f"{file}:{token.line}: {token.text}: no such value in a step {among(token.text[1:], values)}"
+        for token in tokens(file, text)
+        if token.kind == "named" and token.text[1:] not in values
+    ]
+    if mistakes:
+        raise ScenarioError(mistakes)
+    return ["".join(_literal(token, values) for token in body) for body in _bodies(file, text)]
+
+
+def _literal(token: Token, values: Mapping[str, str]) -> str:
+    return "'" + values[token.text[1:]].replace("'", "''") + "'" if token.kind == "named" else token.text
 
 
 # --- parameters -----------------------------------------------------------------------------
@@ -203,7 +227,7 @@ def _header(file: str, text: str) -> Header:
     found: dict[str, str] = {}
     lines: dict[str, int] = {}
     for token in tokens(file, text):
-        if token.kind not in ("space", "comment", "block"):
+        if token.kind not in _SILENT:
             break
         directive = _DIRECTIVE.fullmatch(token.text) if token.kind == "comment" else None
         if directive is None:
@@ -239,22 +263,30 @@ def _directives(file: str, found: Mapping[str, str], lines: Mapping[str, int]) -
 
 
 def _statements(name: str, file: str, text: str, known: Sequence[Parameter], mistakes: list[str]) -> list[Statement]:
+    bodies = _bodies(file, text)
+    if not bodies:
+        mistakes.append(f"{file}:1: there is no statement in it (write one SQL statement)")
+    mistakes += _misplaced(file, bodies)
+    return [] if mistakes else [_compiled(name, file, body, known, mistakes) for body in bodies]
+
+
+def _bodies(file: str, text: str) -> list[list[Token]]:
+    """The statements of a file, without the space and comments around them."""
     pieces: list[list[Token]] = [[]]
     for token in tokens(file, text):
         if token.kind == "end":
             pieces.append([])
-        elif pieces[-1] or token.kind not in ("space", "comment", "block"):
+        elif pieces[-1] or token.kind not in _SILENT:
             pieces[-1].append(token)
-    bodies = [piece for piece in pieces if piece]
-    if not bodies:
-        mistakes.append(f"{file}:1: there is no statement in it (write one SQL statement)")
-    everything = [token for body in bodies for token in body]
-    mistakes += _misplaced(file, bodies, everything)
-    return [] if mistakes else [_compiled(name, file, body, known, mistakes) for body in bodies]
+    for piece in pieces:
+        while piece and piece[-1].kind in _SILENT:
+            piece.pop()
+    return [piece for piece in pieces if piece]
 
 
-def _misplaced(file: str, bodies: Sequence[Sequence[Token]], everything: Sequence[Token]) -> Iterator[str]:
+def _misplaced(file: str, bodies: Sequence[Sequence[Token]]) -> Iterator[str]:
     """Mistakes that need no knowledge of the parameters."""
+    everything = [token for body in bodies for token in body]
     for token in everything:
         if token.kind == "percent":
             right = f"write :{token.text[2:-2]}"
@@ -292,8 +324,6 @@ def _compiled(
             if index[asked] not in takes:
                 takes.append(index[asked])
             text += f"${takes.index(index[asked]) + 1}"
-    while body[-1].kind == "space" or body[-1].kind == "comment":
-        text, body = text.removesuffix(body[-1].text), body[:-1]
     return Statement(f"/* pglab:{name} */ {text}", tuple(takes))
 
 
