@@ -330,23 +330,6 @@ def _compiled(
 # --- filling in -----------------------------------------------------------------------------
 
 
-def bound(sql: str, values: Mapping[str, str], file: str = "sql") -> tuple[str, ...]:
-    """The statements of a step's SQL, each with `:name` replaced by the literal of its value.
-
-    >>> bound("DELETE FROM t WHERE d < :to; -- then\\nVACUUM t;", {"to": "2026-01-02"})
-    ("DELETE FROM t WHERE d < '2026-01-02'", 'VACUUM t')
-    """
-    pieces = [""]
-    for token in tokens(file, sql):
-        if token.kind == "end":
-            pieces.append("")
-        elif token.kind == "named" and token.text[1:] in values:
-            pieces[-1] += quoted(values[token.text[1:]])
-        elif token.kind not in ("comment", "block"):
-            pieces[-1] += token.text
-    return tuple(piece.strip() for piece in pieces if piece.strip())
-
-
 def inlined(sql: str, values: Sequence[str | None]) -> str:
     """A statement with `$1` and so on replaced by literals, so that the planner sees the values.
 

@@ -1,0 +1,183 @@
+"""workload.yaml, its SQL and its data.yaml become a Workload: what is asked, and of which rows."""
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from lab import keys, statement
+from lab.errors import ScenarioError
+from lab.model import Parameter, Query, SqlFile, Stream, Workload
+from lab.page import Mistakes, Page, Path, among
+
+QUERY = re.compile(r"[a-z][a-z0-9_]*")
+
+# Reads a file by name, for the message's beginning *where*; None after noting why it cannot be had.
+Fetch = Callable[[str, str], SqlFile | None]
+
+
+@dataclass(frozen=True)
+class Read:
+    """A workload, and when its rows begin; *start* is None where nothing says so."""
+
+    workload: Workload
+    start: datetime | None
+
+
+def read(name: str, page: Page, data: Page | None, fetch: Fetch, parts: keys.Parts, mistakes: Mistakes) -> Read | None:
+    """The workload *name* of its two pages; None after noting mistakes for which there can be none.
+
+    *fetch* takes names beside workload.yaml.
+    """
+    form = keys.check(keys.Workload, page, mistakes)
+    streams, start = _streams(data, parts, mistakes) if data else (None, None)
+    if form is None:
+        return None
+    asked = weights(page, ("mix",), mistakes)
+    _named("params", form.params, asked, page, mistakes)
+    queries = [_query(query, weight, page, form, fetch, mistakes) for query, weight in asked.items()]
+    known = [query for query in queries if query is not None]
+    driver = _kind(parts, "drivers", form.driver, page, ("driver",), mistakes)
+    if driver:
+        mistakes.extend(_beyond(known, form.driver, page, parts))
+    script = fetch(form.locustfile, page.at("locustfile")) if form.locustfile else None
+    if streams is None or not known:
+        return None
+    mistakes.extend(f"{query.file}: {wrong}" for query in known for wrong in _strangers(query, streams))
+    return Read(Workload(name, tuple(known), streams, form.clients, form.driver, script), start)
+
+
+def weights(page: Page, path: Path, mistakes: Mistakes) -> dict[str, float]:
+    """The mix at *path*: query -> weight, of those entries that are right."""
+    tree: Any = page.tree
+    for key in path:
+        tree = tree[key]
+    found: dict[str, float] = {}
+    if not isinstance(tree, dict) or not tree:
+        mistakes.add(page.at(*path), "is empty (query: weight, such as recent: 5)")
+        return found
+    for query, weight in tree.items():
+        if not QUERY.fullmatch(query):
+            mistakes.add(page.at(*path, query), f"{query!r} is no name of a query (a-z, then a-z, 0-9 and _)")
+        elif keys.check(keys.Weights, page, mistakes, path[:-1], {"mix": {query: weight}}):
+            found[query] = float(weight)
+    return found
+
+
+# --- queries --------------------------------------------------------------------------------
+
+
+def _query(name: str, weight: float, page: Page, form: keys.Workload, fetch: Fetch, mistakes: Mistakes) -> Query | None:
+    sql = fetch(f"{name}.sql", page.at("mix", name))
+    if sql is None:
+        return None
+    before = len(mistakes.found)
+    params = _params(form.params[name], page, name, mistakes) if name in form.params else None
+    if len(mistakes.found) > before:
+        return None
+    try:
+        query = statement.read(name, sql.file, sql.text, params=params, weight=weight)
+    except ScenarioError as error:
+        mistakes.extend(error.mistakes)
+        return None
+    for parameter in query.params:
+        if parameter.name not in statement.used(query):
+            where = page.at("params", name, parameter.name) if params else f"{sql.file}:1: params: {parameter.name}"
+            sign = "" if parameter.name.startswith("$") else ":"
+            mistakes.add(where, f"is never used (write {sign}{parameter.name} in {sql.file}, or take it out)")
+    return query
+
+
+def _params(tree: Any, page: Page, query: str, mistakes: Mistakes) -> tuple[Parameter, ...]:
+    """The parameters of one query in workload.yaml: name: source, or a list for $1, $2 ..."""
+    named = {f"${number}": source for number, source in enumerate(tree, 1)} if isinstance(tree, list) else tree
+    if not isinstance(named, dict) or not named:
+        mistakes.add(page.at("params", query), "is no mapping (parameter: stream.column zipf(1.1))")
+        return ()
+    found = []
+    for number, (name, source) in enumerate(named.items()):
+        where = page.at("params", query, number if isinstance(tree, list) else name)
+        try:
+            if not isinstance(source, str):
+                raise ValueError(f"{source!r} is no source (stream.column zipf(1.1), or window.to - 7d)")
+            found.append(statement.parameter(name, source))
+        except ValueError as error:
+            mistakes.add(where, str(error))
+    return tuple(found)
+
+
+def needs(query: Query) -> Iterator[str]:
+    """What a driver must be able to do for *query*.
+
+    `samples`: values drawn from the rows. `window`: bounds of the rows that are there. `literal`,
+    `unprepared`: that way of sending. `transaction`: several statements.
+    """
+    origins = [parameter.origin for parameter in query.params]
+    if any(origin and not origin.startswith("window.") for origin in origins):
+        yield "samples"
+    if any(origin.startswith("window.") for origin in origins):
+        yield "window"
+    if query.send != "prepared":
+        yield query.send
+    if len(query.statements) > 1:
+        yield "transaction"
+
+
+def _beyond(queries: list[Query], driver: str, page: Page, parts: keys.Parts) -> Iterator[str]:
+    """What the driver cannot do, with those that can."""
+    for query in queries:
+        asked = frozenset(needs(query))
+        if lacking := sorted(asked & parts.cannot(driver)):
+            able = [other for other in parts.kinds("drivers") if not asked & parts.cannot(other)]
+            what = f"{driver} cannot do {', '.join(lacking)}, which {query.name} needs"
+            yield f"{page.at('driver')}: {what} (drivers that can: {', '.join(able) or 'none'})"
+
+
+# --- streams --------------------------------------------------------------------------------
+
+
+def _streams(page: Page, parts: keys.Parts, mistakes: Mistakes) -> tuple[Mapping[str, Stream] | None, datetime | None]:
+    """The streams of data.yaml in the author's order, and the first of their starts."""
+    if not isinstance(page.tree, dict) or not page.tree:
+        mistakes.add(page.at(), "there is no stream in it (events: {kind: synthetic, ...})")
+        return None, None
+    found: dict[str, Stream] = {}
+    starts: list[datetime] = []
+    for name, tree in page.tree.items():
+        form = keys.check(keys.Stream, page, mistakes, (name,), tree if tree is not None else {})
+        if form is None or not _kind(parts, "sources", form.kind, page, (name, "kind"), mistakes):
+            continue
+        options = {key: value for key, value in tree.items() if key != "kind"}
+        takes = parts.options("sources", form.kind)
+        given = keys.check(takes, page, mistakes, (name,), options) if takes else None
+        start = getattr(getattr(given, "time", None), "start", None)
+        starts += [start] if isinstance(start, datetime) else []
+        found[name] = Stream(name, form.kind, options, f"{page.file}:{page.line((name,))}")
+    return (found if len(found) == len(page.tree) else None), (starts[0] if starts else None)
+
+
+def _strangers(query: Query, streams: Mapping[str, Stream]) -> Iterator[str]:
+    """Origins that are no column of a stream. Columns are known where the stream lists them."""
+    for parameter in query.params:
+        stream, _, column = parameter.origin.partition(".")
+        if not stream or stream == "window":
+            continue
+        if stream not in streams:
+            yield f"{parameter.name}: no stream {stream!r} in the data {among(stream, streams)}"
+        elif columns := streams[stream].options.get("columns"):
+            if column not in columns:
+                yield f"{parameter.name}: no column {column!r} in stream {stream!r} {among(column, columns)}"
+
+
+def _named(key: str, tree: Mapping[str, Any], queries: Mapping[str, float], page: Page, mistakes: Mistakes) -> None:
+    for name in tree:
+        if name not in queries:
+            mistakes.add(page.at(key, name), f"no query {name!r} in the mix {among(name, queries)}")
+
+
+def _kind(parts: keys.Parts, package: str, kind: str, page: Page, path: Path, mistakes: Mistakes) -> bool:
+    known = parts.kinds(package)
+    if kind not in known:
+        mistakes.add(page.at(*path), f"unknown kind {kind!r} {among(kind, known)}")
+    return kind in known
