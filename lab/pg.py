@@ -3,7 +3,6 @@
 Importable inside Locust: no pandas, no pyarrow.
 """
 
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from importlib.resources import files
@@ -109,56 +108,14 @@ def run(connection: Connection, *statements: str) -> None:
 Waits = Callable[[int], tuple[Callable[[], None], Callable[[], None]]]
 """From a descriptor: what returns once it can be read, and what returns once it can be written."""
 
-Asked = tuple[str, tuple[tuple[str, tuple[int, ...]], ...]]
-"""A model.Query without its names: how it is sent, and text and takes of each statement."""
+Stated = tuple[str, tuple[int, ...], tuple[str | int, ...]]
+"""A statement in plain types: its text, which of the call's values it takes, and for `literal` its
+text in pieces, with an index into the values where a constant is to stand."""
 
-_TOKENS = re.compile(
-    r"""
-      [eE]'(?:[^'\\]|\\.|'')*' | '[^']*'       # strings, with and without escapes
-    | "[^"]*"                                  # identifiers, quoted
-    | (\$(?:[^\W\d]\w*)?\$) .*? \1             # dollar quotes
-    | [^\W\d][\w$]*                            # identifiers and keywords: x$1 is one
-    | --[^\n]*                                 # comments; those with a star nest, and are cut out by hand
-    | \$(?P<number>\d+)
-    """,
-    re.VERBOSE | re.DOTALL,
-)
+Asked = tuple[str, tuple[Stated, ...]]
+"""A query in plain types: how it is sent, and its statements."""
 
-
-def inlined(text: str, values: Sequence[str | None]) -> str:
-    """*text* with `$1`, `$2` ... replaced by quoted literals, so that the planner sees the values.
-
-    Strings, quoted identifiers and comments are left alone.
-
-    >>> print(inlined("SELECT '$1', $2 /* $1 */ WHERE a = $1", ["it's", None]))
-    SELECT '$1', NULL /* $1 */ WHERE a = 'it''s'
-    """
-    done: list[str] = []
-    at = 0
-    while at < len(text):
-        if text.startswith("/*", at):
-            token, end = None, _comment_end(text, at)
-        else:
-            token = _TOKENS.match(text, at)
-            end = token.end() if token else at + 1
-        if token and token["number"]:
-            value = values[int(token["number"]) - 1]
-            done.append("NULL" if value is None else literal(value))
-        else:
-            done.append(text[at:end])
-        at = end
-    return "".join(done)
-
-
-def _comment_end(text: str, start: int) -> int:
-    """Where the comment that begins at *start* ends; comments nest."""
-    depth = 0
-    for mark in re.compile(r"/\*|\*/").finditer(text, start):
-        depth += 1 if mark[0] == "/*" else -1
-        if not depth:
-            return mark.end()
-    return len(text)
-
+_BEGIN, _COMMIT, _ROLLBACK = ((word, (), (word,)) for word in ("BEGIN", "COMMIT", "ROLLBACK"))
 
 _FINE = (pq.ExecStatus.TUPLES_OK, pq.ExecStatus.COMMAND_OK, pq.ExecStatus.EMPTY_QUERY)
 _REFUSED = (pq.ExecStatus.FATAL_ERROR, pq.ExecStatus.BAD_RESPONSE)
@@ -197,7 +154,7 @@ class Wire:
     def prepare(self, asked: Asked) -> None:
         """Prepare the statements that are sent prepared, unless this connection has; Error if refused."""
         send, statements = asked
-        for text, _ in statements if send == "prepared" else ():
+        for text, *_ in statements if send == "prepared" else ():
             if text in self._prepared:
                 continue
             name = b"pglab_%d" % len(self._prepared)
@@ -218,7 +175,7 @@ class Wire:
         send, statements = asked
         try:
             if len(statements) == 1:
-                rows, refusal = self._one(send, *statements[0], values)
+                rows, refusal = self._one(send, statements[0], values)
             else:
                 rows, refusal = self._transaction(send, statements, values)
         except psycopg.OperationalError:  # the connection did not even take the query
@@ -230,30 +187,28 @@ class Wire:
         return rows, "unknown" if unknown else "failed", state
 
     def _transaction(
-        self, send: str, statements: Sequence[tuple[str, tuple[int, ...]]], values: Sequence[bytes | None]
+        self, send: str, statements: Sequence[Stated], values: Sequence[bytes | None]
     ) -> tuple[int, PGresult | None]:
-        rows, refusal = self._one("literal", "BEGIN", (), ())
-        for text, takes in statements:
+        rows, refusal = self._one("literal", _BEGIN, ())
+        for statement in statements:
             if refusal is not None or self.lost:
                 break
-            more, refusal = self._one(send, text, takes, values)
+            more, refusal = self._one(send, statement, values)
             rows += more
         if self.lost:
             return rows, refusal
-        _, last = self._one("literal", "ROLLBACK" if refusal else "COMMIT", (), ())
+        _, last = self._one("literal", _ROLLBACK if refusal else _COMMIT, ())
         return rows, refusal or last
 
-    def _one(
-        self, send: str, text: str, takes: tuple[int, ...], values: Sequence[bytes | None]
-    ) -> tuple[int, PGresult | None]:
-        given = [values[index] for index in takes]
+    def _one(self, send: str, statement: Stated, values: Sequence[bytes | None]) -> tuple[int, PGresult | None]:
+        text, takes, pieces = statement
         if send == "prepared":
-            self._libpq.send_query_prepared(self._prepared[text], given)
+            self._libpq.send_query_prepared(self._prepared[text], [values[index] for index in takes])
         elif send == "unprepared":
-            self._libpq.send_query_params(text.encode(), given)
+            self._libpq.send_query_params(text.encode(), [values[index] for index in takes])
         else:
-            texts = [None if value is None else value.decode() for value in given]
-            self._libpq.send_query((inlined(text, texts) if texts else text).encode())
+            filled = (piece if isinstance(piece, str) else _constant(values[piece]) for piece in pieces)
+            self._libpq.send_query("".join(filled).encode())
         return self._answer()
 
     def _answer(self) -> tuple[int, PGresult | None]:
@@ -284,6 +239,10 @@ class Wire:
             self.lost = True
         self.lost = self.lost or libpq.status == pq.ConnStatus.BAD
         return rows, refusal
+
+
+def _constant(value: bytes | None) -> str:
+    return "NULL" if value is None else literal(value.decode())
 
 
 def _sqlstate(refusal: PGresult | None) -> str | None:

@@ -4,6 +4,7 @@ A client writes down only what nobody else knows: which call, when, how many row
 wrong. Name, due time and key follow from the call, for whole columns at a time.
 """
 
+import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,9 +14,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from lab import pg
+from lab import pg, statement
 from lab.drivers import OPS, Work
-from lab.model import Query
+from lab.errors import ClusterError, LabError
+from lab.model import Query, Statement
 
 OUTCOMES = ("ok", "failed", "unknown")
 
@@ -37,7 +39,35 @@ class Log:
 
 def asked(query: Query) -> pg.Asked:
     """What a Wire needs of a query."""
-    return query.send, tuple((statement.text, statement.takes) for statement in query.statements)
+    return query.send, tuple(
+        (stated.text, stated.takes, _pieces(stated) if query.send == "literal" else ()) for stated in query.statements
+    )
+
+
+def _pieces(stated: Statement) -> tuple[str | int, ...]:
+    """The text cut at its placeholders, each as the index of the value it stands for.
+
+    >>> _pieces(Statement("SELECT '$1' WHERE a = $1 /* $1 */", (2,)))
+    ("SELECT '$1' WHERE a = ", 2, ' /* $1 */')
+    """
+    pieces: list[str | int] = []
+    for numbered, run in itertools.groupby(
+        statement.tokens("sql", stated.text), lambda token: token.kind == "numbered"
+    ):
+        texts = [token.text for token in run]
+        pieces += [stated.takes[int(text[1:]) - 1] for text in texts] if numbered else ["".join(texts)]
+    return tuple(pieces)
+
+
+def unconnected(work: Work, words: str) -> LabError:
+    """What to raise where the server refuses a connection."""
+    return ClusterError(f"{work.endpoint.node}: no connection for {work.connection!r}: {words}")
+
+
+def unprepared(work: Work, index: int, words: str) -> LabError:
+    """What to raise where the server refuses to prepare a query: the author's mistake."""
+    query = work.queries[index]
+    return LabError(f"{query.file}: the server refuses query {query.name!r}: {words}")
 
 
 def order(work: Work, share: tuple[int, int]) -> dict[str, Any]:

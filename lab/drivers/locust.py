@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.drivers import Driven, Work, _ops
-from lab.errors import ClusterError, DriverError, LabError, ScenarioError
+from lab.errors import DriverError, ScenarioError
 
 KIND = "locust"
 CANNOT: frozenset[str] = frozenset()
@@ -120,7 +120,7 @@ class Locust:
         for number, process in enumerate(busy):
             process.tell("start", _ops.order(work, (number, len(busy))))
         for answer in [process.hear(UP_S) for process in busy]:
-            _refuse(work, *answer)
+            _raise_refusal(work, *answer)
         wall_ns, zero_ns = time.time_ns() + LEAD_NS, time.monotonic_ns() + LEAD_NS
         for process in busy:
             process.tell("go", zero_ns)
@@ -134,12 +134,10 @@ class Locust:
             process.hear(UP_S)
 
 
-def _refuse(work: Work, answer: str, query: int | None = None, words: str = "") -> None:
+def _raise_refusal(work: Work, answer: str, query: int | None = None, words: str = "") -> None:
     """Raise what the server refused, if it did."""
-    if answer == "refused" and query is None:
-        raise ClusterError(f"{work.endpoint.node}: no connection for {work.connection!r}: {words}")
-    if answer == "refused" and query is not None:
-        raise LabError(f"{work.queries[query].file}: the server refuses query {work.queries[query].name!r}: {words}")
+    if answer == "refused":
+        raise _ops.unconnected(work, words) if query is None else _ops.unprepared(work, query, words)
 
 
 class Drive:

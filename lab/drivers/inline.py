@@ -1,0 +1,186 @@
+"""The declared mix from threads of the lab's own process: for tests, and as a second opinion.
+
+Written apart from the Locust driver but for the wire, so that a mistake in one shows against the
+other. The interpreter's lock makes it slow and its times coarse: no evidence comes from it.
+"""
+
+import itertools
+import select
+import threading
+import time
+from array import array
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from lab import pg
+from lab.drivers import Driven, Work, _ops
+from lab.errors import LabError, ScenarioError
+
+KIND = "inline"
+CANNOT: frozenset[str] = frozenset()
+RETRY_S = 0.05
+
+
+@contextmanager
+def opened(*, workdir: Path, options: Mapping[str, object]) -> Iterator["Inline"]:
+    """See drivers.OpenDriver. It takes no options and leaves nothing in *workdir*."""
+    del workdir
+    if options:
+        raise ScenarioError(f"driver inline: unknown option {min(options)!r} (it takes none)")
+    driver = Inline()
+    try:
+        yield driver
+    finally:
+        driver.close()
+
+
+class _StoppedError(Exception):
+    """Raised where a client waits, once its slice is stopped."""
+
+
+class _Waits:
+    """pg.Waits for a thread, until *stopping* is set."""
+
+    def __init__(self) -> None:
+        self.stopping = threading.Event()
+
+    def __call__(self, descriptor: int) -> tuple[Callable[[], None], Callable[[], None]]:
+        return partial(self._wait, descriptor, select.POLLIN), partial(self._wait, descriptor, select.POLLOUT)
+
+    def _wait(self, descriptor: int, event: int) -> None:
+        poll = select.poll()
+        poll.register(descriptor, event)
+        while not poll.poll(20):
+            if self.stopping.is_set():
+                raise _StoppedError
+
+
+class Inline:
+    """See drivers.Driver."""
+
+    def __init__(self) -> None:
+        self._wires: dict[tuple[str, int], pg.Wire] = {}
+        self._waits = _Waits()
+
+    def start(self, work: Work) -> "Threads":
+        """See drivers.Driver.start. LabError with the server's words if a statement is refused."""
+        self._waits.stopping.clear()
+        for client in range(work.clients):
+            self.wire(work, client)
+        return Threads(self, work, self._waits.stopping)
+
+    def wire(self, work: Work, client: int) -> pg.Wire:
+        """The client's connection, live when last seen, with everything prepared."""
+        key = work.connection, client
+        if key in self._wires:
+            self._wires[key].check()
+        if key not in self._wires or self._wires[key].lost:
+            try:
+                self._wires[key] = pg.Wire(work.endpoint.conninfo, self._waits)
+            except pg.Error as error:
+                raise _ops.unconnected(work, pg.words(error)) from None
+        for index, query in enumerate(work.queries):
+            try:
+                self._wires[key].prepare(_ops.asked(query))
+            except pg.Error as error:
+                raise _ops.unprepared(work, index, pg.words(error)) from None
+        return self._wires[key]
+
+    def forget(self, connection: str) -> None:
+        """See drivers.Driver.forget."""
+        for key in [key for key in self._wires if key[0] == connection]:
+            self._wires.pop(key).close()
+
+    def close(self) -> None:
+        """Close all connections."""
+        for wire in self._wires.values():
+            wire.close()
+
+
+class Threads:
+    """See drivers.Load: a thread for each client, and one list of calls for all."""
+
+    def __init__(self, driver: Inline, work: Work, stopping: threading.Event) -> None:
+        self._driver = driver
+        self._work = work
+        self._stopping = stopping
+        self._asked = [_ops.asked(query) for query in work.queries]
+        self._calls: list[dict[str, Any]] = work.calls.to_pylist()
+        self._seqs = itertools.count() if work.saturate else iter(range(len(self._calls)))
+        self._logs: list[_ops.Log] = []
+        self._cpu_s = time.process_time()
+        self._wall_ns, self._zero_ns = time.time_ns(), time.monotonic_ns()
+        self._threads = [threading.Thread(target=self._drive, args=(client,)) for client in range(work.clients)]
+        for thread in self._threads:
+            thread.start()
+
+    def wait(self, until_s: float) -> bool:
+        """See drivers.Load.wait."""
+        deadline = time.monotonic() + until_s
+        for thread in self._threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
+        return not any(thread.is_alive() for thread in self._threads)
+
+    def stop(self) -> None:
+        """See drivers.Load.stop."""
+        self._stopping.set()
+
+    def ops(self) -> Driven:
+        """See drivers.Load.ops."""
+        for thread in self._threads:
+            thread.join()
+        cpu_s = time.process_time() - self._cpu_s
+        return Driven(_ops.table(self._work, self._zero_ns, self._logs), self._zero_ns, self._wall_ns, cpu_s)
+
+    def _drive(self, client: int) -> None:
+        """One thread."""
+        seq, start_ns, end_ns, rows = (array("q") for _ in range(4))
+        troubles: dict[int, tuple[str, str | None]] = {}
+        for number, call in self._due():
+            wire = self._wire(client)
+            if wire is None:
+                break
+            start = time.monotonic_ns()
+            touched, outcome, sqlstate = self._one(wire, call)
+            end_ns.append(time.monotonic_ns())
+            for column, value in zip((seq, start_ns, rows), (number, start, touched), strict=True):
+                column.append(value)
+            if outcome is not None:
+                troubles[len(seq) - 1] = outcome, sqlstate
+        columns = {"seq": seq, "start_ns": start_ns, "end_ns": end_ns, "rows": rows}
+        plain = {name: column.tobytes() for name, column in columns.items()}
+        self._logs.append(_ops.Log(client=client, troubles=troubles, **plain))
+
+    def _due(self) -> Iterator[tuple[int, dict[str, Any]]]:
+        """The next call that no thread has taken, when it is due, until there is none."""
+        end_ns = self._zero_ns + self._work.for_s * 1e9
+        for seq in self._seqs:
+            call = self._calls[seq % len(self._calls)]
+            due_ns = 0 if self._work.saturate else self._zero_ns + call["due_ns"]
+            stopped = self._stopping.wait(max(0.0, (due_ns - time.monotonic_ns()) / 1e9))
+            if stopped or (self._work.saturate and time.monotonic_ns() >= end_ns):
+                return
+            yield seq, call
+
+    def _one(self, wire: pg.Wire, call: dict[str, Any]) -> tuple[int, str | None, str | None]:
+        values = [None if value is None else value.encode() for value in call["params"]]
+        try:
+            return wire.run(self._asked[call["query"]], values)
+        except _StoppedError:
+            wire.close()
+            return 0, "unknown", None
+
+    def _wire(self, client: int) -> pg.Wire | None:
+        """A connection, tried for until the time is over."""
+        end_ns = self._zero_ns + self._work.for_s * 1e9
+        while not self._stopping.is_set():
+            try:
+                return self._driver.wire(self._work, client)
+            except LabError:
+                if time.monotonic_ns() >= end_ns:
+                    return None
+                self._stopping.wait(RETRY_S)
+        return None
