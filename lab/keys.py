@@ -194,6 +194,12 @@ class Weights(BaseModel):
     mix: dict[str, Annotated[float, Field(strict=True, gt=0, allow_inf_nan=False, description="a weight above 0")]]
 
 
+class Data(_Form):
+    """data.yaml."""
+
+    streams: Annotated[dict[str, Any], Field(min_length=1, description="events: {kind: synthetic, ...}")]
+
+
 class Stream(BaseModel):
     """One stream of data.yaml; further keys are the options of its source."""
 
@@ -213,8 +219,8 @@ class Parts(Protocol):
         """What a kind takes, None where it does not say."""
         ...
 
-    def cannot(self, driver: str) -> Mapping[str, str]:
-        """What a driver cannot do: ability -> why."""
+    def cannot(self, driver: str) -> frozenset[str]:
+        """What a driver cannot do, in the words of mix.needs."""
         ...
 
 

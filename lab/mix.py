@@ -38,7 +38,7 @@ def read(name: str, page: Page, data: Page | None, fetch: Fetch, parts: keys.Par
     _named("params", form.params, asked, page, mistakes)
     queries = [_query(query, weight, page, form, fetch, mistakes) for query, weight in asked.items()]
     known = [query for query in queries if query is not None]
-    driver = _kind(parts, "drivers", form.driver, page, ("driver",), mistakes)
+    driver = kind_known(parts, "drivers", form.driver, page, ("driver",), mistakes)
     if driver:
         mistakes.extend(_beyond(known, form.driver, page, parts))
     script = fetch(form.locustfile, page.at("locustfile")) if form.locustfile else None
@@ -139,22 +139,23 @@ def _beyond(queries: list[Query], driver: str, page: Page, parts: keys.Parts) ->
 
 def _streams(page: Page, parts: keys.Parts, mistakes: Mistakes) -> tuple[Mapping[str, Stream] | None, datetime | None]:
     """The streams of data.yaml in the author's order, and the first of their starts."""
-    if not isinstance(page.tree, dict) or not page.tree:
-        mistakes.add(page.at(), "there is no stream in it (events: {kind: synthetic, ...})")
+    data = keys.check(keys.Data, page, mistakes)
+    if data is None:
         return None, None
     found: dict[str, Stream] = {}
     starts: list[datetime] = []
-    for name, tree in page.tree.items():
-        form = keys.check(keys.Stream, page, mistakes, (name,), tree if tree is not None else {})
-        if form is None or not _kind(parts, "sources", form.kind, page, (name, "kind"), mistakes):
+    for name, tree in data.streams.items():
+        path = ("streams", name)
+        form = keys.check(keys.Stream, page, mistakes, path, tree)
+        if form is None or not kind_known(parts, "sources", form.kind, page, (*path, "kind"), mistakes):
             continue
         options = {key: value for key, value in tree.items() if key != "kind"}
         takes = parts.options("sources", form.kind)
-        given = keys.check(takes, page, mistakes, (name,), options) if takes else None
+        given = keys.check(takes, page, mistakes, path, options) if takes else None
         start = getattr(getattr(given, "time", None), "start", None)
         starts += [start] if isinstance(start, datetime) else []
-        found[name] = Stream(name, form.kind, options, f"{page.file}:{page.line((name,))}")
-    return (found if len(found) == len(page.tree) else None), (starts[0] if starts else None)
+        found[name] = Stream(name, form.kind, options, f"{page.file}:{page.line(path)}")
+    return (found if len(found) == len(data.streams) else None), (starts[0] if starts else None)
 
 
 def _strangers(query: Query, streams: Mapping[str, Stream]) -> Iterator[str]:
@@ -165,9 +166,8 @@ def _strangers(query: Query, streams: Mapping[str, Stream]) -> Iterator[str]:
             continue
         if stream not in streams:
             yield f"{parameter.name}: no stream {stream!r} in the data {among(stream, streams)}"
-        elif columns := streams[stream].options.get("columns"):
-            if column not in columns:
-                yield f"{parameter.name}: no column {column!r} in stream {stream!r} {among(column, columns)}"
+        elif (columns := streams[stream].options.get("columns")) and column not in columns:
+            yield f"{parameter.name}: no column {column!r} in stream {stream!r} {among(column, columns)}"
 
 
 def _named(key: str, tree: Mapping[str, Any], queries: Mapping[str, float], page: Page, mistakes: Mistakes) -> None:
@@ -176,7 +176,8 @@ def _named(key: str, tree: Mapping[str, Any], queries: Mapping[str, float], page
             mistakes.add(page.at(key, name), f"no query {name!r} in the mix {among(name, queries)}")
 
 
-def _kind(parts: keys.Parts, package: str, kind: str, page: Page, path: Path, mistakes: Mistakes) -> bool:
+def kind_known(parts: keys.Parts, package: str, kind: str, page: Page, path: Path, mistakes: Mistakes) -> bool:
+    """Whether *package* has *kind*; if not, that is noted as a mistake at *path*."""
     known = parts.kinds(package)
     if kind not in known:
         mistakes.add(page.at(*path), f"unknown kind {kind!r} {among(kind, known)}")

@@ -102,29 +102,6 @@ def used(query: Query) -> frozenset[str]:
     return frozenset(query.params[index].name for statement in query.statements for index in statement.takes)
 
 
-def bound(text: str, values: Mapping[str, str], file: str) -> list[str]:
-    """The statements of a step's *file*, each `:name` replaced by the literal of its value.
-
-    The text of steps is sent without parameters: VACUUM, CALL and DDL take none. Raise
-    ScenarioError where a name has no value.
-
-    >>> bound("DELETE FROM t WHERE at < :to; -- old\nVACUUM t;", {"from": "2025-01-01", "to": "2025-01-02"}, "r.sql")
-    ["DELETE FROM t WHERE at < '2025-01-02'", 'VACUUM t']
-    """
-    mistakes = [
-        f"{file}:{token.line}: {token.text}: no such value in a step {among(token.text[1:], values)}"
-        for token in tokens(file, text)
-        if token.kind == "named" and token.text[1:] not in values
-    ]
-    if mistakes:
-        raise ScenarioError(mistakes)
-    return ["".join(_literal(token, values) for token in body) for body in _bodies(file, text)]
-
-
-def _literal(token: Token, values: Mapping[str, str]) -> str:
-    return "'" + values[token.text[1:]].replace("'", "''") + "'" if token.kind == "named" else token.text
-
-
 # --- parameters -----------------------------------------------------------------------------
 
 
@@ -328,6 +305,28 @@ def _compiled(
 
 
 # --- filling in -----------------------------------------------------------------------------
+
+
+def bound(sql: str, values: Mapping[str, str], file: str) -> tuple[str, ...]:
+    """The statements of a step's *file*, each `:name` replaced by the literal of its value.
+
+    Steps are sent without parameters: VACUUM, CALL and DDL take none. Raise ScenarioError where
+    a name has no value.
+
+    >>> bound("DELETE FROM t WHERE d < :to; -- then\\nVACUUM t;", {"to": "2026-01-02"}, "retire.sql")
+    ("DELETE FROM t WHERE d < '2026-01-02'", 'VACUUM t')
+    """
+    mistakes = [
+        f"{file}:{token.line}: {token.text}: no such value in a step {among(token.text[1:], values)}"
+        for token in tokens(file, sql)
+        if token.kind == "named" and token.text[1:] not in values
+    ]
+    if mistakes:
+        raise ScenarioError(mistakes)
+    return tuple(
+        "".join(quoted(values[token.text[1:]]) if token.kind == "named" else token.text for token in body)
+        for body in _bodies(file, sql)
+    )
 
 
 def inlined(sql: str, values: Sequence[str | None]) -> str:
