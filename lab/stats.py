@@ -5,9 +5,9 @@ are shares (0.95), *alpha* is the error allowed. Every function is deterministic
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -261,6 +261,70 @@ def _scale_nodes(df: float) -> tuple[Array, Array]:
     s, weight = _legendre(float(edges[0]), float(edges[1]), 96)
     density = 2 * df * s * _scipy.chi2.pdf(df * s**2, df)
     return s, weight * density
+
+
+@dataclass(frozen=True)
+class Block:
+    """Several sides over the same units, one of them the control; nan where a side lacks a unit.
+
+    Every comparison shares one variance, the mean of the paired variances against the control,
+    but is never given less than its own: one noisy arm then neither hides behind the quiet ones
+    nor widens them much (METHOD section 3).
+    """
+
+    values: Mapping[str, Array]
+    control: str
+
+    @cached_property
+    def pairs(self) -> dict[str, Pair]:
+        """Each other side against the control, with its own sd."""
+        base = self.values[self.control]
+        return {side: pair(own, base) for side, own in self.values.items() if side != self.control}
+
+    @cached_property
+    def sd(self) -> float:
+        """The pooled sd of one difference."""
+        return pooled_sd(list(self.pairs.values()))
+
+    @cached_property
+    def units(self) -> int:
+        """How many units the poorest comparison has that has a variance at all; 0 if none has."""
+        return min((p.n for p in self.pairs.values() if p.n > 1), default=0)
+
+    @cached_property
+    def df(self) -> float:
+        """Degrees of freedom of the pooled sd; nan where there is none."""
+        k = 1 + sum(p.n > 1 for p in self.pairs.values())
+        return joint_df(k, self.units) if k > 1 else math.nan
+
+    def compare(self, own: str, base: str, c: float) -> tuple[float, float]:
+        """The mean difference own - base, and *c* of its standard errors: inf where unknown, 0.0 for constants."""
+        p = self.pairs[own] if base == self.control else pair(self.values[own], self.values[base])
+        return p.mean, c * max(self.sd, p.sd) / math.sqrt(p.n) if p.n > 1 and c < math.inf else math.inf
+
+    def against_control(self, own: str, *, alpha: float = 0.05) -> tuple[float, float]:
+        """Difference and half-width, all sides' intervals holding together with 1 - alpha (Dunnett)."""
+        c = dunnett(len(self.pairs), self.df, sides=2, alpha=alpha) if self.units else math.inf
+        return self.compare(own, self.control, c)
+
+    def bound(self, own: str) -> float:
+        """The largest difference from the control that *own* may stand for: |mean| + t(.95) standard errors."""
+        mean, width = self.compare(own, self.control, t_quantile(0.95, self.df) if self.units else math.inf)
+        return abs(mean) + width
+
+    def losses(self, sides: Sequence[str], *, alpha: float = 0.05) -> dict[str, tuple[bool, float]]:
+        """For each of *sides*, lower being better: may it be the best, and how much it loses at most.
+
+        Multiple comparisons with the best, all statements together with 1 - alpha: Hsu, Annals of
+        Statistics 12 (1984) 1136. A side alone loses nothing.
+        """
+        c = dunnett(len(sides) - 1, self.df, sides=1, alpha=alpha) if self.units else math.inf
+        told = {}
+        for own in sides:
+            others = [self.compare(own, other, c) for other in sides if other != own]
+            may_be_best = not any(mean - width > 0 for mean, width in others)
+            told[own] = may_be_best, max((mean + width for mean, width in others), default=0.0)
+        return {own: (best, max(0.0, lost)) for own, (best, lost) in told.items()}
 
 
 # --- what a run can show --------------------------------------------------------------------

@@ -1,0 +1,120 @@
+"""What to do, and how sure that is: the one decision that a run comes to.
+
+The baseline where it may lose no more than the least effect, else the simplest candidate that may
+not. Where nothing can be said to be that good the baseline stays, which is a decision too, unless
+a challenger was shown to be better than it: then the run was too short to choose, and says so.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from lab import stats
+from lab.compare import Comparison
+from lab.model import Decision, Evidence, Verdict
+from lab.readings import Case
+
+Kind = Literal["recommend", "keep", "open", "no"]
+
+ALL_FAIL = "every candidate fails a requirement or gives other answers than the baseline"
+NONE_MEETS = "no candidate is shown to meet the requirements"
+NO_OBJECTIVE = "the objective was not measured on any candidate that meets the requirements"
+KEEP = "the baseline meets the requirements and may lose no more than the least effect"
+RECOMMEND = "the simplest candidate that meets the requirements and may lose no more than the least effect"
+STAY = "no challenger is shown to lose no more than the least effect, so that the baseline stays"
+NOT_TOLD = "a challenger is shown to be better than the baseline, but not which candidate to take"
+UNSHOWN_BASELINE = (
+    "no candidate is shown to lose no more than the least effect, nor the baseline to meet the requirements"
+)
+TWIN = "two loads of the baseline differ by more than the least effect, so that no challenger is recommended"
+EXPLORATORY = "the rounds are not those that were planned: the run is exploratory"
+DISQUALIFIED = "a candidate gives other answers than the baseline and is out"
+
+
+@dataclass(frozen=True)
+class Contest:
+    """What the decision rests on: the objective compared, None where it was not measured,
+    the *claims* about it, and each candidate's *standing* with the requirements."""
+
+    comparison: Comparison | None
+    claims: Sequence[Evidence]
+    standing: Mapping[str, Verdict]
+
+    @property
+    def better(self) -> list[str]:
+        """The candidates shown to be better than the baseline that meet the requirements."""
+        return [
+            e.candidate
+            for e in self.claims
+            if e.verdict is Verdict.BETTER and self.standing.get(e.candidate) is Verdict.MET
+        ]
+
+
+def decide(case: Case, contest: Contest, *, exploratory: bool, alpha: float) -> Decision:
+    """The decision, with what each eligible candidate may lose and what the run could have shown."""
+    told: dict[str, tuple[bool, float]] = {}
+    eligible = [side for side, verdict in contest.standing.items() if verdict is Verdict.MET]
+    refused = contest.comparison is not None and case.refuses(contest.comparison.readings.metric)
+    if contest.comparison is not None and not refused:
+        told = contest.comparison.losses(eligible, alpha=alpha)
+    lost = {side: loss for side, (_, loss) in told.items()}
+    kind, pick, because = _choose(case, contest, lost, refused=refused)
+    notes = [DISQUALIFIED] * bool(case.disqualified) + [EXPLORATORY] * exploratory
+    effect, noise = (None, None) if refused else could_show(case, contest.comparison)
+    return Decision(
+        kind=kind,
+        pick=pick,
+        may_lose=lost,
+        may_be_best=tuple(side for side, (best, _) in told.items() if best),
+        smallest_effect=effect,
+        noise_sd=noise,
+        exploratory=exploratory,
+        because=(*because, *notes),
+    )
+
+
+def _choose(
+    case: Case, contest: Contest, lost: Mapping[str, float], *, refused: bool
+) -> tuple[Kind, str | None, list[str]]:
+    """Kind, pick and the phrases why; *lost* has the eligible candidates in the author's order."""
+    baseline = case.scenario.baseline
+    if all(verdict is Verdict.NOT_MET for verdict in contest.standing.values()):
+        return "no", None, [ALL_FAIL]
+    if refused:
+        return "open", None, [case.fitness.refused]
+    if Verdict.MET not in contest.standing.values():
+        return "open", None, [NONE_MEETS]
+    if contest.comparison is None or not lost:
+        return "open", None, [NO_OBJECTIVE]
+    least = contest.comparison.share(contest.comparison.least)
+    if lost.get(baseline, math.inf) <= least:
+        return "keep", baseline, [KEEP]
+    near = [side for side, loss in lost.items() if side != baseline and loss <= least]
+    blocked = [TWIN] * contest.comparison.blocked
+    if near and not blocked:
+        return "recommend", near[0], [RECOMMEND]
+    if contest.better:
+        return "open", None, [NOT_TOLD, *blocked]
+    if baseline in lost:
+        return "keep", baseline, [STAY, *blocked]
+    return "open", None, [UNSHOWN_BASELINE, *blocked]
+
+
+def could_show(case: Case, comparison: Comparison | None) -> tuple[float | None, float | None]:
+    """The smallest improvement of the objective that the verdict shows in most runs, and the noise.
+
+    The first as a share of the baseline, the second the pooled sd of the log ratio of one pair.
+    None where the objective is exact, is no ratio, or has too few units.
+    """
+    if comparison is None or comparison.all_exact or not comparison.readings.ratio or comparison.block.units < 2:
+        return None, None
+    twin = comparison.twin is not None and comparison.has(comparison.twin)
+    effect = stats.smallest_effect(
+        comparison.block.sd,
+        comparison.block.units,
+        others=sum(not case.twin(side) for side in comparison.block.pairs),
+        least=comparison.least_effect.time,
+        twin=twin,
+    )
+    return math.expm1(effect) if comparison.sign < 0 else -math.expm1(-effect), comparison.block.sd

@@ -1,0 +1,194 @@
+"""Which measurements are evidence for what: one metric's values by side and unit.
+
+A *side* is a candidate, or the twin under the name that says so. A *unit* is what differences are
+taken over and what repeats: the round, and where whole loads are compared (`decide`) the load.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+
+from lab import metrics
+from lab.check import FOREIGN, GENERATOR, NOTES, OVERLOADED
+from lab.measure import exact
+from lab.model import Doubt, Measurement, Scenario
+from lab.stats import Array, Block
+
+BY_LOAD = "decide"
+"""The profile that compares loads; the others compare rounds of one load."""
+
+_REFUSALS = {
+    GENERATOR: "the load generator was the limit in most trials",
+    FOREIGN: "other processes took the processors in most trials",
+}
+
+
+@dataclass(frozen=True)
+class Fitness:
+    """What the doubts take away: trials left *out*, those *untimed*, and those *overloaded*.
+
+    Overloaded trials are untimed as well: they enter no ratio. *refused* says in words why
+    nothing is said about time at all, "" where it is.
+    """
+
+    out: frozenset[str]
+    untimed: frozenset[str]
+    overloaded: frozenset[str]
+    refused: str
+
+
+def fitness(doubts: Sequence[Doubt], trials: Iterable[str]) -> Fitness:
+    """Sort the doubts. Time is refused where more than half of the *trials* that remain are doubted.
+
+    Overload does not refuse: it is the candidate's own doing, and says what it says.
+    """
+    out = frozenset(doubt.trial for doubt in doubts if doubt.leaves_out)
+    rest = set(trials) - out
+    timed = [d for d in doubts if d.trial in rest and not d.leaves_out and d.kind not in NOTES]
+    disturbed = [doubt for doubt in timed if doubt.kind != OVERLOADED]
+    refused = ""
+    if 2 * len({doubt.trial for doubt in disturbed}) > len(rest):
+        kind = Counter(doubt.kind for doubt in disturbed).most_common(1)[0][0]
+        refused = _REFUSALS.get(kind, "most trials are doubted")
+    overloaded = frozenset(doubt.trial for doubt in timed if doubt.kind == OVERLOADED)
+    return Fitness(out, frozenset(doubt.trial for doubt in timed), overloaded, refused)
+
+
+@dataclass(frozen=True)
+class Readings:
+    """One metric's measurements that count, by side. *by_load*: the unit is the load."""
+
+    metric: metrics.Metric
+    sides: Mapping[str, Sequence[Measurement]]
+    by_load: bool
+
+    def trials(self, *sides: str) -> tuple[str, ...]:
+        """The ids of the trials (or instances) behind *sides*, each once, in the order given."""
+        return tuple(dict.fromkeys(m.trial for side in sides for m in self.sides.get(side, ())))
+
+    def values(self, side: str) -> list[float]:
+        """All values of a side."""
+        return [m.value for m in self.sides.get(side, ())]
+
+    def mean(self, side: str) -> float | None:
+        """A side's own value: the geometric mean, arithmetic where a value is 0; None without values."""
+        values = self.values(side)
+        if not values:
+            return None
+        if min(values) == max(values):
+            return values[0]  # not its own logarithm and back
+        if min(values) > 0:
+            return math.exp(math.fsum(math.log(value) for value in values) / len(values))
+        return math.fsum(values) / len(values)
+
+    def span(self, side: str) -> tuple[float, float]:
+        """The least and the greatest value of a side that has values."""
+        values = self.values(side)
+        return min(values), max(values)
+
+    def repeats(self, side: str) -> bool:
+        """Whether the metric may be exact and this side's values are: within each instance, over its passes."""
+        if self.metric.kind not in ("exact", "size"):
+            return False
+        instances: dict[int, list[float]] = {}
+        for m in self.sides.get(side, ()):
+            instances.setdefault(m.instance.load, []).append(m.value)
+        return bool(instances) and all(exact(values) for values in instances.values())
+
+    @cached_property
+    def ratio(self) -> bool:
+        """Whether sides are compared by ratio: not where a value is, or by its nature can be, 0."""
+        return not self.metric.zero and all(m.value > 0 for side in self.sides.values() for m in side)
+
+    def units(self, side: str, *, log: bool) -> dict[int, float]:
+        """Unit -> the mean of the side's values there, of their logarithms if *log*."""
+        groups: dict[int, list[float]] = {}
+        for m in self.sides.get(side, ()):
+            unit = m.instance.load if self.by_load or m.round is None else m.round
+            groups.setdefault(unit, []).append(math.log(m.value) if log else m.value)
+        return {unit: math.fsum(values) / len(values) for unit, values in groups.items()}
+
+    def block(self, control: str) -> Block:
+        """The sides over all units: logarithms for ratios, else shares of the *control*'s mean.
+
+        Where the control has nothing to be compared with, the first side takes its place.
+        """
+        base = self.step(control)
+        by_side = {side: self.units(side, log=self.ratio) for side in self.sides}
+        every = sorted({unit for units in by_side.values() for unit in units})
+        arrays: dict[str, Array] = {
+            side: np.array([units.get(unit, math.nan) for unit in every]) / base for side, units in by_side.items()
+        }
+        return Block(arrays, control if control in arrays else next(iter(arrays)))
+
+    def step(self, control: str) -> float:
+        """What 1 on the block's scale is worth where differences are taken: the *control*'s mean."""
+        mean = None if self.ratio else self.mean(control)
+        return abs(mean) if mean else 1.0
+
+
+@dataclass(frozen=True)
+class Case:
+    """Everything weigh is given, sorted once: measurements by metric, doubts by what they take away."""
+
+    scenario: Scenario
+    fitness: Fitness
+    by_metric: Mapping[str, Sequence[Measurement]]
+    disqualified: frozenset[str] = frozenset()
+    order: Sequence[str] = field(default=())  # sides: candidates in the author's order, then the twin
+
+    @property
+    def challengers(self) -> list[str]:
+        """Everything that is compared with the baseline, the twin included, in order."""
+        return [side for side in self.order if side != self.scenario.baseline]
+
+    def twin(self, side: str) -> bool:
+        """Whether a side is no candidate but the baseline's second load."""
+        return side not in self.scenario.candidates
+
+    def refuses(self, row: metrics.Metric) -> bool:
+        """Whether nothing is said about a metric, because the trials are no evidence about time."""
+        return bool(self.fitness.refused) and row.kind in ("time", "rate") and row.after not in ("ingest", "count")
+
+    def readings(self, metric: str, *, limit_ms: float | None = None, overloaded: bool = False) -> Readings:
+        """A metric's measurements that are fit for what the metric is, by side in order.
+
+        Of times and rates those of undoubted trials, with *overloaded* those of overloaded ones as
+        well. An over_limit_share with several limits is read at *limit_ms*, else at its lowest.
+        """
+        row = metrics.row(metric)
+        given = self.by_metric.get(metric, ())
+        limit = limit_ms if limit_ms is not None else min((m.limit_ms for m in given if m.limit_ms), default=None)
+        barred = self._barred(row, overloaded=overloaded)
+        sides: dict[str, list[Measurement]] = {side: [] for side in self.order}
+        for m in given:
+            if m.trial not in barred and m.limit_ms == limit and m.instance.name in sides:
+                sides[m.instance.name].append(m)
+        kept = {side: values for side, values in sides.items() if values}
+        return Readings(row, kept, by_load=self.scenario.profile == BY_LOAD)
+
+    def _barred(self, row: metrics.Metric, *, overloaded: bool) -> frozenset[str]:
+        """The trials that are no evidence for this metric. Where time is refused, the values are still told."""
+        doubted = frozenset[str]()
+        if row.kind in ("time", "rate"):
+            doubted = self.fitness.overloaded if self.fitness.refused else self.fitness.untimed
+            if overloaded:
+                doubted -= self.fitness.overloaded
+        return self.fitness.out | doubted
+
+
+def case(
+    measurements: Sequence[Measurement], *, scenario: Scenario, doubts: Sequence[Doubt], disqualified: Iterable[str]
+) -> Case:
+    """Sort what weigh is given."""
+    by_metric: dict[str, list[Measurement]] = {}
+    for m in measurements:
+        by_metric.setdefault(m.metric, []).append(m)
+    trials = {m.trial for m in measurements if m.round is not None}
+    twins = dict.fromkeys(m.instance.name for m in measurements if m.instance.twin)
+    order = (*scenario.candidates, *twins)
+    return Case(scenario, fitness(doubts, trials), by_metric, frozenset(disqualified), order)
