@@ -103,6 +103,18 @@ def run(connection: Connection, *statements: str) -> None:
         connection.execute(statement.encode())
 
 
+@contextmanager
+def copying(connection: Connection, table: str, columns: str) -> Iterator[Callable[[bytes], None]]:
+    """COPY FROM STDIN in binary for the length of a `with` block, which yields the function that sends.
+
+    *table* and *columns* are SQL. Bytes may be cut anywhere. An exception in the block ends the
+    COPY as failed; what the server refuses is raised at the latest when the block ends.
+    """
+    statement = f"COPY {table} ({columns}) FROM STDIN (FORMAT binary)"
+    with connection.cursor() as cursor, cursor.copy(statement.encode()) as copy:
+        yield copy.write
+
+
 # --- load -----------------------------------------------------------------------------------
 
 Waits = Callable[[int], tuple[Callable[[], None], Callable[[], None]]]
