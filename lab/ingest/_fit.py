@@ -1,0 +1,168 @@
+"""Rows and a table, matched column by column before anything is sent."""
+
+import difflib
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from lab import pg
+from lab.errors import IngestError
+
+_EXACT: Mapping[str, pa.DataType] = {
+    "bool": pa.bool_(),
+    "bytea": pa.binary(),
+    "date": pa.date32(),
+    "float4": pa.float32(),
+    "float8": pa.float64(),
+    "int2": pa.int16(),
+    "int4": pa.int32(),
+    "int8": pa.int64(),
+    "interval": pa.duration("us"),
+    "time": pa.time64("us"),
+    "timestamp": pa.timestamp("us", tz="UTC"),
+    "timestamptz": pa.timestamp("us", tz="UTC"),
+    "uuid": pa.binary(16),
+}
+_TEXTS = frozenset(("text", "varchar", "bpchar", "name", "json", "jsonb"))
+_WHOLE_DIGITS = 19  # of any 64-bit number
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of the table. *precision* and *scale* are those of numeric, None where open."""
+
+    name: str
+    type: str
+    precision: int | None
+    scale: int | None
+    generated: bool
+    enumerated: bool
+
+
+@dataclass(frozen=True)
+class Fit:
+    """How the rows' columns become the table's: *schema* is what is encoded, *jsonb* names the columns that are."""
+
+    table: str
+    schema: pa.Schema
+    jsonb: frozenset[str]
+
+    def __call__(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """*batch* in the types of the table; IngestError where a value does not fit."""
+        if batch.schema.equals(self.schema):
+            return batch
+        return pa.RecordBatch.from_arrays(list(map(self._cast, batch.columns, self.schema)), schema=self.schema)
+
+    def _cast(self, values: Any, field: Any) -> Any:
+        try:
+            if pa.types.is_fixed_size_binary(field.type) and not values.type.equals(field.type):
+                return pa.array([v and uuid.UUID(v).bytes for v in values.to_pylist()], field.type)
+            return pc.cast(values, field.type)
+        except (pa.ArrowInvalid, ValueError) as error:
+            raise IngestError(f"table {self.table}: column {field.name}: {error}") from None
+
+
+def columns(connection: pg.Connection, table: tuple[str, str]) -> list[Column]:
+    """The columns of *table*, in its order; IngestError where there is no such table."""
+    found = pg.rows(connection, pg.query("columns"), {"schema": table[0], "table": table[1]})
+    if not found:
+        raise IngestError(f"table {dotted(table)}: there is no such table (does the schema make it?)")
+    return [Column(**row) for row in found]
+
+
+def dotted(table: tuple[str, str]) -> str:
+    """The table's name for messages."""
+    return ".".join(table)
+
+
+def fitted(table: tuple[str, str], schema: pa.Schema, known: Sequence[Column]) -> Fit:
+    """Match the rows' *schema* to the table's *known* columns; IngestError names all that do not fit.
+
+    Columns that only the table has take their defaults.
+
+    >>> fitted(("s", "t"), pa.schema([("c", pa.int64())]), [Column("c", "text", None, None, False, False)])
+    Traceback (most recent call last):
+      ...
+    lab.errors.IngestError: table s.t: column c: what the rows have (int64) and what the table has (text) do not fit
+    """
+    by_name = {column.name: column for column in known}
+    fields, mistakes = [], []
+    for field in schema:
+        target = _target(field, by_name)
+        if isinstance(target, str):
+            mistakes.append(f"table {dotted(table)}: column {field.name}: {target}")
+        else:
+            fields.append(pa.field(field.name, target))
+    if mistakes:
+        raise IngestError("\n".join(mistakes))
+    jsonb = frozenset(field.name for field in fields if by_name[field.name].type == "jsonb")
+    return Fit(dotted(table), pa.schema(fields), jsonb)
+
+
+def _target(field: Any, known: Mapping[str, Column]) -> pa.DataType | str:
+    """The type that is encoded for *field*, or what is wrong with it."""
+    if field.name not in known:
+        near = difflib.get_close_matches(field.name, known, 1)
+        hint = f"did you mean {near[0]!r}? " if near else ""
+        return f"the table has no such column ({hint}it has {', '.join(known)})"
+    column = known[field.name]
+    if column.generated:
+        return "the table generates it; the stream may not give it"
+    target = wire_type(field.type, column)
+    if target is None:
+        return f"what the rows have ({field.type}) and what the table has ({column.type}) do not fit"
+    return target
+
+
+def wire_type(rows: pa.DataType, column: Column) -> pa.DataType | None:
+    """The Arrow type whose encoding *column* reads, for rows of type *rows*; None where there is none.
+
+    Whole numbers fit each other (values are checked as they are sent), real ones each other and
+    numeric(p, s); a numeric without digits takes no real number, whose digits it would make up.
+
+    >>> wire_type(pa.int64(), Column("c", "int2", None, None, False, False))
+    DataType(int16)
+    """
+    if column.type == "numeric":
+        return _numeric(rows, column)
+    if column.type in _TEXTS or column.enumerated:
+        return pa.string() if _is_text(rows) else None
+    target = _EXACT.get(column.type)
+    return target if target is not None and _fits(rows, target) else None
+
+
+def _numeric(rows: pa.DataType, column: Column) -> pa.DataType | None:
+    if pa.types.is_decimal(rows):
+        return rows
+    if pa.types.is_integer(rows):
+        return pa.decimal128(_WHOLE_DIGITS, 0)
+    if pa.types.is_floating(rows) and column.precision is not None and column.precision <= 38:
+        return pa.decimal128(column.precision, column.scale or 0)
+    return None
+
+
+def _fits(rows: pa.DataType, target: pa.DataType) -> bool:
+    if rows.equals(target):
+        return True
+    if pa.types.is_fixed_size_binary(target):
+        return _is_text(rows)
+    alike = (
+        (pa.types.is_integer,),
+        (pa.types.is_floating, pa.types.is_decimal),
+        (pa.types.is_timestamp,),
+        (pa.types.is_date,),
+        (pa.types.is_time,),
+        (pa.types.is_duration,),
+        (pa.types.is_binary, pa.types.is_large_binary, pa.types.is_fixed_size_binary),
+    )
+    return any(any(test(rows) for test in tests) and any(test(target) for test in tests) for tests in alike)
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    if pa.types.is_dictionary(kind):
+        return _is_text(kind.value_type)
+    return pa.types.is_string(kind) or pa.types.is_large_string(kind)
