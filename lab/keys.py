@@ -226,19 +226,21 @@ class Parts(Protocol):
 
 # --- from what pydantic finds to what the author reads --------------------------------------
 
+_PAGE = object()
 AnyForm = TypeVar("AnyForm", bound=BaseModel)
 
 
-def check(form: type[AnyForm], page: Page, mistakes: Mistakes, path: Path = (), tree: Any = None) -> AnyForm | None:
+def check(form: type[AnyForm], page: Page, mistakes: Mistakes, path: Path = (), tree: Any = _PAGE) -> AnyForm | None:
     """The *form* filled in with *tree*, or None after noting everything that is wrong in it.
 
-    *tree* stands at *path* of *page*; None: the whole page.
+    *tree* stands at *path* of *page*; by default it is the whole page.
     """
+    tree = page.tree if tree is _PAGE else tree
     try:
-        return form.model_validate(page.tree if tree is None else tree)
+        return form.model_validate(tree)
     except ValidationError as found:
         for error in found.errors(include_url=False):
-            where, what = _message(form, error, page.tree if tree is None else tree)
+            where, what = _message(form, error, tree)
             mistakes.add(page.at(*path, *where), what)
         return None
 

@@ -1,0 +1,149 @@
+"""A scenario becomes rounds of trials: who is driven when, from which seed, under which id.
+
+Everything follows from the scenario, one recorded seed and the numbers of candidate, load and
+round; nothing from the clock, and nothing from how many rounds there are. So rounds may be added
+later, and what was measured keeps its place.
+"""
+
+import hashlib
+import json
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from lab.draw import rng
+from lab.model import Instance, Json, Scenario, Trial
+
+# Rounds by profile: what a run takes where nobody says.
+ROUNDS: Mapping[str, int] = {"quick": 20, "decide": 8, "gate": 16}
+_LOADS: Mapping[str, int] = {"quick": 1, "decide": 3, "gate": 1}
+_SLUG_LETTERS = 24
+_ID_DIGITS = 10
+
+
+@dataclass(frozen=True)
+class Design:
+    """*instances* in the order of simplicity, the twin last; *rounds* in the order of time.
+
+    Every round holds one trial for every instance, in its drawn order.
+    """
+
+    seed: int
+    instances: tuple[Instance, ...]
+    rounds: tuple[tuple[Trial, ...], ...]
+
+    @property
+    def trials(self) -> tuple[Trial, ...]:
+        """All trials in the order in which they are to happen."""
+        return tuple(trial for trials in self.rounds for trial in trials)
+
+
+def design(
+    scenario: Scenario, *, seed: int, rounds: int | None = None, what: Mapping[str, Json] | None = None
+) -> Design:
+    """The design of *scenario*; *rounds* None takes the profile's number.
+
+    *what* holds everything else that decides what a trial does, as JSON values: host kind, server
+    version, method version. Files, rows, settings and timeline are taken from the scenario.
+    """
+    instances = tuple(_instances(scenario))
+    marks = {name: _mark(scenario, name, seed, what or {}) for name in scenario.candidates}
+    slugs = slugs_of(scenario.candidates)
+    numbers = range(1, (ROUNDS[scenario.profile] if rounds is None else rounds) + 1)
+    return Design(seed, instances, tuple(_round(scenario, instances, n, seed, slugs, marks) for n in numbers))
+
+
+def _instances(scenario: Scenario) -> Iterable[Instance]:
+    """Each candidate once for each load; with one load, the baseline's twin besides."""
+    loads = _LOADS[scenario.profile]
+    for load in range(1, loads + 1):
+        yield from (Instance(name, load) for name in scenario.candidates)
+    if loads == 1:
+        yield Instance(scenario.baseline, 2, twin=True)
+
+
+def _round(
+    scenario: Scenario,
+    instances: tuple[Instance, ...],
+    number: int,
+    seed: int,
+    slugs: Mapping[str, str],
+    marks: Mapping[str, str],
+) -> tuple[Trial, ...]:
+    """The trials of round *number*, from 1. The candidates do not enter the seed: all are asked the same."""
+    order = rng("order", scenario.name, seed, number).permutation(len(instances))
+    asked = int(rng("round", scenario.name, seed, number).integers(2**62))
+    trials = []
+    for position, index in enumerate(order):
+        instance = instances[index]
+        name = f"{slugs[instance.candidate]}.{instance.load}.r{number}"
+        digest = _digest([marks[instance.candidate], instance.load, number])
+        trials.append(Trial(f"{name}-{digest}", instance, number, position, asked))
+    return tuple(trials)
+
+
+# --- names ----------------------------------------------------------------------------------
+
+
+def slug(name: str) -> str:
+    """*name* for a file system: at most 24 of a-z, 0-9 and -.
+
+    >>> slug("Über 'heap', v2"), slug("by-day"), slug("東京")
+    ('uber-heap-v2', 'by-day', 'candidate')
+    """
+    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
+    return re.sub(r"[^a-z0-9]+", "-", plain.lower()).strip("-")[:_SLUG_LETTERS].rstrip("-") or "candidate"
+
+
+def slugs_of(names: Iterable[str]) -> dict[str, str]:
+    """A slug for each name, no two alike: later ones of equal slugs get a number.
+
+    >>> slugs_of(["heap", "Heap", "heap-2"])
+    {'heap': 'heap', 'Heap': 'heap-2', 'heap-2': 'heap-2-2'}
+    """
+    found: dict[str, str] = {}
+    for name in names:
+        mine, number = slug(name), 1
+        while mine in found.values():
+            number += 1
+            tail = f"-{number}"
+            mine = slug(name)[: _SLUG_LETTERS - len(tail)] + tail
+        found[name] = mine
+    return found
+
+
+def _mark(scenario: Scenario, name: str, seed: int, what: Mapping[str, Json]) -> str:
+    """A digest of everything that decides what the trials of candidate *name* do."""
+    candidate = scenario.candidates[name]
+    return _digest(
+        {
+            "scenario": scenario.name,
+            "candidate": candidate,
+            "streams": scenario.workload.streams,
+            "driver": [scenario.workload.driver, scenario.workload.locustfile],
+            "production": scenario.production,
+            "lab": scenario.lab,
+            "steps": [step.model_dump(mode="json") for step in (*scenario.prepare, *scenario.round)],
+            "isolation": scenario.isolation,
+            "seed": seed,
+            "what": what,
+        }
+    )
+
+
+def _digest(value: object) -> str:
+    """The first digits of a hash of *value*; equal values of frozen types give equal digits."""
+    text = json.dumps(_jsonable(value), sort_keys=True, ensure_ascii=False)
+    return hashlib.blake2b(text.encode()).hexdigest()[:_ID_DIGITS]
+
+
+def _jsonable(value: object) -> Json:
+    """Dataclasses and mappings as objects; sequences as lists."""
+    if hasattr(value, "__dataclass_fields__"):
+        return {key: _jsonable(getattr(value, key)) for key in value.__dataclass_fields__ if key != "place"}
+    if isinstance(value, Mapping):
+        return {str(key): _jsonable(one) for key, one in value.items()}
+    if isinstance(value, tuple | list):
+        return [_jsonable(one) for one in value]
+    return value
