@@ -16,6 +16,7 @@ from typing import Any
 from lab import pg
 from lab.errors import IngestError
 from lab.model import Json, Query, Statement
+from lab.statement import inlined, quoted
 
 PASSES = 2
 KEPT_EXPLAINS = 2
@@ -52,6 +53,13 @@ def count(info: str, queries: Sequence[Query], sets: Sets) -> Counted:
             _first_ms(info, query, sets[query.name][0]) for _ in range(FIRSTS)
         )
     return Counted(metrics, passes[-1].explains, digests)
+
+
+def explain(info: str, queries: Sequence[Query], sets: Sets) -> None:
+    """Prepare and ask every query once, to find out whether the server takes it."""
+    with pg.connected(info, autocommit=False) as connection:
+        prepare(connection, queries)
+        _pass(connection, queries, sets)
 
 
 def prepare(connection: pg.Connection, queries: Iterable[Query]) -> None:
@@ -115,10 +123,10 @@ def _name(query: Query, i: int) -> str:
 
 def _call(query: Query, i: int, statement: Statement, params: Sequence[str | None]) -> str:
     """How the driver sends it: prepared, or with the values in the text."""
-    values = ["NULL" if params[k] is None else pg.literal(params[k]) for k in statement.takes]
+    values = [params[k] for k in statement.takes]
     if query.send == "literal":
-        return pg.inline(statement.text, values)
-    return f"EXECUTE {_name(query, i)}" + (f"({', '.join(values)})" if values else "")
+        return inlined(statement.text, values)
+    return f"EXECUTE {_name(query, i)}" + (f"({', '.join(map(quoted, values))})" if values else "")
 
 
 def _shown(query: Query, params: Sequence[str | None]) -> str:

@@ -101,6 +101,16 @@ def keep_study(folder: Path, study: Study) -> None:
         _seal(part / "study.json", {"candidate": study.candidate, "partitions": study.partitions})
 
 
+def has_instance(folder: Path, instance: Instance) -> bool:
+    """Is what is known of this instance on disk?"""
+    return (folder / "instances" / label(instance)).exists()
+
+
+def has_study(folder: Path, candidate: str, partitions: int) -> bool:
+    """Is this point of the catalogue study on disk?"""
+    return (folder / "studies" / f"{slug(candidate)}.{partitions}").exists()
+
+
 def keep_trial(folder: Path, slice_: Slice, logs: Mapping[str, str]) -> None:
     """Keep a trial; when this returns it survives whatever comes."""
     trial = slice_.trial

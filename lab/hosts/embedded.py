@@ -47,7 +47,7 @@ def base() -> Path:
 def opened(name: str) -> Iterator["Embedded"]:
     """The host for one run, with a folder of its own that is gone afterwards."""
     home = base() / name
-    _guard(base())
+    guard(base())
     home.mkdir(mode=0o711, parents=True)
     try:
         me = psutil.Process()
@@ -58,7 +58,7 @@ def opened(name: str) -> Iterator["Embedded"]:
         shutil.rmtree(home, ignore_errors=True)
 
 
-def _guard(folder: Path) -> None:
+def guard(folder: Path) -> None:
     """Make the base folder, or refuse one that is somebody else's or lies in memory."""
     try:
         folder.mkdir(mode=0o711, parents=True, exist_ok=True)
@@ -264,11 +264,8 @@ class EmbeddedServer:
     def make_roles(self) -> None:
         """The unprivileged role, its database, and the lab's own extensions in schema `pglab`."""
         with pg.connected(self.conninfo(user="pglab", dbname="postgres")) as admin:
-            pg.run(admin, "CREATE ROLE lab LOGIN", "CREATE DATABASE lab OWNER lab")
-        with pg.connected(self.conninfo(user="pglab")) as admin:
-            pg.run(admin, "CREATE SCHEMA pglab")
-            for extension in ("pg_stat_statements", "pg_walinspect"):
-                pg.run(admin, f"CREATE EXTENSION {extension} SCHEMA pglab")
+            pg.run(admin, "CREATE ROLE lab LOGIN")
+        pg.make_database(self.conninfo(user="pglab"))
 
     def last_words(self) -> str:
         """The last lines of the log that matter, in one line."""

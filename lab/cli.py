@@ -1,0 +1,353 @@
+"""The command line: parse, call one function, print, exit status. The only place that chooses.
+
+Exit statuses: 0 yes, 1 the answer is no, 2 the author's mistake, 3 the environment failed,
+4 unclear (gate), 130 interrupted.
+"""
+
+import json
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
+from rich.table import Table
+
+from lab import __version__
+from lab.errors import LabError
+
+if TYPE_CHECKING:
+    from lab.model import Json
+
+app = typer.Typer(
+    name="pglab",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    rich_markup_mode="rich",
+    help="Measures PostgreSQL architectures against each other and writes an evidence-backed plan.",
+)
+out = Console(highlight=False, soft_wrap=True)
+err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON value on stdout and nothing else there.")]
+Results = Annotated[Path, typer.Option(help="The folder of stored runs.")]
+Docs = Annotated[Path, typer.Option("--doc", help="The folder that plans are written to.")]
+RESULTS = Path("results")
+DOCS = Path(".claude/doc")
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        out.print(f"pglab {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _top(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    del version
+
+
+# --- commands -------------------------------------------------------------------------------
+
+
+@app.command(epilog="Example: pglab run scenarios/quickstart --on embedded --max-time 5m")
+def run(
+    scenario: Annotated[str, typer.Argument(help="A folder with a scenario.yaml, or the name of one.")],
+    on: Annotated[str, typer.Option(help="auto, embedded or docker.")] = "auto",
+    profile: Annotated[str | None, typer.Option(help="quick, decide or gate; else the scenario's own.")] = None,
+    rounds: Annotated[int | None, typer.Option(min=2, help="How many rounds; else the profile's.")] = None,
+    rows: Annotated[int | None, typer.Option(min=1, help="How many rows; else the scenario's.")] = None,
+    only: Annotated[str | None, typer.Option(help="Only these candidates, by name, with commas.")] = None,
+    max_time: Annotated[str | None, typer.Option(help="Begin no trial that would end later, such as 20m.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check everything, say how long it takes, stop.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the newest run that is not complete.")] = False,
+    results: Results = RESULTS,
+    doc: Docs = DOCS,
+    as_json: AsJson = False,
+) -> None:
+    """Run a scenario, judge it, and write its plan."""
+    with _messages(as_json):
+        from lab import session
+        from lab.timeline import seconds
+
+        asked = session.Asked(
+            scenario=scenario,
+            on=on,
+            profile=profile,
+            rounds=rounds,
+            rows=rows,
+            only=tuple(name.strip() for name in only.split(",")) if only else None,
+            max_time_s=_duration(max_time, seconds),
+            resume=resume,
+            results=results,
+            doc=doc,
+        )
+        with _told(as_json) as tell, _interruptible() as stop:
+            if dry_run:
+                _report(session.rehearse(asked, tell), as_json)
+                return
+            outcome = session.run(asked, tell, stop)
+        _finish(outcome.said, outcome.data, as_json)
+        raise typer.Exit(outcome.status)
+
+
+@app.command(epilog="Example: pglab plan quickstart")
+def plan(
+    run: Annotated[str, typer.Argument(help="A run's folder or id, or a scenario's name for its newest run.")],
+    results: Results = RESULTS,
+    doc: Docs = DOCS,
+    as_json: AsJson = False,
+) -> None:
+    """Judge a stored run again and write its plan; needs no server."""
+    with _messages(as_json):
+        from lab import judge, store
+
+        outcome = judge.write(store.find(results, run), doc)
+        _finish(outcome.said, outcome.data, as_json)
+        raise typer.Exit(outcome.status)
+
+
+@app.command(epilog="Example: pglab verify .claude/doc/quickstart.md")
+def verify(
+    plan: Annotated[Path, typer.Argument(help="A plan that pglab wrote.")],
+    results: Results = RESULTS,
+    as_json: AsJson = False,
+) -> None:
+    """Derive every number of a plan again from its stored run."""
+    with _messages(as_json):
+        from lab import verify as verify_
+
+        found = verify_.verify(plan, results)
+        if as_json:
+            _print_json({"verified": not found.wrong, "numbers": found.numbers, "wrong": found.wrong})
+        else:
+            for line in found.wrong:
+                out.print(line, markup=False)
+            if not found.wrong:
+                out.print(f"{plan}: all {found.numbers} numbers and quotes are what the stored run gives", markup=False)
+        raise typer.Exit(1 if found.wrong else 0)
+
+
+@app.command(epilog="Example: pglab show quickstart")
+def show(
+    run: Annotated[str, typer.Argument(help="A run's folder or id, or a scenario's name for its newest run.")],
+    results: Results = RESULTS,
+    as_json: AsJson = False,
+) -> None:
+    """Show the decision of a stored run and what it rests on."""
+    with _messages(as_json):
+        from lab import judge, store
+
+        data = judge.summary(store.find(results, run))
+        if as_json:
+            _print_json(data)
+        else:
+            _show(data)
+
+
+@app.command("list", epilog="Example: pglab list")
+def list_(results: Results = RESULTS, as_json: AsJson = False) -> None:
+    """List the stored runs."""
+    with _messages(as_json):
+        from lab import store
+
+        found = [store.about(path) for path in store.runs(results)]
+        if as_json:
+            _print_json(found)
+        elif not found:
+            out.print(f"no runs in {results} (pglab run SCENARIO makes one)", markup=False)
+        else:
+            _table(["scenario", "run", "host", "rounds", "complete"], [[str(one[k]) for k in one] for one in found])
+
+
+@app.command(epilog="Example: pglab doctor")
+def doctor(as_json: AsJson = False) -> None:
+    """Say what this machine can run, and what is missing for the rest."""
+    with _messages(as_json):
+        from lab import doctor as doctor_
+
+        found = doctor_.findings()
+        if as_json:
+            _print_json([vars(one) for one in found])
+        else:
+            for one in found:
+                sign = "ok " if one.well else ("-  " if one.what in doctor_.OPTIONAL else "NO ")
+                out.print(f"{sign} {one.what}: {one.seen}" + ("" if one.well else f" ({one.way})"), markup=False)
+        raise typer.Exit(0 if doctor_.can_run(found) else 3)
+
+
+@app.command(epilog="Example: pglab clean --dry-run")
+def clean(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be removed.")] = False,
+    results: Results = RESULTS,
+    as_json: AsJson = False,
+) -> None:
+    """Remove what dead runs left behind; never touches a live run."""
+    with _messages(as_json):
+        from lab import tidy
+        from lab.hosts import embedded
+
+        found = tidy.left(embedded.base(), results)
+        if not dry_run:
+            tidy.remove(found)
+        if as_json:
+            _print_json([vars(one) for one in found])
+            return
+        for one in found:
+            out.print(f"{one.what}: {one.where} ({one.bytes / 2**20:.1f} MiB)", markup=False)
+        total = sum(one.bytes for one in found) / 2**20
+        verb = "would be removed" if dry_run else "removed"
+        out.print(f"{len(found)} left over, {total:.1f} MiB {verb}" if found else "nothing is left over", markup=False)
+
+
+@app.command(epilog="Example: pglab schema > scenario.schema.json")
+def schema() -> None:
+    """Print the JSON schema of scenario.yaml, for editors that complete it."""
+    with _messages(True):
+        from lab import scenario
+
+        _print_json(scenario.json_schema())
+
+
+# --- how things are said --------------------------------------------------------------------
+
+
+def _print_json(value: "Json") -> None:
+    print(json.dumps(value, ensure_ascii=False, indent=1, default=str))  # noqa: T201
+
+
+def _finish(said: str, data: "Json", as_json: bool) -> None:
+    """The last line: on stdout, or on stderr where stdout is one JSON value."""
+    if as_json:
+        _print_json(data)
+    (err if as_json else out).print(said, markup=False)
+
+
+def _report(data: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        _print_json(data)
+        return
+    for key, value in data.items():
+        out.print(f"{key}: {value}", markup=False)
+
+
+def _show(data: dict[str, Any]) -> None:
+    out.print(f"{data['question']}\n\n{data['decision']}\n", markup=False)
+    _table(["candidate", "metric", "against", "value", "interval", "verdict"], data["rows"])
+
+
+def _table(columns: list[str], rows: list[list[str]]) -> None:
+    table = Table(box=None, pad_edge=False)
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    out.print(table)
+
+
+@contextmanager
+def _messages(as_json: bool) -> Iterator[None]:
+    """What the lab raises on purpose becomes a message and an exit status, not a traceback."""
+    try:
+        yield
+    except LabError as error:
+        if as_json:
+            _print_json({"error": str(error), "status": error.status})
+        err.print(str(error), markup=False, style="red" if err.is_terminal else None)
+        raise typer.Exit(error.status) from None
+    except KeyboardInterrupt:
+        err.print("interrupted; finished trials are kept, go on with --resume", markup=False)
+        raise typer.Exit(130) from None
+
+
+def _duration(text: str | None, seconds: Callable[[object], float]) -> float | None:
+    if text is None:
+        return None
+    try:
+        return seconds(text)
+    except ValueError as error:
+        raise LabError(f"--max-time: {error}") from None
+
+
+@contextmanager
+def _interruptible() -> Iterator[Any]:
+    """Ctrl-C once: finish the trial and judge what is there. Twice: stop."""
+    from lab.run import Stop
+
+    stop = Stop()
+
+    def asked(signum: int, frame: object) -> None:
+        del signum, frame
+        if stop.asked:
+            raise KeyboardInterrupt
+        stop.asked, stop.why = True, "interrupted"
+        err.print("finishing the trial under way; Ctrl-C again stops at once", markup=False)
+
+    before = signal.signal(signal.SIGINT, asked)
+    try:
+        yield stop
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+@contextmanager
+def _told(quiet: bool) -> Iterator[Any]:
+    """A progress bar on a terminal, plain lines without one; on stderr, so that stdout is the answer."""
+    if not err.is_terminal:
+        yield _Lines(silent=quiet)
+        return
+    columns = (
+        BarColumn(bar_width=24),
+        TaskProgressColumn(),
+        TextColumn("{task.fields[left]}"),
+        TextColumn("{task.description}"),
+    )
+    with Progress(*columns, console=err, transient=True) as progress:
+        task = progress.add_task("", total=1.0, left="")
+
+        def tell(what: str, *, done: float, left_s: float | None) -> None:
+            progress.update(task, completed=done, description=what, left=_left(left_s))
+
+        yield tell
+
+
+class _Lines:
+    """One line when what is done changes, and at most one in five seconds."""
+
+    def __init__(self, *, silent: bool) -> None:
+        self._silent = silent
+        self._last = float("-inf")
+
+    def __call__(self, what: str, *, done: float, left_s: float | None) -> None:
+        now = time.monotonic()
+        if self._silent or now - self._last < 5:
+            return
+        self._last = now
+        err.print(f"{done:4.0%} {_left(left_s):>12} {what}", markup=False)
+
+
+def _left(left_s: float | None) -> str:
+    """
+    >>> _left(75.0), _left(None)
+    ('1:15 left', '')
+    """
+    return "" if left_s is None else f"{int(left_s) // 60}:{int(left_s) % 60:02d} left"
+
+
+def main() -> None:
+    """The console script."""
+    app()
+
+
+if __name__ == "__main__":
+    sys.exit(app())

@@ -1,0 +1,365 @@
+"""The interpreter: one timeline, in one thread, from a design to trials on disk.
+
+Instances are prepared once and stay up (`kept`), or each trial begins from a snapshot
+(`restored`) or from nothing (`fresh`). Whatever happens in between, a trial that was kept stays:
+the store writes it before the next one begins, and a later run goes on from there.
+"""
+
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Protocol
+
+from lab import count, pg, prepare, store, trial, workload
+from lab.clusters import Cluster, OpenCluster
+from lab.design import Design
+from lab.errors import IngestError
+from lab.hosts import Host
+from lab.model import Candidate, Instance, Json, Prepared, Scenario, Slice, Study, Trial
+from lab.prepare import Span
+from lab.probes.host import HostProbe
+from lab.trial import Kept, Tools
+
+SETS = 8  # parameter sets of the count pass; more than the five after which a plan may turn generic
+STUDY_SETS = 6
+ROUND_OVERHEAD_S = 0.15  # a first guess; the run measures its own
+
+
+class Tell(Protocol):
+    """Where the run says what it does, for people who wait."""
+
+    def __call__(self, what: str, *, done: float, left_s: float | None) -> None:
+        """*done* is the share of the whole, 0 to 1; *left_s* None while nothing is known."""
+        ...
+
+
+@dataclass
+class Stop:
+    """A wish to stop: after the trial under way. *why* goes into the last words."""
+
+    asked: bool = False
+    why: str = ""
+    deadline: float | None = None  # on time.monotonic
+
+    def before(self, next_s: float) -> bool:
+        """Should something that takes *next_s* seconds not be begun?"""
+        if not self.asked and self.deadline is not None and time.monotonic() + next_s > self.deadline:
+            self.asked, self.why = True, "the time given with --max-time is over"
+        return self.asked
+
+
+@dataclass(frozen=True)
+class Bench:
+    """All that a run uses, chosen by the caller. *clusters*: kind of topology -> how to open it."""
+
+    host: Host
+    clusters: Mapping[str, OpenCluster]
+    tools: Tools
+    settings: Mapping[str, str]
+    tell: Tell
+    stop: Stop = field(default_factory=Stop)
+
+
+def run(scenario: Scenario, design: Design, bench: Bench, folder: Path) -> bool:
+    """Run what is missing of *design* into *folder*; True when all of it is there.
+
+    Stops early, between two trials, when bench.stop says so. Raise ClusterError or IngestError
+    where it cannot go on; what was kept by then stays.
+    """
+    clock = _Clock(scenario, design, bench.tell)
+    have = store.trials_of(folder)
+    rounds = [[one for one in trials if one.id not in have] for trials in design.rounds]
+    _studies(scenario, bench, folder, clock)
+    with ExitStack() as stack:
+        ready = _Ready(scenario, bench, folder, stack, clock)
+        if scenario.isolation != "fresh":
+            for first in _first_trials(rounds):
+                ready.prepare(first)
+        for one in (one for trials in rounds for one in trials):
+            if bench.stop.before(clock.trial_s):
+                return False
+            with clock.doing(f"round {one.round} of {len(rounds)}: {one.instance.name}", "trial"):
+                slice_ = ready.drive(one)
+                store.keep_trial(folder, slice_, ready.logs(one.instance))
+    return True
+
+
+def _first_trials(rounds: Sequence[Sequence[Trial]]) -> Iterable[Trial]:
+    """Each instance's first trial that is to be run, in the order of candidates' names and loads."""
+    first: dict[Instance, Trial] = {}
+    for one in (one for trials in rounds for one in trials):
+        first.setdefault(one.instance, one)
+    return sorted(first.values(), key=lambda one: (one.instance.candidate, one.instance.load))
+
+
+# --- instances ------------------------------------------------------------------------------
+
+
+@dataclass
+class _Ready:
+    """The instances that are up, prepared when first asked for. *seen* bytes of each log are stored."""
+
+    scenario: Scenario
+    bench: Bench
+    folder: Path
+    stack: ExitStack
+    clock: "_Clock"
+    kept: dict[Instance, Kept] = field(default_factory=dict)
+    seen: dict[str, int] = field(default_factory=dict)
+
+    def prepare(self, first: Trial) -> None:
+        """Bring an instance up, at the window that its *first* trial begins with."""
+        position = first.round if self.scenario.isolation == "kept" else 1
+        with self.clock.doing(f"preparing {first.instance.name}", "prepare"):
+            kept = self.stack.enter_context(self._opened(first.instance, position))
+            if self.scenario.isolation == "restored":
+                kept.admin.close()
+                kept.cluster.snapshot()
+        self.kept[first.instance] = kept
+
+    def drive(self, one: Trial) -> Slice:
+        """The trial's slice, on its instance as the scenario's isolation says."""
+        steps, tools = self.scenario.round, self.bench.tools
+        if self.scenario.isolation == "fresh":
+            with self._opened(one.instance, 1) as kept:
+                self.kept[one.instance] = kept
+                slice_ = trial.drive(kept, one, steps, tools)
+                tools.driver.forget(kept.connection)
+                return slice_
+        kept = self.kept[one.instance]
+        if self.scenario.isolation == "restored":
+            kept = self.kept[one.instance] = self._restored(kept)
+        return trial.drive(kept, one, steps, tools)
+
+    def _restored(self, kept: Kept) -> Kept:
+        """The instance as it was after it was prepared; connections do not survive that."""
+        self.bench.tools.driver.forget(kept.connection)
+        kept.admin.close()
+        kept.cluster.restore()
+        admin = self.stack.enter_context(pg.connected(kept.cluster.admin().conninfo))
+        return Kept(kept.instance, kept.candidate, kept.cluster, admin, kept.host, rows=kept.rows_before)
+
+    @contextmanager
+    def _opened(self, instance: Instance, round_: int) -> Iterator[Kept]:
+        candidate = self.scenario.candidates[instance.candidate]
+        name = store.label(instance)
+        with (
+            _cluster(candidate, self.bench, name, self.folder / ".logs" / name) as cluster,
+            pg.connected(cluster.admin().conninfo) as admin,
+        ):
+            kept = Kept(instance, candidate, cluster, admin, HostProbe())
+            kept.span = _span(self.scenario, self.bench.tools, round_ - 1)
+            known = store.has_instance(self.folder, instance)
+            prepared = prepare_instance(kept, self.scenario, self.bench.tools, again=known)
+            store.keep_instance(self.folder, prepared, self.bench.tools.samples)
+            yield kept
+
+    def logs(self, instance: Instance) -> dict[str, str]:
+        """What the instance's servers have logged since it was last asked."""
+        found = {}
+        for server in self.kept[instance].cluster.servers:
+            data = server.log.read_bytes()
+            key = str(server.log)
+            found[server.name] = data[self.seen.get(key, 0) :].decode(errors="replace")
+            self.seen[key] = len(data)
+        return found
+
+
+def _cluster(candidate: Candidate, bench: Bench, name: str, logs: Path) -> AbstractContextManager[Cluster]:
+    settings = {**bench.settings, **candidate.settings}
+    return bench.clusters[candidate.topology.kind](
+        bench.host, candidate.topology, name=name, settings=settings, logs=logs
+    )
+
+
+def _span(scenario: Scenario, tools: Tools, rounds: int) -> Span:
+    """Which rows are there after so many rounds."""
+    appended = sum(step.rows for step in scenario.round if step.do == "append")
+    retired = sum(tools.window_rows for step in scenario.round if step.do == "retire")
+    return Span(appended=appended * rounds, retired=retired * rounds)
+
+
+def prepare_instance(kept: Kept, scenario: Scenario, tools: Tools, *, again: bool = False) -> Prepared:
+    """Go through the steps before the rounds and give what is known of the instance.
+
+    *again*: its count pass is on record, from before the first round; it is not counted twice.
+    """
+    candidate, admin = kept.candidate, kept.admin
+    metrics: dict[str, tuple[float, ...]] = {}
+    report: dict[str, Json] = {}
+    counted = count.Counted({}, {}, {})
+    for step in scenario.prepare:
+        if step.do == "ingest":
+            before = prepare.position(admin)
+            prepare.apply(tools.psql, kept.cluster.write(), candidate.schema, candidate.name)
+            load = tools.loads[candidate.ingest["method"]]
+            report = prepare.fill(tools.psql, kept.cluster.write(), candidate, load, tools.sources, kept.span)
+            metrics |= prepare.load_metrics(admin, before, report)
+        elif step.do == "settle":
+            prepare.settle(admin)
+        elif step.do == "count" and not again:
+            metrics |= prepare.sizes(admin, report["rows"])
+            counted = count.count(kept.cluster.write().conninfo, candidate.queries, _sets(kept, tools, SETS))
+            metrics |= counted.metrics
+        elif step.do == "maintain":
+            trial.author(kept, "maintain", {})
+    kept.rows = kept.rows_before = prepare.rows_in(admin)
+    report["rows_in_tables"] = kept.rows
+    return Prepared(
+        instance=kept.instance,
+        metrics=metrics,
+        explains=counted.explains,
+        digests=counted.digests,
+        settings=prepare.settings(admin),
+        guarantees=prepare.guarantees(admin),
+        report=report,
+    )
+
+
+def _sets(kept: Kept, tools: Tools, k: int) -> count.Sets:
+    start, end = trial.window(kept, tools.sources)
+    return {
+        query.name: workload.draw_sets(query, tools.samples, window_start=start, window_end=end, k=k, seed=0)
+        for query in kept.candidate.queries
+    }
+
+
+# --- the catalogue study --------------------------------------------------------------------
+
+_STUDIED = ("locks_per_call", "fast_path_misses_per_call", "partitions_per_call", "planning_ms", "first_query_ms")
+
+
+def _studies(scenario: Scenario, bench: Bench, folder: Path, clock: "_Clock") -> None:
+    """Count at each number of partitions, without rows: what planning and locking cost by themselves."""
+    catalogue = scenario.catalogue
+    if catalogue is None:
+        return
+    candidate = scenario.candidates[catalogue.candidate]
+    missing = [
+        (n, schema)
+        for n, schema in zip(catalogue.partitions, catalogue.schemas, strict=True)
+        if not store.has_study(folder, candidate.name, n)
+    ]
+    if not missing or bench.stop.asked:
+        return
+    with _cluster(candidate, bench, "catalogue", folder / ".logs" / "catalogue") as cluster:
+        for n, schema in missing:
+            with clock.doing(f"catalogue study: {candidate.name} with {n} partitions", "study"):
+                pg.make_database(cluster.admin().conninfo)
+                study = _study(replace(candidate, schema=schema), cluster, n, bench.tools)
+                store.keep_study(folder, study)
+
+
+def _study(candidate: Candidate, cluster: Cluster, partitions: int, tools: Tools) -> Study:
+    prepare.apply(tools.psql, cluster.write(), candidate.schema, candidate.name)
+    with pg.connected(cluster.admin().conninfo) as admin:
+        kept = Kept(Instance(candidate.name, 1), candidate, cluster, admin, HostProbe())
+        pg.run(admin, "ANALYZE")
+        sets = _sets(kept, tools, STUDY_SETS)
+    counted = count.count(cluster.write().conninfo, candidate.queries, sets)
+    kept_metrics = {
+        name: values
+        for name, values in counted.metrics.items()
+        if name.rpartition(".")[2] in _STUDIED or name == "backend_memory_bytes"
+    }
+    return Study(candidate.name, partitions, kept_metrics)
+
+
+# --- preflight ------------------------------------------------------------------------------
+
+PREFLIGHT_ROWS = 1_000
+
+
+def preflight(scenario: Scenario, bench: Bench, logs: Path) -> None:
+    """Find the author's mistakes before the first trial: every candidate once, with few rows.
+
+    Settings are accepted, schemas applied, rows fit, every query is prepared and explained, the
+    round's own SQL runs. Raise IngestError with the mistakes of all candidates.
+    """
+    mistakes: list[str] = []
+    for key, candidates in _by_cluster(scenario).items():
+        with _cluster(candidates[0], bench, f"preflight-{key}", logs) as cluster:
+            for candidate in candidates:
+                bench.tell(f"preflight: {candidate.name}", done=0.0, left_s=None)
+                pg.make_database(cluster.admin().conninfo)
+                try:
+                    _try(candidate, cluster, scenario, bench.tools)
+                except IngestError as error:
+                    mistakes.append(str(error))
+    if mistakes:
+        raise IngestError("\n".join(mistakes))
+
+
+def _by_cluster(scenario: Scenario) -> dict[int, list[Candidate]]:
+    """Candidates that may share a server for a moment: of equal topology and settings."""
+    found: dict[str, list[Candidate]] = {}
+    for candidate in scenario.candidates.values():
+        found.setdefault(repr((candidate.topology, sorted(candidate.settings.items()))), []).append(candidate)
+    return dict(enumerate(found.values()))
+
+
+def _try(candidate: Candidate, cluster: Cluster, scenario: Scenario, tools: Tools) -> None:
+    prepare.apply(tools.psql, cluster.write(), candidate.schema, candidate.name)
+    few = Span(limit=PREFLIGHT_ROWS)
+    load = tools.loads[candidate.ingest["method"]]
+    prepare.fill(tools.psql, cluster.write(), candidate, load, tools.sources, few)
+    with pg.connected(cluster.admin().conninfo) as admin:
+        kept = Kept(Instance(candidate.name, 1), candidate, cluster, admin, HostProbe(), few)
+        try:
+            count.explain(cluster.write().conninfo, candidate.queries, _sets(kept, tools, 1))
+        except IngestError as error:
+            raise IngestError(f"{candidate.name}: {error}") from None
+        trial.rehearse(kept, scenario.round, tools)
+
+
+# --- time -----------------------------------------------------------------------------------
+
+
+class _Clock:
+    """How long it will still take: first guesses, replaced by this run's own means."""
+
+    def __init__(self, scenario: Scenario, design: Design, tell: Tell) -> None:
+        self._tell = tell
+        self._left = {
+            "study": len(scenario.catalogue.partitions) if scenario.catalogue else 0,
+            "prepare": len(design.instances) if scenario.isolation != "fresh" else 0,
+            "trial": sum(len(trials) for trials in design.rounds),
+        }
+        driven = sum(getattr(step, "for_s", 0.05) for step in scenario.round)
+        self._guess = {"study": 5.0, "prepare": 4.0, "trial": driven + ROUND_OVERHEAD_S}
+        self._took: dict[str, list[float]] = {kind: [] for kind in self._left}
+        self._start = time.monotonic()
+
+    @property
+    def trial_s(self) -> float:
+        """What the next trial will take."""
+        return self._mean("trial")
+
+    def _mean(self, kind: str) -> float:
+        took = self._took[kind]
+        return sum(took) / len(took) if took else self._guess[kind]
+
+    def left_s(self) -> float:
+        """What all that is left will take."""
+        return sum(self._mean(kind) * n for kind, n in self._left.items())
+
+    @contextmanager
+    def doing(self, what: str, kind: str) -> Iterator[None]:
+        """Say *what*, and learn from how long it takes."""
+        left_s, spent_s = self.left_s(), time.monotonic() - self._start
+        self._tell(what, done=spent_s / (spent_s + left_s) if left_s else 1.0, left_s=left_s)
+        start = time.monotonic()
+        yield
+        self._took[kind].append(time.monotonic() - start)
+        self._left[kind] -= 1
+
+
+def estimate_s(scenario: Scenario, design: Design) -> float:
+    """A first guess of how long the whole takes."""
+    return _Clock(scenario, design, _silent).left_s()
+
+
+def _silent(what: str, *, done: float, left_s: float | None) -> None:
+    del what, done, left_s

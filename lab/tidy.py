@@ -1,0 +1,110 @@
+"""What dead runs left behind, and how to be rid of it. A live run is never touched.
+
+A run's home below the base folder names its owner by process id and start time: a home whose
+owner is gone is left over, and with it the servers that carry its name as their label.
+"""
+
+import contextlib
+import json
+import shutil
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from lab.hosts import embedded
+
+_LABEL = "cluster_name=pglab-"
+
+
+@dataclass(frozen=True)
+class Left:
+    """One thing that a dead run left: a folder, or a process. *bytes* is what it takes on disk."""
+
+    what: str
+    where: str
+    bytes: int
+    pid: int | None = None
+
+
+def left(base: Path, results: Path) -> list[Left]:
+    """Everything that dead runs left below *base* and in *results*."""
+    found = [*_processes(base), *_homes(base), *_wheels(base)]
+    living = {home.name for home in _folders(base) if alive(home)}
+    return found + list(_fragments(results, living))
+
+
+def remove(found: Iterable[Left]) -> None:
+    """Remove what `left` found: processes first, so that no folder comes back."""
+    for one in found:
+        if one.pid is not None:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process = psutil.Process(one.pid)
+                process.kill()
+                process.wait(10)
+        else:
+            shutil.rmtree(one.where, ignore_errors=True)
+
+
+def alive(home: Path) -> bool:
+    """Does the process that made this home still run? Its id alone could be another's by now.
+
+    A home without a readable owner is being made, or was left half made; the first for less than
+    a minute.
+    """
+    try:
+        owner = json.loads((home / "owner.json").read_text())
+        return bool(abs(psutil.Process(owner["pid"]).create_time() - owner["started"]) < 1.0)
+    except psutil.NoSuchProcess:
+        return False
+    except (OSError, ValueError, KeyError):
+        return home.exists() and _age_s(home) < 60
+
+
+def size(folder: Path) -> int:
+    """Bytes of all files below a folder, links counted where they are."""
+    total = 0
+    for path in folder.rglob("*"):
+        with contextlib.suppress(OSError):
+            total += path.lstat().st_blocks * 512
+    return total
+
+
+def _age_s(path: Path) -> float:
+    return time.time() - path.stat().st_mtime
+
+
+def _folders(base: Path) -> list[Path]:
+    return sorted(path for path in base.iterdir() if path.is_dir()) if base.exists() else []
+
+
+def _homes(base: Path) -> Iterator[Left]:
+    for home in _folders(base):
+        if not home.name.startswith("wheel-") and not alive(home):
+            yield Left("servers' data", str(home), size(home))
+
+
+def _wheels(base: Path) -> Iterator[Left]:
+    """Copies of binaries of other versions than the installed one."""
+    for folder in _folders(base):
+        if folder.name.startswith("wheel-") and folder.name != f"wheel-{embedded.version()}" and _age_s(folder) > 60:
+            yield Left("binaries of another version", str(folder), size(folder))
+
+
+def _processes(base: Path) -> Iterator[Left]:
+    for process in psutil.process_iter(["cmdline"]):
+        label = next((word for word in process.info["cmdline"] or () if word.startswith(_LABEL)), None)
+        if label and (base / label.removeprefix(_LABEL)).exists() and not alive(base / label.removeprefix(_LABEL)):
+            yield Left("server process", label, 0, process.pid)
+
+
+def _fragments(results: Path, living: Iterable[str]) -> Iterator[Left]:
+    """Trials that were being written, and logs of servers that are gone."""
+    if not results.exists():
+        return
+    running = set(living)
+    for path in sorted([*results.glob("*/*/.logs"), *results.glob("*/.partial-*"), *results.glob("*/*/*/.partial-*")]):
+        if not running.intersection(path.parts) and _age_s(path) > 1:
+            yield Left("unfinished files", str(path), size(path))

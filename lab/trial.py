@@ -1,0 +1,281 @@
+"""One trial: the round's steps on one instance, and the facts of each.
+
+Everything that may differ between two candidates is measured around the step that caused it, by
+differences of running totals. Nothing is judged here.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from lab import pace, pg, prepare, statement, timeline, workload
+from lab.clusters import Cluster
+from lab.drivers import OPS, Driven, Driver, Work
+from lab.errors import ClusterError, IngestError
+from lab.ingest import Load
+from lab.model import Candidate, Instance, Json, Slice, SqlFile, Trial
+from lab.prepare import Span
+from lab.probes.host import HostProbe, foreign_share
+from lab.probes.server import ServerProbe, less
+from lab.sources import Source
+
+_GRACE_S = 30.0
+
+
+@dataclass(frozen=True)
+class Tools:
+    """What a run works with; the caller chose it. *loads*: ingest method -> its function.
+
+    *samples*: stream -> rows that parameters are drawn from, the same for every candidate.
+    *window_rows* is how many rows `retire` takes away.
+    """
+
+    psql: Path
+    driver: Driver
+    loads: Mapping[str, Load]
+    sources: Sequence[Source]
+    samples: Mapping[str, pa.Table]
+    window_rows: int
+
+
+@dataclass
+class Kept:
+    """An instance that is up: what it is connected by, and which rows it holds now."""
+
+    instance: Instance
+    candidate: Candidate
+    cluster: Cluster
+    admin: pg.Connection
+    host: HostProbe
+    span: Span = field(default_factory=Span)
+    rows: int = 0
+    rows_before: int = 0  # when the instance was prepared
+    server: ServerProbe = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.server = ServerProbe(self.admin, tuple(self.cluster.servers))
+
+    @property
+    def connection(self) -> str:
+        """The name by which the driver keeps its connections."""
+        return f"{self.candidate.name}.{self.instance.load}"
+
+
+def drive(kept: Kept, trial: Trial, steps: Sequence[timeline.Step], tools: Tools) -> Slice:
+    """Go through the steps and give the slice; the rows are counted after the last one.
+
+    Raise ClusterError where the server is gone, IngestError where it refuses the author's SQL.
+    """
+    ops: list[pa.Table] = []
+    facts = []
+    for number, step in enumerate(steps):
+        with _watched(kept, step.do) as fact:
+            driven = _STEPS[step.do](kept, step, tools, trial.seed + number, fact)
+        if driven is not None:
+            ops.append(driven.ops)
+        facts.append(fact)
+    with _server_answers(kept):
+        rows = prepare.rows_in(kept.admin)
+    return Slice(trial, tuple(facts), pa.concat_tables(ops) if ops else OPS.empty_table(), rows, kept.rows)
+
+
+@contextmanager
+def _server_answers(kept: Kept) -> Iterator[None]:
+    """A server that is gone is the environment's failure, told with the server's last words."""
+    try:
+        yield
+    except pg.OperationalError as error:
+        for server in kept.cluster.servers:
+            server.cpu_s()  # says how the server died, if it did
+        raise ClusterError(f"{kept.instance.name}: the connection was lost: {error}") from error
+
+
+@contextmanager
+def _watched(kept: Kept, do: str) -> Iterator[dict[str, Json]]:
+    """The facts of one step: what it adds itself, and what the probes saw before and after.
+
+    The probes' own readings stay outside of the step's clock.
+    """
+    fact: dict[str, Json] = {"do": do}
+    with _server_answers(kept):
+        driving = do in ("drive", "saturate")
+        statements = kept.server.statements() if driving else {}
+        others, totals = kept.host.read(), kept.server.read()
+        start_ns = time.monotonic_ns()
+        yield fact
+        end_ns = time.monotonic_ns()
+        seen = less(kept.server.read(), totals)
+        asked = less(kept.server.statements(), statements) if driving else {}
+        share = foreign_share(kept.host.read(), others, (end_ns - start_ns) / 1e9)
+    fact |= {
+        "start_ns": start_ns,
+        "end_ns": end_ns,
+        "wal_bytes": seen["wal_bytes"],
+        "checkpoints": seen["checkpoints"],
+        "autovacuums": max(0, seen["autovacuums"]) + totals["autovacuums"],
+        "server_cpu_s": seen["cpu_s"],
+        "foreign_cpu_share": share,
+    }
+    if driving:
+        fact["statements"] = {name: one for name, one in asked.items() if one["calls"] > 0}
+
+
+def _append(kept: Kept, step: Any, tools: Tools, seed: int, fact: dict[str, Json]) -> None:
+    """The next rows of every stream that has a time, by the candidate's own ingest method."""
+    del seed
+    load = tools.loads[kept.candidate.ingest["method"]]
+    endpoint = kept.cluster.write()
+    fact["rows"] = 0
+    for source in _moving(tools.sources):
+        first = source.rows + kept.span.appended
+        last = first + step.rows
+        rows = list(source.batches(first, last))
+        bounds = _bounds(source, first, last)
+        start = time.monotonic_ns()
+        author(kept, "before_append", bounds)
+        table = prepare.table_of(kept.admin, kept.candidate, source.name)
+        loaded = load(
+            endpoint, table, source.schema, rows, connections=int(kept.candidate.ingest.get("connections", 1))
+        )
+        author(kept, "after_append", bounds)
+        fact["rows"] += loaded.rows
+        fact["seconds"] = fact.get("seconds", 0.0) + (time.monotonic_ns() - start) / 1e9
+    kept.span = replace(kept.span, appended=kept.span.appended + step.rows)
+    kept.rows += fact["rows"]
+
+
+def _retire(kept: Kept, step: Any, tools: Tools, seed: int, fact: dict[str, Json]) -> None:
+    """The oldest rows go, by the candidate's own SQL."""
+    del step, seed
+    fact["rows"] = 0
+    for source in _moving(tools.sources):
+        author(kept, "retire", _bounds(source, kept.span.retired, kept.span.retired + tools.window_rows))
+        fact["rows"] += tools.window_rows
+    kept.span = replace(kept.span, retired=kept.span.retired + tools.window_rows)
+    kept.rows -= fact["rows"]
+
+
+def _maintain(kept: Kept, step: Any, tools: Tools, seed: int, fact: dict[str, Json]) -> None:
+    """The candidate's own `maintain` SQL, or VACUUM (ANALYZE) of all that is the author's."""
+    del step, tools, seed
+    fact["own"] = "maintain" in kept.candidate.steps
+    author(kept, "maintain", {})
+    if not fact["own"]:
+        pg.run(kept.admin, "VACUUM (ANALYZE)")
+
+
+def _driven(kept: Kept, step: Any, tools: Tools, seed: int, fact: dict[str, Json]) -> Driven:
+    """A slice of the mix: open loop at a rate, or as fast as the clients go."""
+    saturate = step.do == "saturate"
+    rate = _SATURATE_CALLS_PER_S if saturate else step.rate
+    due_ns = (
+        pace.due_times(rate=rate, for_s=step.for_s, arrivals="poisson", seed=seed)
+        if not saturate
+        else np.zeros(int(rate), dtype=np.int64)
+    )
+    start, end = window(kept, tools.sources)
+    calls = workload.draw(
+        kept.candidate.queries, tools.samples, window_start=start, window_end=end, due_ns=due_ns, seed=seed
+    )
+    work = Work(
+        connection=kept.connection,
+        endpoint=kept.cluster.write(),
+        queries=kept.candidate.queries,
+        calls=calls,
+        clients=step.clients,
+        for_s=step.for_s,
+        saturate=saturate,
+    )
+    load = tools.driver.start(work)
+    if not load.wait(step.for_s + _GRACE_S):
+        load.stop()
+    driven = load.ops()
+    fact |= {
+        "rate": None if saturate else step.rate,
+        "due": None if saturate else len(due_ns),
+        "for_s": step.for_s,
+        "clients": step.clients,
+        "generator_cpu_s": driven.cpu_s,
+        "zero_ns": driven.start_ns,
+        "zero_wall_ns": driven.wall_ns,
+    }
+    return driven
+
+
+_SATURATE_CALLS_PER_S = 20_000  # parameters drawn for a closed loop; repeated when they run out
+
+_STEPS: Mapping[str, Callable[[Kept, Any, Tools, int, dict[str, Json]], Driven | None]] = {
+    "append": _append,
+    "retire": _retire,
+    "maintain": _maintain,
+    "drive": _driven,
+    "saturate": _driven,
+}
+
+
+def author(kept: Kept, step: str, bounds: Mapping[str, str]) -> None:
+    """Run the candidate's own SQL of a step, statement by statement, with `:from` and `:to` filled in."""
+    sql = kept.candidate.steps.get(step)
+    if sql is None:
+        return
+    pg.run(kept.admin, "SET SESSION AUTHORIZATION lab")
+    try:
+        for text in statement.bound(sql.text, bounds, sql.file):
+            pg.run(kept.admin, text)
+    except pg.OperationalError:
+        raise
+    except pg.Error as error:
+        raise _refused(kept.candidate, sql, error) from None
+    finally:
+        if not kept.admin.closed:
+            pg.run(kept.admin, "RESET SESSION AUTHORIZATION")
+
+
+def rehearse(kept: Kept, steps: Sequence[timeline.Step], tools: Tools) -> None:
+    """Run the author's own SQL of the round's steps once, with a few rows; IngestError where refused."""
+    few = kept.span.limit or 1
+    for step in steps:
+        for source in _moving(tools.sources):
+            if step.do == "append":
+                bounds = _bounds(source, source.rows, source.rows + step.rows)
+                author(kept, "before_append", bounds)
+                load = tools.loads[kept.candidate.ingest["method"]]
+                table = prepare.table_of(kept.admin, kept.candidate, source.name)
+                rows = source.batches(source.rows, source.rows + min(few, step.rows))
+                load(kept.cluster.write(), table, source.schema, rows)
+                author(kept, "after_append", bounds)
+            elif step.do == "retire":
+                author(kept, "retire", _bounds(source, 0, tools.window_rows))
+        if step.do == "maintain":
+            author(kept, "maintain", {})
+
+
+def _refused(candidate: Candidate, sql: SqlFile, error: pg.Error) -> IngestError:
+    return IngestError(f"{candidate.name}: {sql.file}: {pg.words(error)}")
+
+
+def _moving(sources: Sequence[Source]) -> list[Source]:
+    return [source for source in sources if source.time_of(0) is not None]
+
+
+def _bounds(source: Source, first: int, last: int) -> dict[str, str]:
+    """The times that rows [first, last) span, as SQL would read them."""
+    start, end = source.time_of(first), source.time_of(last)
+    assert start is not None
+    assert end is not None
+    return {"from": start.isoformat(sep=" "), "to": end.isoformat(sep=" ")}
+
+
+def window(kept: Kept, sources: Sequence[Source]) -> tuple[Any, Any]:
+    """From and to of the rows that are there now; (None, None) where nothing has a time."""
+    moving = _moving(sources)
+    if not moving:
+        return None, None
+    first, last = kept.span.of(moving[0])
+    return moving[0].time_of(first), moving[0].time_of(last)
