@@ -5,11 +5,11 @@ encode and send: numpy, Arrow and the network all let go of the interpreter.
 """
 
 import time
+from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from queue import Empty, Full, Queue
-from threading import Event, Thread
+from threading import Condition, Thread
 from typing import Any
 
 import pgpq
@@ -26,7 +26,6 @@ from lab.model import Endpoint
 KIND = "copy_binary"
 
 _AHEAD = 4  # batches made before they are wanted: enough to never wait, few enough to stay small
-_LOOK_S = 0.05  # how soon a waiting thread sees that the load has failed elsewhere
 
 
 class Options(BaseModel):
@@ -102,55 +101,56 @@ def _refusals(table: tuple[str, str]) -> Iterator[None]:
 class _Feed:
     """Batches made ahead by one thread and handed to whoever is free; each goes to one taker."""
 
-    def __init__(self, batches: Iterable[pa.RecordBatch]) -> None:
-        self._batches = batches
-        self._queue: Queue[pa.RecordBatch] = Queue(_AHEAD)
-        self._made_all = Event()
-        self._stopped = Event()
+    def __init__(self) -> None:
+        self._turn = Condition()
+        self._made: deque[pa.RecordBatch] = deque()
+        self._ended = False
         self._failure: Exception | None = None
 
     def __iter__(self) -> Iterator[pa.RecordBatch]:
-        while not self._stopped.is_set():
-            made_all = self._made_all.is_set()
-            try:
-                yield self._queue.get(timeout=_LOOK_S)
-            except Empty:
-                if made_all:
-                    break
-        if self._failure is not None:
-            raise self._failure
+        while (batch := self._take()) is not None:
+            yield batch
 
-    def make(self) -> None:
-        """Make all batches; what goes wrong is raised where they are taken."""
+    def _take(self) -> pa.RecordBatch | None:
+        with self._turn:
+            self._turn.wait_for(lambda: self._made or self._ended)
+            if self._failure is not None:
+                raise self._failure
+            batch = self._made.popleft() if self._made else None
+            self._turn.notify_all()
+            return batch
+
+    def make(self, batches: Iterable[pa.RecordBatch]) -> None:
+        """Make all *batches*; what goes wrong is raised where they are taken."""
         try:
-            for batch in self._batches:
-                if not self._put(batch):
-                    return
+            for batch in batches:
+                with self._turn:
+                    self._turn.wait_for(lambda: len(self._made) < _AHEAD or self._ended)
+                    if self._ended:
+                        return
+                    self._made.append(batch)
+                    self._turn.notify_all()
         except Exception as error:  # noqa: BLE001 raised again by the takers
             self._failure = error
-            self._stopped.set()
-        finally:
-            self._made_all.set()
-
-    def _put(self, batch: pa.RecordBatch) -> bool:
-        while not self._stopped.is_set():
-            try:
-                self._queue.put(batch, timeout=_LOOK_S)
-            except Full:
-                continue
-            return True
-        return False
+        self._end()
 
     def stop(self) -> None:
         """Make no more, and let every taker end."""
-        self._stopped.set()
+        with self._turn:
+            self._made.clear()
+        self._end()
+
+    def _end(self) -> None:
+        with self._turn:
+            self._ended = True
+            self._turn.notify_all()
 
 
 @contextmanager
 def _ahead(batches: Iterable[pa.RecordBatch]) -> Iterator[_Feed]:
     """A feed of *batches* for the length of a `with` block; its thread is gone afterwards."""
-    feed = _Feed(batches)
-    maker = Thread(target=feed.make, name="rows", daemon=True)
+    feed = _Feed()
+    maker = Thread(target=feed.make, args=(batches,), name="rows", daemon=True)
     maker.start()
     try:
         yield feed

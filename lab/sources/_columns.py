@@ -172,7 +172,7 @@ def given(parent: str, shares: npt.NDArray[np.float64]) -> Pick:
         case = block.codes[parent]
         index: npt.NDArray[Any] = np.searchsorted(line, random.random(len(block)) + case, side="right")
         index -= case * width
-        return np.minimum(index, width - 1, out=index)  # the sum may round up into the next case
+        return index.clip(max=width - 1)  # the sum may round up into the next case
 
     return pick
 
