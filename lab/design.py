@@ -20,6 +20,7 @@ ROUNDS: Mapping[str, int] = {"quick": 20, "decide": 8, "gate": 16}
 _LOADS: Mapping[str, int] = {"quick": 1, "decide": 3, "gate": 1}
 _SLUG_LETTERS = 24
 _ID_DIGITS = 10
+_SAYS = ("place", "hypothesis")  # what only says something, and decides nothing
 
 
 @dataclass(frozen=True)
@@ -139,9 +140,9 @@ def _digest(value: object) -> str:
 
 
 def _jsonable(value: object) -> Json:
-    """Dataclasses and mappings as objects; sequences as lists."""
+    """Dataclasses and mappings as objects, sequences as lists."""
     if hasattr(value, "__dataclass_fields__"):
-        return {key: _jsonable(getattr(value, key)) for key in value.__dataclass_fields__ if key != "place"}
+        return {key: _jsonable(getattr(value, key)) for key in value.__dataclass_fields__ if key not in _SAYS}
     if isinstance(value, Mapping):
         return {str(key): _jsonable(one) for key, one in value.items()}
     if isinstance(value, tuple | list):

@@ -9,6 +9,7 @@ import re
 import types
 import typing
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Protocol, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
@@ -206,6 +207,15 @@ class Stream(BaseModel):
     model_config = ConfigDict(frozen=True, extra="allow")
 
     kind: Text
+
+
+@dataclass(frozen=True)
+class Given:
+    """What the command line says instead of the files."""
+
+    rows: int | None = None
+    profile: str | None = None
+    only: tuple[str, ...] = ()  # candidates to keep beside the baseline; () keeps all
 
 
 class Parts(Protocol):

@@ -7,7 +7,7 @@ with `workload/` wherever it was found.
 
 import datetime
 import posixpath
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -16,12 +16,12 @@ from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
-from lab import candidates, design, keys, metrics, mix, timeline
+from lab import assemble, candidates, keys, mix
 from lab.errors import ScenarioError
-from lab.model import Candidate, Catalogue, Lab, LeastEffect, Production, Requirement, Scenario, SqlFile
+from lab.keys import Given as Given
+from lab.model import Scenario, SqlFile
 from lab.page import Mistakes, Page, among
 from lab.page import Path as Keys
-from lab.template import render_sql
 
 FORMAT = 1
 FILE = "scenario.yaml"
@@ -30,14 +30,7 @@ FILE = "scenario.yaml"
 # UnicodeDecodeError.
 Reader = Callable[[str], str]
 
-
-@dataclass(frozen=True)
-class Given:
-    """What the command line says instead of the files."""
-
-    rows: int | None = None
-    profile: str | None = None
-    only: tuple[str, ...] = ()  # candidates to keep beside the baseline; () keeps all
+_NOTHING = Given()
 
 
 # --- where files are ------------------------------------------------------------------------
@@ -88,7 +81,7 @@ def kept(files: Mapping[str, str]) -> Reader:
 # --- reading --------------------------------------------------------------------------------
 
 
-def read(name: str, reader: Reader, parts: keys.Parts, given: Given = Given()) -> Scenario:
+def read(name: str, reader: Reader, parts: keys.Parts, given: Given = _NOTHING) -> Scenario:
     """The scenario *name* of the files that *reader* gives.
 
     *parts* says which kinds there are (lab.parts). Reading Scenario.files again, with the same
@@ -104,7 +97,8 @@ def read(name: str, reader: Reader, parts: keys.Parts, given: Given = Given()) -
     asked = files.workload(page, parts)
     if form is None or asked is None:
         raise ScenarioError(files.mistakes.found)
-    return _Build(name, page, form, given, files, asked, parts).scenario(entries)
+    build = assemble.Build(name, page, form, given, asked, parts, files.text, files.mistakes)
+    return replace(build.scenario(entries), files=dict(files.texts))
 
 
 def _is_this_format(page: Page, mistakes: Mistakes) -> bool:
@@ -245,259 +239,7 @@ def _scalar(value: Any) -> Any:
     raise ValueError(f"{type(value).__name__} is no kind of value here (text, numbers, lists, mappings)")
 
 
-# --- building -------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class _Build:
-    """A scenario under way: its forms are right in themselves, not yet with each other."""
-
-    name: str
-    page: Page
-    form: keys.Scenario
-    given: Given
-    files: _Files
-    asked: mix.Read
-    parts: keys.Parts
-
-    @property
-    def mistakes(self) -> Mistakes:
-        return self.files.mistakes
-
-    def scenario(self, entries: Sequence[candidates.Entry]) -> Scenario:
-        """The scenario, or ScenarioError with all that does not fit."""
-        production, lab = self._production(), self._lab()
-        built = self._candidates(entries, lab, production)
-        prepare, inside = self._timeline(built, lab)
-        wanted = self._only(built, [entry.name for entry in entries])
-        catalogue = self._catalogue(entries, lab, production)
-        requirements = self._requirements(prepare + inside)
-        objective = self._objective(prepare + inside)
-        if self.mistakes.found:
-            raise ScenarioError(self.mistakes.found)
-        return Scenario(
-            name=self.name,
-            question=self.form.question.strip(),
-            production=production,
-            lab=lab,
-            requirements=requirements,
-            objective=objective,
-            least_effect=LeastEffect(self.form.least_effect.exact, self.form.least_effect.time),
-            profile=self._profile(),
-            workload=self.asked.workload,
-            baseline=self.form.baseline,
-            candidates=wanted,
-            catalogue=catalogue if catalogue and catalogue.candidate in wanted else None,
-            prepare=prepare,
-            round=inside,
-            isolation=self.form.isolation,
-            unsafe=self.form.unsafe,
-            files=dict(self.files.texts),
-        )
-
-    def _profile(self) -> str:
-        if self.given.profile is not None and self.given.profile not in design.ROUNDS:
-            self.mistakes.add("--profile", f"unknown value {among(self.given.profile, design.ROUNDS)}")
-            return self.form.profile
-        return self.given.profile or self.form.profile
-
-    # --- sizes
-
-    def _production(self) -> Production:
-        form = self.form.production
-        return Production(
-            rows_per_day=form.rows_per_day,
-            keep_days=form.keep_days,
-            entities=form.entities,
-            memory_bytes=form.memory,
-            shared_buffers_bytes=form.shared_buffers,
-            work_mem_bytes=form.work_mem,
-            peak_factor=form.peak_factor,
-            checkpoint_rows=form.checkpoint_rows,
-        )
-
-    def _lab(self) -> Lab:
-        form, production = self.form.lab, self.form.production
-        rows = self.given.rows or form.rows
-        entities = dict(production.entities)
-        if "narrow" in form.shrink:
-            if rows and form.days and production.rows_per_day:
-                share = rows / form.days / production.rows_per_day
-                entities = {key: max(1, round(count * share)) for key, count in entities.items()}
-            else:
-                self.mistakes.add(
-                    self.page.at("lab", "shrink"),
-                    "narrow cannot be reckoned (it needs lab.rows, lab.days and production.rows_per_day)",
-                )
-        return Lab(rows, form.days, tuple(form.shrink), entities | form.entities, form.data_to_memory)
-
-    # --- candidates
-
-    def _candidates(
-        self, entries: Sequence[candidates.Entry], lab: Lab, production: Production
-    ) -> dict[str, Candidate]:
-        render = self._renderer(lab, production)
-        desk = candidates.Desk(self.page, self.form, self.asked.workload, self.parts, render, self.mistakes)
-        built = {entry.name: candidates.build(entry, desk) for entry in entries}
-        if self.form.baseline not in built and not self._refused(entries):
-            self.mistakes.add(
-                self.page.at("baseline"), f"no candidate {self.form.baseline!r} {among(self.form.baseline, built)}"
-            )
-        return {name: candidate for name, candidate in built.items() if candidate is not None}
-
-    def _refused(self, entries: Sequence[candidates.Entry]) -> bool:
-        """Whether some candidate was refused already: which names there are is then not known."""
-        return len({entry.path for entry in entries}) < len(self.form.candidates)
-
-    def _renderer(self, lab: Lab, production: Production) -> candidates.Render:
-        known = dict(self._known(lab, production))
-
-        def render(name: str, where: str, values: Mapping[str, object]) -> SqlFile | None:
-            file = self.files.text(name, where)
-            if file is None or not name.endswith(".j2"):
-                return file
-            try:
-                return replace(file, text=render_sql(file.text, file.file, {**known, **values}))
-            except ScenarioError as error:
-                self.mistakes.extend(error.mistakes)
-                return None
-
-        return render
-
-    def _known(self, lab: Lab, production: Production) -> Iterator[tuple[str, object]]:
-        """What templates may use besides the values of a matrix.
-
-        `partitions` is None but in the catalogue study. `rounds` is how many windows the profile
-        appends; `day(n)` and `month(n)` count from the start of the data.
-        """
-        rounds = design.ROUNDS[self._profile()]
-        yield from {"lab": lab, "production": production, "rounds": rounds, "partitions": None}.items()
-        if self.asked.start is None or lab.days is None:
-            return
-        start = self.asked.start.date()
-        yield from {"start": start, "days": lab.days, "first_day": start}.items()
-        yield "last_day", start + datetime.timedelta(days=lab.days + rounds - 1)
-        yield "day", lambda n: start + datetime.timedelta(days=n)
-        yield (
-            "month",
-            lambda n: datetime.date(start.year + (start.month - 1 + n) // 12, (start.month - 1 + n) % 12 + 1, 1),
-        )
-
-    def _only(self, built: Mapping[str, Candidate], names: Sequence[str]) -> dict[str, Candidate]:
-        for name in self.given.only:
-            if name not in names:
-                self.mistakes.add("--only", f"no candidate {name!r} {among(name, names)}")
-        keep = {self.form.baseline, *self.given.only}
-        return {name: one for name, one in built.items() if not self.given.only or name in keep}
-
-    def _catalogue(self, entries: Sequence[candidates.Entry], lab: Lab, production: Production) -> Catalogue | None:
-        form = self.form.catalogue
-        entry = next((entry for entry in entries if form and entry.name == form.candidate), None)
-        if form is None or entry is None:
-            if form is not None and not self._refused(entries):
-                names = [entry.name for entry in entries]
-                where = self.page.at("catalogue", "candidate")
-                self.mistakes.add(where, f"no candidate {form.candidate!r} {among(form.candidate, names)}")
-            return None
-        render = self._renderer(lab, production)
-        name = entry.form.schema_ or self.form.schema_ or ""
-        rendered = [render(name, "", {**entry.values, "partitions": count}) for count in form.partitions]
-        schemas = tuple(schema for schema in rendered if schema is not None)
-        if schemas and len({schema.text for schema in schemas}) < len(set(form.partitions)):
-            self.mistakes.add(
-                self.page.at("catalogue", "candidate"),
-                f"{name} is the same for different numbers of partitions (use {{{{ partitions }}}} in a .sql.j2)",
-            )
-        return Catalogue(form.candidate, tuple(form.partitions), schemas, self._place("catalogue"))
-
-    # --- time
-
-    def _timeline(
-        self, built: Mapping[str, Candidate], lab: Lab
-    ) -> tuple[tuple[timeline.Step, ...], tuple[timeline.Step, ...]]:
-        if self.form.timeline is None:
-            retires = lab.days is not None and any("retire" in one.steps for one in built.values())
-            prepare, inside = timeline.default(profile=self._profile(), appends=lab.days is not None, retires=retires)
-        else:
-            try:
-                prepare, inside = timeline.split(self.form.timeline)
-            except ValueError as error:
-                self.mistakes.add(self.page.at("timeline"), str(error))
-                return (), ()
-        self._moving(built, lab, [step.do for step in inside])
-        rows = lab.rows // lab.days if lab.rows and lab.days else None
-        filled = tuple(timeline.filled(inside, rows=rows, clients=self.asked.workload.clients))
-        return prepare, filled
-
-    def _moving(self, built: Mapping[str, Candidate], lab: Lab, steps: Sequence[str]) -> None:
-        """Note what append and retire lack."""
-        if "append" in steps and not (lab.days and lab.rows):
-            where = self.page.at("timeline") if self.form.timeline else self.page.at("lab")
-            self.mistakes.add(where, "append needs to know how much a day is (write lab: {days: 40, rows: 400_000})")
-        for name, candidate in built.items() if "retire" in steps else ():
-            if "retire" not in candidate.steps:
-                where = self.page.at("candidates", name)
-                self.mistakes.add(where, "the round retires rows, and nothing says how (sql: {retire: retire.sql})")
-
-    # --- what is asked of the candidates
-
-    def _requirements(self, steps: Sequence[timeline.Step]) -> tuple[Requirement, ...]:
-        found = []
-        for at, form in enumerate(self.form.requirements):
-            path: Keys = ("requirements", at)
-            self._metric(form.metric, (*path, "metric"), steps)
-            for what in _unsound(form):
-                self.mistakes.add(self.page.at(*path), what)
-            place = self._place(*path)
-            found.append(Requirement(form.metric, form.at_most, form.at_least, form.limit_ms, place))
-        return tuple(found)
-
-    def _objective(self, steps: Sequence[timeline.Step]) -> str:
-        form = self.form.objective
-        if (form.minimise is None) == (form.maximise is None):
-            self.mistakes.add(self.page.at("objective"), "exactly one of minimise and maximise (minimise: <metric>)")
-            return ""
-        verb, name = ("minimise", form.minimise) if form.minimise is not None else ("maximise", form.maximise)
-        assert name is not None
-        self._metric(name, ("objective", verb), steps)
-        row = metrics.find(name)
-        right = "minimise" if row and row.better == "lower" else "maximise"
-        if row and verb != right:
-            self.mistakes.add(self.page.at("objective", verb), f"of {name}, {row.better} is better (write {right})")
-        return name
-
-    def _metric(self, name: str, path: Keys, steps: Sequence[timeline.Step]) -> None:
-        """Note if the scenario has no such metric; with mistakes in the timeline nobody knows."""
-        queries = [query.name for query in self.asked.workload.queries]
-        known = metrics.names_of(queries, [step.do for step in steps])
-        row = metrics.find(name)
-        if not steps or name in known:
-            return
-        asked = name.split(".")[1] if name.startswith("query.") and name.count(".") == 2 else None
-        if row is None:
-            what = f"no metric {name!r} {among(name, known)}"
-        elif asked is not None and asked not in queries:
-            what = f"no query {asked!r} in the mix {among(asked, queries)}"
-        else:
-            what = f"{name} comes from the step {row.after}, which the timeline lacks (add {{do: {row.after}}})"
-        self.mistakes.add(self.page.at(*path), what)
-
-    def _place(self, *path: str | int) -> str:
-        return f"{self.page.file}:{self.page.line(path)}"
-
-
-def _unsound(form: keys.Requirement) -> Iterator[str]:
-    """What is wrong with a requirement in itself."""
-    row = metrics.find(form.metric)
-    if (form.at_most is None) == (form.at_least is None):
-        yield "exactly one of at_most and at_least (at_most: 50)"
-    elif row and (row.better == "lower") != (form.at_most is not None):
-        yield f"of {form.metric}, {row.better} is better (write {'at_most' if row.better == 'lower' else 'at_least'})"
-    counts = form.metric.endswith(".over_limit_share")
-    if counts and form.limit_ms is None:
-        yield "over_limit_share does not say over which limit (limit_ms: 50)"
-    if not counts and form.limit_ms is not None:
-        yield f"limit_ms has no meaning for {form.metric} (it belongs to query.<name>.over_limit_share)"
+# --- for editors -----------------------------------------------------------------------------
 
 
 def json_schema() -> dict[str, Any]:
