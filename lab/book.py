@@ -97,8 +97,8 @@ class Place:
         self._book = book
         self._where = where
 
-    def __getitem__(self, key: str | int) -> "Place":
-        where = f"{self._where}/{address(key)}"
+    def __getitem__(self, key: "str | int | Place") -> "Place":
+        where = f"{self._where}/{address(key._found() if isinstance(key, Place) else key)}"
         self._book.value(where)
         return Place(self._book, where)
 
@@ -121,7 +121,7 @@ class Place:
         return hash(self._where)
 
     def __contains__(self, key: object) -> bool:
-        return key in self._found()
+        return (key._found() if isinstance(key, Place) else key) in self._found()
 
     def __str__(self) -> str:
         raise UnaddressedError(f"{self._where}: say in which form it prints")

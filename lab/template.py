@@ -27,7 +27,7 @@ from jinja2.ext import Extension
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from lab import form
-from lab.book import Book, Datum, UnaddressedError, printer
+from lab.book import Book, Datum, Place, UnaddressedError, printer
 from lab.errors import ScenarioError
 
 _SQL = ImmutableSandboxedEnvironment(undefined=StrictUndefined, keep_trailing_newline=True, autoescape=False)
@@ -179,6 +179,13 @@ class _NoFigures(Extension):
         return source
 
 
+def _shown(value: object, shape: object) -> Datum:
+    """The filter that prints a place in the form that another place names."""
+    if not isinstance(shape, Place):
+        raise UnaddressedError(f"shown: {shape!r:.60} is not a place that names a form")
+    return printer(str(shape.printed("raw").value))(value)
+
+
 def _pages() -> Environment:
     made = Environment(
         loader=FileSystemLoader(Path(__file__).parent / "templates"),
@@ -191,6 +198,7 @@ def _pages() -> Environment:
         keep_trailing_newline=True,
     )
     made.filters.update({shape: printer(shape) for shape in form.FORMS})
+    made.filters["shown"] = _shown
     return made
 
 

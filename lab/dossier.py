@@ -1,0 +1,347 @@
+"""A judged run as one tree of facts: what a Book holds and a plan may print.
+
+    scenario/  run/  method/           what was asked, where it ran, how it was judged
+    evidence/<candidate>/<metric>/     what may be said; requirement/ the same for absolute limits
+    decision/  objective/              what to do, and how sure that is
+    instances/<candidate>.<load>/      counted metrics, settings, guarantees, EXPLAIN as lines
+    catalogue/<candidate>/<n>/         the points of the catalogue study
+    trials/  doubts/  disagreements/   how many there were, which are left out and why
+    twin/  sheet/  reasons/  changes/  the difference of nothing; production and lab; why; what to do
+    figure/                            the places of everything drawn (figure.py)
+
+Addresses are stable: where the same thing is told of two runs, it stands at the same address.
+"""
+
+import difflib
+import math
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Protocol
+
+from lab import explain, form, metrics
+from lab.model import (
+    Candidate,
+    Doubt,
+    Evidence,
+    Family,
+    Measurement,
+    Prepared,
+    Requirement,
+    Scenario,
+    Study,
+    Weighed,
+)
+from lab.project import Row
+from lab.reasons import Reason
+
+METHOD: Mapping[str, Any] = {"level": 0.95, "power": 0.80, "look": 0.10}
+"""What the intervals hold with, the smallest effect is found with, and `look` is marked at."""
+
+
+class Differs(Protocol):
+    """An answer that is not the baseline's (check.Disagreement)."""
+
+    @property
+    def candidate(self) -> str:
+        """The instance's name."""
+
+    @property
+    def query(self) -> str:
+        """The query that it answers otherwise."""
+
+
+@dataclass(frozen=True)
+class Judged:
+    """All that judging one run brought to light: the input of plan.plan.
+
+    *run* is run.json; it has at least `id`. *method* has at least `version`; *root* is the Merkle
+    root of the store. *sheet* is project.sheet's, *disagreements* check.disagreements'.
+    """
+
+    scenario: Scenario
+    weighed: Weighed
+    run: Mapping[str, Any]
+    method: Mapping[str, Any]
+    root: str
+    prepared: Sequence[Prepared]
+    measurements: Sequence[Measurement] = ()
+    studies: Sequence[Study] = ()
+    doubts: Sequence[Doubt] = ()
+    disagreements: Sequence[Differs] = ()
+    reasons: Sequence[Reason] = ()
+    sheet: Sequence[Row] = ()
+    planned_rounds: int | None = field(default=None)
+
+
+def facts(judged: Judged, subject: str | None) -> dict[str, Any]:
+    """The whole tree; *subject* is the challenger that `changes` describes, None for nobody."""
+    scenario, weighed = judged.scenario, judged.weighed
+    return {
+        "scenario": _scenario(scenario),
+        "run": {key: value for key, value in judged.run.items() if key not in ("scenario", "files")},
+        "method": {**METHOD, **judged.method},
+        "root": judged.root,
+        "evidence": _nested(_evidence(one, scenario) for one in weighed.evidence if one.family != Family.REQUIREMENT),
+        "requirement": _nested(
+            _evidence(one, scenario) for one in weighed.evidence if one.family == Family.REQUIREMENT
+        ),
+        "decision": asdict(weighed.decision) | {"time_refused": weighed.time_refused},
+        "objective": _objective(scenario, weighed),
+        "rounds": {"entered": weighed.rounds, "planned": judged.planned_rounds},
+        "twin": {metric: {"metric": metric, "share": math.expm1(log)} for metric, log in weighed.twin.items()},
+        "instances": {f"{one.instance.candidate}.{one.instance.load}": _instance(one) for one in judged.prepared},
+        "catalogue": _catalogue(judged.studies),
+        "trials": _trials(judged.measurements, judged.doubts),
+        "doubts": _doubts(judged.doubts),
+        "disagreements": _disagreements(judged.disagreements),
+        "sheet": [_sheet_row(row) for row in judged.sheet],
+        "reasons": _reasons(judged.reasons),
+        "changes": _changes(judged, subject) if subject else {},
+    }
+
+
+# --- what was asked -------------------------------------------------------------------------
+
+
+def _scenario(scenario: Scenario) -> dict[str, Any]:
+    return {
+        "name": scenario.name,
+        "question": scenario.question,
+        "baseline": scenario.baseline,
+        "profile": scenario.profile,
+        "objective": {"metric": scenario.objective, **_unit(scenario.objective)},
+        "least_effect": asdict(scenario.least_effect),
+        "requirements": [_requirement(one) for one in scenario.requirements],
+        "unsafe": scenario.unsafe,
+        "isolation": scenario.isolation,
+        "clients": scenario.workload.clients,
+        "candidates": {name: _candidate(one) for name, one in scenario.candidates.items()},
+        "queries": {query.name: {"name": query.name, "weight": query.weight} for query in scenario.workload.queries},
+    }
+
+
+def _requirement(one: Requirement) -> dict[str, Any]:
+    return {
+        "metric": one.metric,
+        "limit": one.at_most if one.at_most is not None else one.at_least,
+        "at_most": one.at_most is not None,
+        "limit_ms": one.limit_ms,
+        **_unit(one.metric),
+    }
+
+
+def _candidate(one: Candidate) -> dict[str, Any]:
+    return {
+        "name": one.name,
+        "hypothesis": one.hypothesis,
+        "schema": {"file": one.schema.file, "text": one.schema.text},
+        "load": one.load and {"file": one.load.file, "text": one.load.text},
+        "steps": {name: {"name": name, "file": sql.file, "text": sql.text} for name, sql in one.steps.items()},
+        "settings": dict(one.settings),
+    }
+
+
+# --- what may be said -----------------------------------------------------------------------
+
+
+def _evidence(one: Evidence, scenario: Scenario) -> dict[str, Any]:
+    """One piece of evidence, with the forms of its numbers: `shape` for the claim, `unit` for the sides."""
+    unit = form.of_unit(metrics.row(one.metric).unit)
+    found: dict[str, Any] = {
+        "candidate": one.candidate,
+        "against": one.against,
+        "metric": one.metric,
+        "label": label(one.metric),
+        "scale": one.scale,
+        "shape": "ratio" if one.scale == "ratio" else unit,
+        "unit": unit,
+        "value": one.value,
+        "low": one.low,
+        "high": one.high,
+        "bounded": math.isfinite(one.low) and math.isfinite(one.high),
+        "family": str(one.family),
+        "verdict": str(one.verdict),
+        "scope": str(one.scope),
+        "because": one.because,
+        "trials": len(one.trials),
+        "own": one.own,
+        "base": one.base,
+        "look": one.look,
+    }
+    if one.family == Family.REQUIREMENT:
+        found["spare"] = _spare(one, scenario)
+    return found
+
+
+def _spare(one: Evidence, scenario: Scenario) -> float | None:
+    """By which factor the bound that counts stays within the limit; None where it has no meaning."""
+    for limit in scenario.requirements:
+        if limit.metric == one.metric and one.scale == "value":
+            if limit.at_most is not None and one.high > 0 and math.isfinite(one.high):
+                return limit.at_most / one.high
+            if limit.at_least and one.low > 0 and math.isfinite(one.low):
+                return one.low / limit.at_least
+    return None
+
+
+def _nested(evidence: Iterable[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """candidate -> metric -> evidence; two pieces under one address are a bug."""
+    found: dict[str, dict[str, Any]] = {}
+    for one in evidence:
+        of_candidate = found.setdefault(one["candidate"], {})
+        if one["metric"] in of_candidate:
+            raise ValueError(f"{one['candidate']}/{one['metric']}: two pieces of evidence have this address")
+        of_candidate[one["metric"]] = one
+    return found
+
+
+def _objective(scenario: Scenario, weighed: Weighed) -> dict[str, Any]:
+    """The margin in force for the objective, as a share, and whether the twin set it."""
+    twin = weighed.twin.get(scenario.objective)
+    least = scenario.least_effect.time
+    share = None if twin is None else math.expm1(twin)
+    return {"twin": share, "margin": max(least, share or 0.0), "raised": share is not None and share > least}
+
+
+# --- what was counted -----------------------------------------------------------------------
+
+
+def _instance(one: Prepared) -> dict[str, Any]:
+    return {
+        "name": one.instance.name,
+        "candidate": one.instance.candidate,
+        "metrics": {name: _counted(name, values) for name, values in one.metrics.items()},
+        "settings": {name: {"name": name, "value": _setting(found)} for name, found in one.settings.items()},
+        "guarantees": list(one.guarantees),
+        "report": dict(one.report),
+        "plans": {
+            query: {"name": query, "lines": explain.lines(entries[0])}
+            for query, entries in one.explains.items()
+            if entries
+        },
+    }
+
+
+def _counted(name: str, values: Sequence[float]) -> dict[str, Any]:
+    """A metric's passes, and the value that stands for them: the median, which is one of equals if exact."""
+    return {"metric": name, "value": statistics.median(values), "values": list(values), **_unit(name)}
+
+
+def _catalogue(studies: Sequence[Study]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for study in sorted(studies, key=lambda one: one.partitions):
+        point = {"partitions": study.partitions, "metrics": {k: _counted(k, v) for k, v in study.metrics.items()}}
+        found.setdefault(study.candidate, {"candidate": study.candidate, "points": {}})["points"][
+            str(study.partitions)
+        ] = point
+    return found
+
+
+def _trials(measurements: Sequence[Measurement], doubts: Sequence[Doubt]) -> dict[str, int]:
+    trials = {one.trial for one in measurements if one.round is not None}
+    out = {doubt.trial for doubt in doubts if doubt.leaves_out}
+    return {"total": len(trials | out), "left_out": len(out)}
+
+
+def _doubts(doubts: Sequence[Doubt]) -> list[dict[str, Any]]:
+    """One entry a kind, gravest first: those that leave trials out, then those about time."""
+    kinds = {doubt.kind: doubt for doubt in doubts}
+    return [
+        {
+            "kind": kind,
+            "what": one.what,
+            "leaves_out": one.leaves_out,
+            "trials": sorted({doubt.trial for doubt in doubts if doubt.kind == kind}),
+            "count": len({doubt.trial for doubt in doubts if doubt.kind == kind}),
+        }
+        for kind, one in sorted(kinds.items(), key=lambda item: not item[1].leaves_out)
+    ]
+
+
+def _disagreements(found: Sequence[Differs]) -> list[dict[str, Any]]:
+    """One entry for each candidate and query, with the number of parameter sets that differ."""
+    pairs = [(one.candidate, one.query) for one in found]
+    return [{"candidate": c, "query": q, "sets": pairs.count((c, q))} for c, q in dict.fromkeys(pairs)]
+
+
+def _sheet_row(row: Row) -> dict[str, Any]:
+    return {**asdict(row), "shape": form.of_unit(row.unit)}
+
+
+def _reasons(reasons: Sequence[Reason]) -> dict[str, Any]:
+    """rule -> candidate -> query -> what the rule reckoned, beside what it is about and rests on."""
+    found: dict[str, Any] = {}
+    for one in reasons:
+        found.setdefault(one.rule, {}).setdefault(one.candidate, {})[one.query] = {
+            **one.facts,
+            "rule": one.rule,
+            "query": one.query,
+            "page": one.page,
+        }
+    return found
+
+
+# --- what would change ----------------------------------------------------------------------
+
+
+def _changes(judged: Judged, subject: str) -> dict[str, Any]:
+    """From the baseline to *subject*: schema, queries, settings, and what the schema promises."""
+    scenario = judged.scenario
+    base, own = scenario.candidates[scenario.baseline], scenario.candidates[subject]
+    first = {one.instance.candidate: one for one in reversed(judged.prepared) if not one.instance.twin}
+    was, now = first.get(scenario.baseline), first.get(subject)
+    return {
+        "subject": subject,
+        "schema": _diff(base.schema.text, own.schema.text, scenario.baseline, subject),
+        "queries": _rewritten(base, own),
+        "settings": _settings(was.settings if was else {}, now.settings if now else {}),
+        "lost": sorted(set(was.guarantees) - set(now.guarantees)) if was and now else [],
+        "gained": sorted(set(now.guarantees) - set(was.guarantees)) if was and now else [],
+        "compared": bool(was and now),
+    }
+
+
+def _diff(old: str, new: str, was: str, now: str) -> str:
+    """A unified diff, "" where nothing differs."""
+    return "\n".join(difflib.unified_diff(old.splitlines(), new.splitlines(), was, now, lineterm=""))
+
+
+def _rewritten(base: Candidate, own: Candidate) -> list[dict[str, Any]]:
+    """The queries whose text is another, with both texts."""
+    old = {query.name: "\n".join(one.text for one in query.statements) for query in base.queries}
+    new = {query.name: "\n".join(one.text for one in query.statements) for query in own.queries}
+    return [{"name": name, "text": text} for name, text in new.items() if old.get(name) != text]
+
+
+def _settings(was: Mapping[str, Mapping[str, Any]], now: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
+    names = sorted(name for name in was.keys() | now.keys() if _setting(was.get(name)) != _setting(now.get(name)))
+    return [{"name": name, "was": _setting(was.get(name)), "now": _setting(now.get(name))} for name in names]
+
+
+# --- words ----------------------------------------------------------------------------------
+
+
+def label(metric: str) -> str:
+    """A metric in a reader's words, for a table in which its query is named elsewhere.
+
+    >>> [label(name) for name in ("query.recent.p95_ms", "size.total_bytes", "query.a.blocks_per_call")]
+    ['p95', 'size, total', 'blocks per call']
+    """
+    group, _, name = metric.rpartition(".")
+    words = name.removesuffix("_ms").removesuffix("_bytes").replace("_", " ")
+    if group in ("", "mix") or group.startswith("query."):
+        return f"{group} {words}" if group == "mix" else words
+    return f"{group}, {words}"
+
+
+def _unit(metric: str) -> dict[str, str]:
+    return {"shape": form.of_unit(metrics.row(metric).unit), "label": label(metric)}
+
+
+def _setting(found: Mapping[str, Any] | None) -> str:
+    """A setting as one writes it; "(default)" where the server's own stands."""
+    if found is None:
+        return "(default)"
+    unit = str(found.get("unit") or "")
+    return f"{found['value']} x {unit}" if unit[:1].isdigit() else f"{found['value']}{unit and ' '}{unit}"

@@ -1,0 +1,64 @@
+"""EXPLAIN's JSON as a few lines for a reader: what was done, to how many rows, in how many blocks."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
+from typing import Any
+
+Node = Mapping[str, Any]
+
+
+def lines(entry: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The plan tree of one recorded EXPLAIN (`{params, plan}`), from the top.
+
+    Each line has `indent` (spaces), `node` (words), `rows` (per call), `blocks` (with all below),
+    `alike` (how many siblings of the same shape it stands for) and `idle` (partitions below it
+    that were left out or never executed). Children of an Append that look alike are one line.
+    """
+    plans = entry["plan"] if isinstance(entry["plan"], list) else [entry["plan"]]
+    return [line for top in plans for line in _lines([top["Plan"]], 0)]
+
+
+def _lines(alike: Sequence[Node], depth: int) -> Iterator[dict[str, Any]]:
+    """The lines of *alike*, siblings of one shape: their sums, and the first one's tree below."""
+    first = alike[0]
+    children = [child for child in first.get("Plans", ()) if child.get("Actual Loops", 0) > 0]
+    yield {
+        "indent": "  " * depth,
+        "node": _words(first),
+        "rows": float(sum(node.get("Actual Rows", 0) * node.get("Actual Loops", 1) for node in alike)),
+        "blocks": sum(_blocks(node) for node in alike),
+        "alike": len(alike),
+        "idle": first.get("Subplans Removed", 0) + len(first.get("Plans", ())) - len(children),
+    }
+    for _, same in groupby(children, key=_shape):
+        group = list(same)
+        if first["Node Type"] in ("Append", "Merge Append"):
+            yield from _lines(group, depth + 1)
+        else:
+            for child in group:
+                yield from _lines([child], depth + 1)
+
+
+def _words(node: Node) -> str:
+    """A node as EXPLAIN's text format names it.
+
+    >>> _words({"Node Type": "Index Scan", "Index Name": "i", "Relation Name": "t"})
+    'Index Scan using i on t'
+    """
+    words = str(node["Node Type"])
+    if node.get("Partial Mode", "Simple") != "Simple":
+        words = f"{node['Partial Mode']} {words}"
+    if "Index Name" in node:
+        words += f" using {node['Index Name']}"
+    if "Relation Name" in node:
+        words += f" on {node['Relation Name']}"
+    return words
+
+
+def _shape(node: Node) -> tuple[Any, ...]:
+    """What a node and all below it do, whatever they do it to."""
+    return (node["Node Type"], *(_shape(child) for child in node.get("Plans", ())))
+
+
+def _blocks(node: Node) -> int:
+    return sum(int(node.get(f"{kind} {how} Blocks", 0)) for kind in ("Shared", "Local") for how in ("Hit", "Read"))

@@ -1,0 +1,205 @@
+"""Figures: where everything in them is drawn, reckoned from the same evidence as the tables.
+
+A figure is a mapping of places (in the figure's own units, from its upper left corner) that an
+SVG template draws; each place has an address like any other number of a plan.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from lab import form, metrics
+from lab.dossier import Judged
+from lab.model import Evidence, Family, Study
+
+XMLNS = "http://www.w3.org/2000/svg"
+_WIDTH = 720.0
+_LEFT = 170.0  # the labels' column
+_RIGHT = 40.0
+_TOP = 64.0
+_ROW = 34.0
+_TICKS = (
+    0.01,
+    0.02,
+    0.05,
+    0.1,
+    0.2,
+    0.3,
+    0.5,
+    0.7,
+    0.8,
+    0.9,
+    1.0,
+    1.1,
+    1.25,
+    1.5,
+    2.0,
+    3.0,
+    5.0,
+    10.0,
+    20.0,
+    50.0,
+    100.0,
+)
+_MOST_TICKS = 8
+
+
+def figures(judged: Judged) -> dict[str, Any]:
+    """Figure -> its places; only those that this run has something to show in."""
+    made = {"objective": objective(judged), "catalogue": catalogue(judged.studies)}
+    return {name: places for name, places in made.items() if places is not None}
+
+
+def objective(judged: Judged) -> dict[str, Any] | None:
+    """Each challenger's interval for the objective against the baseline, on a log scale, and the margin."""
+    scenario = judged.scenario
+    found = [
+        one
+        for one in judged.weighed.evidence
+        if one.family == Family.OBJECTIVE and one.scale == "ratio" and 0 < one.low <= one.high < math.inf
+    ]
+    if not found:
+        return None
+    margin = max(math.log1p(scenario.least_effect.time), judged.weighed.twin.get(scenario.objective, 0.0))
+    bounds = [math.log(edge) for one in found for edge in (one.low, one.high)] + [-margin, margin]
+    scale = Scale(min(bounds), max(bounds))
+    bottom = _TOP + _ROW * len(found)
+    return {
+        "xmlns": XMLNS,
+        "metric": scenario.objective,
+        "better": metrics.row(scenario.objective).better,
+        "baseline": scenario.baseline,
+        "origin": 0.0,
+        "width": _WIDTH,
+        "height": bottom + 44,
+        "top": _TOP - 8,
+        "bottom": bottom,
+        "left": _LEFT,
+        "right": _WIDTH - _RIGHT,
+        "bar": 4.0,
+        "dot": 6.0,
+        "label_x": _LEFT - 12,
+        "axis_y": bottom + 20,
+        "title_x": 16.0,
+        "title_y": 24.0,
+        "note_y": 44.0,
+        "one": scale(0.0),
+        "band_left": scale(-margin),
+        "band_width": scale(margin) - scale(-margin),
+        "band_height": bottom - _TOP + 8,
+        "ticks": [{"x": scale(math.log(tick)), "value": tick} for tick in scale.ticks()],
+        "rows": [_interval(one, scale, _TOP + _ROW * (n + 0.5)) for n, one in enumerate(found)],
+    }
+
+
+def _interval(one: Evidence, scale: "Scale", y: float) -> dict[str, Any]:
+    return {
+        "label": one.candidate,
+        "y": y,
+        "text_y": y + 5,
+        "low": scale(math.log(one.low)),
+        "high": scale(math.log(one.high)),
+        "at": scale(math.log(one.value)),
+        "verdict": str(one.verdict),
+    }
+
+
+class Scale:
+    """Log ratios to places between the label column and the right edge, with some room at both ends."""
+
+    def __init__(self, low: float, high: float) -> None:
+        room = 0.06 * (high - low)
+        self.low, self.high = low - room, high + room
+
+    def __call__(self, log: float) -> float:
+        """The place of a log ratio.
+
+        >>> scale = Scale(-1.0, 1.0)
+        >>> scale(0.0) == (_LEFT + _WIDTH - _RIGHT) / 2
+        True
+        """
+        return _LEFT + (_WIDTH - _RIGHT - _LEFT) * (log - self.low) / (self.high - self.low)
+
+    def ticks(self) -> list[float]:
+        """Round ratios inside the scale, 1 among them, so few that their labels stay apart."""
+        inside = [tick for tick in _TICKS if self.low <= math.log(tick) <= self.high]
+        apart: list[float] = [1.0]
+        for tick in inside:
+            if all(abs(self(math.log(tick)) - self(math.log(other))) >= 52 for other in apart):
+                apart.append(tick)
+        return sorted(apart)
+
+
+# --- the catalogue study --------------------------------------------------------------------
+
+_PLOT_HEIGHT = 150.0
+_PANEL_TOP = 74.0
+_PANELS = (
+    ("locks_per_call", "relation locks per call"),
+    ("planning_ms", "planning"),
+    ("backend_memory_bytes", "backend memory"),
+)
+_GAP = 44.0
+
+
+def catalogue(studies: Sequence[Study]) -> dict[str, Any] | None:
+    """What grows with the number of partitions: small panels side by side, a bar a point."""
+    points = sorted(studies, key=lambda one: one.partitions)
+    if len(points) < 2:
+        return None
+    locks = {k: max(v) for k, v in points[-1].metrics.items() if k.endswith(".locks_per_call")}
+    query = max(locks, key=lambda name: locks[name]).split(".")[1] if locks else ""
+    named = [(f"query.{query}.{name}" if name != "backend_memory_bytes" else name, label) for name, label in _PANELS]
+    shown = [(name, label) for name, label in named if all(name in point.metrics for point in points)]
+    if not shown:
+        return None
+    room = (_WIDTH - 32 - _GAP * (len(shown) - 1)) / len(shown)
+    bottom = _PANEL_TOP + _PLOT_HEIGHT
+    return {
+        "xmlns": XMLNS,
+        "candidate": points[-1].candidate,
+        "query": query,
+        "origin": 0.0,
+        "width": _WIDTH,
+        "height": bottom + 52,
+        "bottom": bottom,
+        "count_y": bottom + 18,
+        "axis_y": bottom + 38,
+        "title_x": 16.0,
+        "title_y": 24.0,
+        "note_y": 54.0,
+        "panels": [_panel(name, label, points, 16 + n * (room + _GAP), room) for n, (name, label) in enumerate(shown)],
+    }
+
+
+def _panel(name: str, label: str, points: Sequence[Study], left: float, room: float) -> dict[str, Any]:
+    """One metric's bars, from 0 to the largest; every bar carries its value."""
+    values = [sorted(point.metrics[name])[len(point.metrics[name]) // 2] for point in points]
+    most = max(values) or 1.0
+    step = room / len(points)
+    return {
+        "label": label,
+        "left": left,
+        "right": left + room,
+        "middle": left + room / 2,
+        "bars": [
+            _bar(name, point, value, left + n * step, step, most)
+            for n, (point, value) in enumerate(zip(points, values, strict=True))
+        ],
+    }
+
+
+def _bar(name: str, point: Study, value: float, left: float, step: float, most: float) -> Mapping[str, Any]:
+    height = (_PLOT_HEIGHT - 24) * value / most
+    bottom = _PANEL_TOP + _PLOT_HEIGHT
+    return {
+        "x": left + 0.15 * step,
+        "y": bottom - height,
+        "width": 0.7 * step,
+        "height": height,
+        "middle": left + step / 2,
+        "value_y": bottom - height - 6,
+        "value": value,
+        "shape": form.of_unit(metrics.row(name).unit),
+        "partitions": point.partitions,
+    }

@@ -1,0 +1,295 @@
+"""Evidence and reasons -> Plan: what a person who must decide is shown, in which order.
+
+A plan is a book of facts and an outline: for each section the places in the book that it shows.
+The words are the templates'; nothing here is worded and no number is written here.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from lab import dossier, figure, metrics
+from lab.book import Book, Datum, Place, address
+from lab.dossier import Judged
+from lab.model import Evidence, Family, Prepared, Scenario, Verdict
+from lab.reasons import Cite, Reason
+
+_CLAIMED = (Family.EXACT, Family.OBJECTIVE)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What render.py makes pages of.
+
+    *outline*: section -> places and data of *book*, see `outline`. *figures*: names of the
+    figures that this run has something to show in.
+    """
+
+    name: str
+    book: Book
+    outline: dict[str, Any]
+    figures: tuple[str, ...]
+
+
+def plan(judged: Judged) -> Plan:
+    """The plan of a judged run; the same for the same run, on any machine."""
+    subject = subject_of(judged)
+    facts = dossier.facts(judged, subject)
+    facts["figure"] = figure.figures(judged)
+    book = Book(facts)
+    return Plan(judged.scenario.name, book, outline(judged, book, subject), tuple(facts["figure"]))
+
+
+def subject_of(judged: Judged) -> str | None:
+    """The challenger whose SQL, plans and steps are shown: the pick, else the one nearest to it.
+
+    Where the baseline is kept, a reader wants to know what was turned down; nearest is the
+    challenger with the best objective, or the first one where nothing is known of it.
+    """
+    scenario, decision = judged.scenario, judged.weighed.decision
+    if decision.pick is not None and decision.pick != scenario.baseline:
+        return decision.pick
+    ratios = {
+        one.candidate: one.value
+        for one in judged.weighed.evidence
+        if one.metric == scenario.objective and one.family == Family.OBJECTIVE and one.candidate in scenario.candidates
+    }
+    challengers = [name for name in scenario.candidates if name != scenario.baseline]
+    if not ratios:
+        return challengers[0] if challengers else None
+    best = min if metrics.row(scenario.objective).better == "lower" else max
+    return best(ratios, key=lambda name: ratios[name])
+
+
+def outline(judged: Judged, book: Book, subject: str | None) -> dict[str, Any]:
+    """Section -> the places it shows. Names of candidates are plain words, for lookups only."""
+    scenario, evidence = judged.scenario, judged.weighed.evidence
+    challengers = [name for name in scenario.candidates if name != scenario.baseline]
+    twins = [one.candidate for one in evidence if one.candidate not in scenario.candidates]
+    return {
+        "baseline": scenario.baseline,
+        "subject": subject,
+        "challengers": challengers,
+        "columns": [*challengers, *dict.fromkeys(twins)],
+        "requirements": _requirements(scenario, book),
+        "exact": _table(evidence, Family.EXACT, challengers, book, silent=False),
+        "exact_same": _silent(evidence, book),
+        "objective": _of_metric(scenario.objective, [*challengers, *dict.fromkeys(twins)], book),
+        "described": _described(scenario, evidence, book),
+        "catalogue": _catalogue(judged, book),
+        "reasons": _reasons(judged.reasons, book),
+        "explained": _explained(judged, book, subject),
+        "sides": [_sides(name, evidence, book) for name in challengers],
+        "scopes": _scopes(evidence, book),
+        "broken": [book.place(address("sheet", n)) for n, row in enumerate(judged.sheet) if not row.kept],
+        "watch": _watch(judged, book),
+        "pick": _instance(judged.prepared, judged.weighed.decision.pick, book),
+    }
+
+
+# --- tables ---------------------------------------------------------------------------------
+
+
+def _requirements(scenario: Scenario, book: Book) -> list[dict[str, Any]]:
+    """A row a requirement: its limit, and each candidate's evidence, None where there is none."""
+    return [
+        {
+            "limit": book.place(address("scenario", "requirements", n)),
+            "cells": [_place(book, "requirement", name, one.metric) for name in scenario.candidates],
+        }
+        for n, one in enumerate(scenario.requirements)
+    ]
+
+
+def _table(
+    evidence: Sequence[Evidence], family: Family, candidates: Sequence[str], book: Book, *, silent: bool
+) -> list[dict[str, Any]]:
+    """A row a metric of *family*: one cell a candidate. *silent*: also rows where nothing differs."""
+    rows = []
+    for metric in _metrics(evidence, family, candidates):
+        verdicts = {one.verdict for one in evidence if one.metric == metric and one.candidate in candidates}
+        if silent or verdicts != {Verdict.SAME}:
+            rows.append(_of_metric(metric, candidates, book))
+    return rows
+
+
+def _silent(evidence: Sequence[Evidence], book: Book) -> list[Place]:
+    """The exact metrics in which all challengers are the same as the baseline: one place each."""
+    found = []
+    for metric in _metrics(evidence, Family.EXACT, [one.candidate for one in evidence]):
+        about = [one for one in evidence if one.metric == metric and one.family == Family.EXACT]
+        if all(one.verdict == Verdict.SAME for one in about):
+            found.append(book.place(address("evidence", about[0].candidate, metric)))
+    return found
+
+
+def _metrics(evidence: Iterable[Evidence], family: Family, candidates: Sequence[str]) -> list[str]:
+    """The metrics of *family*, in the order of the evidence, each once."""
+    return list(dict.fromkeys(one.metric for one in evidence if one.family == family and one.candidate in candidates))
+
+
+def _of_metric(metric: str, candidates: Sequence[str], book: Book) -> dict[str, Any]:
+    """One metric's cells; `any` is the place of the first there is, for the metric's and the base's sake."""
+    cells = [_place(book, "evidence", name, metric) for name in candidates]
+    return {"cells": cells, "any": next((cell for cell in cells if cell is not None), None)}
+
+
+def _described(scenario: Scenario, evidence: Sequence[Evidence], book: Book) -> list[dict[str, Any]]:
+    """One table for each query, and one for what is not about a query; columns are `columns`."""
+    names = list(dict.fromkeys(one.candidate for one in evidence if one.family == Family.DESCRIBED))
+    found = _metrics(evidence, Family.DESCRIBED, names)
+    tables = []
+    for query in ["", *(one.name for one in scenario.workload.queries)]:
+        mine = [metric for metric in found if metric.startswith(f"query.{query}.")]
+        if not query:
+            mine = [metric for metric in found if not metric.startswith("query.")]
+        if mine:
+            title = book.place(address("scenario", "queries", query)) if query else None
+            tables.append({"query": title, "names": names, "rows": [_of_metric(m, names, book) for m in mine]})
+    return tables
+
+
+def _catalogue(judged: Judged, book: Book) -> dict[str, Any] | None:
+    """The points of the study, for the query that takes the most locks at the largest of them."""
+    if not judged.studies:
+        return None
+    largest = max(judged.studies, key=lambda one: one.partitions)
+    locks = {k: max(v) for k, v in largest.metrics.items() if k.endswith(".locks_per_call")}
+    if not locks:
+        return None
+    query = max(locks, key=lambda name: locks[name]).split(".")[1]
+    wanted = [f"query.{query}.{what}" for what in ("locks_per_call", "fast_path_misses_per_call")]
+    wanted += [f"query.{query}.{what}" for what in ("partitions_per_call", "planning_ms", "first_query_ms")]
+    wanted.append("backend_memory_bytes")
+    candidate = largest.candidate
+    points = [one for one in judged.studies if one.candidate == candidate]
+    rows = [
+        _point(book, ("catalogue", candidate, "points", str(one.partitions)), wanted)
+        for one in sorted(points, key=lambda one: one.partitions)
+    ]
+    lab = _instance(judged.prepared, candidate, book)
+    there = next((n for n, row in enumerate(judged.sheet) if _in_all(row.invariant, row.of, candidate)), None)
+    sheet_row = None if there is None else book.place(address("sheet", there))
+    return {
+        "candidate": book.place(address("scenario", "candidates", candidate)),
+        "query": book.place(address("scenario", "queries", query)),
+        "rows": rows,
+        "timed": None if lab is None else [_metric_of(lab, name) for name in wanted],
+        "sheet": sheet_row,
+        "nearest": _nearest(judged, candidate, there, rows),
+    }
+
+
+def _in_all(invariant: str, of: str, candidate: str) -> bool:
+    return invariant == "partitions in all" and of == candidate
+
+
+def _nearest(judged: Judged, candidate: str, there: int | None, rows: Sequence[dict[str, Any]]) -> Any:
+    """The row of the study nearest to production's number of partitions, None where that is unknown."""
+    due = None if there is None else judged.sheet[there].production
+    counts = sorted(one.partitions for one in judged.studies if one.candidate == candidate)
+    return None if due is None else rows[min(range(len(counts)), key=lambda n: abs(counts[n] - due))]
+
+
+def _point(book: Book, keys: Sequence[str], wanted: Sequence[str]) -> dict[str, Any]:
+    place = book.place(address(*keys))
+    return {"partitions": place["partitions"], "cells": [_metric_of(place, name) for name in wanted]}
+
+
+def _metric_of(place: Place, metric: str) -> Place | None:
+    counted = place["metrics"]
+    return counted[metric] if metric in counted else None  # noqa: SIM401  a Place has no get
+
+
+# --- why, and for and against ---------------------------------------------------------------
+
+
+def _reasons(reasons: Sequence[Reason], book: Book) -> list[dict[str, Any]]:
+    """Each candidate's reasons; the pieces of a sentence are words and data, in order."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for one in reasons:
+        about = book.place(address("reasons", one.rule, one.candidate, one.query))
+        pieces: list[str | Datum] = [
+            book.datum(piece.address, piece.form) if isinstance(piece, Cite) else piece for piece in one.pieces
+        ]
+        found.setdefault(one.candidate, []).append({"about": about, "pieces": pieces})
+    return [
+        {"candidate": book.place(address("scenario", "candidates", name)), "sentences": sentences}
+        for name, sentences in found.items()
+    ]
+
+
+def _explained(judged: Judged, book: Book, subject: str | None) -> list[dict[str, Any]]:
+    """Query -> the plan lines of the baseline and of *subject*, where both have them."""
+    base = _instance(judged.prepared, judged.scenario.baseline, book)
+    own = _instance(judged.prepared, subject, book)
+    if base is None or own is None:
+        return []
+    names = [one.name for one in judged.scenario.workload.queries]
+    return [
+        {"base": base["plans"][name], "own": own["plans"][name]}
+        for name in names
+        if name in base["plans"] and name in own["plans"]
+    ]
+
+
+def _sides(candidate: str, evidence: Sequence[Evidence], book: Book) -> dict[str, Any]:
+    """What was promised of *candidate*, and what the claims say for it and against it."""
+    mine = [one for one in evidence if one.candidate == candidate]
+
+    def places(wanted: Verdict, branch: str, families: Sequence[Family]) -> list[Place]:
+        return [
+            book.place(address(branch, candidate, one.metric))
+            for one in mine
+            if one.verdict == wanted and one.family in families
+        ]
+
+    return {
+        "candidate": book.place(address("scenario", "candidates", candidate)),
+        "for": places(Verdict.BETTER, "evidence", _CLAIMED),
+        "against": places(Verdict.WORSE, "evidence", _CLAIMED),
+        "failed": places(Verdict.NOT_MET, "requirement", (Family.REQUIREMENT,)),
+        "open": places(Verdict.UNCLEAR, "evidence", _CLAIMED)
+        + places(Verdict.NOT_SHOWN, "requirement", (Family.REQUIREMENT,)),
+    }
+
+
+def _scopes(evidence: Sequence[Evidence], book: Book) -> dict[str, list[Place]]:
+    """Scope -> one place for each metric that is claimed in that scope."""
+    found: dict[str, dict[str, Place]] = {}
+    for one in evidence:
+        if one.family in _CLAIMED:
+            place = book.place(address("evidence", one.candidate, one.metric))
+            found.setdefault(str(one.scope), {}).setdefault(one.metric, place)
+    return {scope: list(places.values()) for scope, places in found.items()}
+
+
+def _watch(judged: Judged, book: Book) -> list[dict[str, Any]]:
+    """What the decided-for candidate's queries touched per call here: the values to watch for."""
+    decided = judged.weighed.decision.pick or judged.scenario.baseline
+    place = _instance(judged.prepared, decided, book)
+    if place is None:
+        return []
+    rows = []
+    for query in judged.scenario.workload.queries:
+        cells = [
+            _metric_of(place, f"query.{query.name}.{what}")
+            for what in ("blocks_per_call", "rows_per_call", "locks_per_call")
+        ]
+        rows.append({"query": book.place(address("scenario", "queries", query.name)), "cells": cells})
+    return rows
+
+
+def _instance(prepared: Sequence[Prepared], candidate: str | None, book: Book) -> Place | None:
+    """The place of a candidate's first instance, the twin left aside."""
+    loads = [one.instance.load for one in prepared if one.instance.candidate == candidate and not one.instance.twin]
+    return book.place(address("instances", f"{candidate}.{min(loads)}")) if loads else None
+
+
+def _place(book: Book, *keys: str) -> Place | None:
+    """The place at *keys*, None where nothing stands there."""
+    try:
+        book.value(address(*keys))
+    except KeyError:
+        return None
+    return book.place(address(*keys))
