@@ -103,7 +103,7 @@ NOISES: Mapping[str, Noise] = {"white": white, "AR(1)": correlated, "drift": dri
 class Truth:
     """*effects*: candidate -> true log ratio to the first. *pair_sd*: sd of the log ratio of one pair.
 
-    *load_sd*: each load of a table differs by this much from the table as such. With *shuffled*
+    *load_sd*: sd by which each load of a table differs from the table as such. With *shuffled*
     False the sides stand in blocks, AAAABBBB, as nobody should do it.
     """
 
@@ -121,10 +121,7 @@ def experiment(truth: Truth, seed: int, metric: str = OBJECTIVE) -> list[Measure
     """One run of *truth*: a measurement of *metric* for each instance and round."""
     rng = np.random.default_rng(seed)
     instances = _instances(truth)
-    level = {
-        instance: truth.effects[instance.candidate] + truth.load_sd / math.sqrt(2) * rng.normal()
-        for instance in instances
-    }
+    level = {instance: truth.effects[instance.candidate] + truth.load_sd * rng.normal() for instance in instances}
     sides = len(instances)
     noise = truth.noise(rng, sides * truth.rounds) * truth.pair_sd / math.sqrt(2)
     measured = []

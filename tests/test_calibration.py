@@ -1,0 +1,158 @@
+"""The judge, judged: simulated experiments whose truth we chose, through the production code.
+
+Each figure is METHOD section 4's. A share seen in a number of experiments may be off by chance:
+what is asked for is widened by three standard errors (simulate.band), no more.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
+from functools import lru_cache
+
+import pytest
+from simulate import NOISES, OBJECTIVE, Truth, band, drifting, experiment, scenario
+
+from lab import stats
+from lab.model import Evidence, Family, LeastEffect, Verdict, Weighed
+from lab.weigh import weigh
+
+EXPERIMENTS = 1000
+DESCRIBED = "retire.ms"
+MARGIN = math.log1p(LeastEffect().time)
+NAMES = ("a", "b", "c", "d", "e")
+NULL: Mapping[str, float] = dict.fromkeys(NAMES, 0.0)
+AT_THE_MARGIN: Mapping[str, float] = dict(zip(NAMES, (0, -MARGIN, MARGIN, -MARGIN, MARGIN), strict=True))
+
+
+def runs(truth: Truth, *, least: LeastEffect | None = None, profile: str = "quick") -> Iterator[Weighed]:
+    """The experiments of one truth, each weighed as a run would be."""
+    asked = scenario(tuple(truth.effects), least=least, profile=profile)
+    for seed in range(EXPERIMENTS):
+        yield weigh(experiment(truth, seed), scenario=asked, planned_rounds=truth.rounds)
+
+
+def share(weighed: Iterable[Weighed], happened: Callable[[Weighed], bool]) -> float:
+    """In which share of the experiments something happened."""
+    return sum(map(happened, weighed)) / EXPERIMENTS
+
+
+def told(weighed: Weighed, effects: Mapping[str, float], metric: str = OBJECTIVE) -> list[Evidence]:
+    """What is said of the candidates; the twin is none."""
+    return [e for e in weighed.evidence if e.candidate in effects and e.metric == metric]
+
+
+def holds(evidence: Evidence, effects: Mapping[str, float]) -> bool:
+    """Whether an interval holds the truth."""
+    return evidence.low <= math.exp(effects[evidence.candidate]) <= evidence.high
+
+
+def claims_something(weighed: Weighed) -> bool:
+    """Whether the objective of any candidate is called better or worse."""
+    verdicts = {e.verdict for e in told(weighed, NULL) if e.family is Family.OBJECTIVE}
+    return bool(verdicts & {Verdict.BETTER, Verdict.WORSE})
+
+
+@lru_cache
+def at_the_margin(noise: str) -> list[Weighed]:
+    """Runs whose truth lies at the margin for every challenger, with a described twin of the objective."""
+    truth = Truth(AT_THE_MARGIN, pair_sd=0.05, noise=NOISES[noise])
+    asked = scenario(NAMES)
+    weighed = []
+    for seed in range(EXPERIMENTS):
+        measured = experiment(truth, seed)
+        described = [replace(m, metric=DESCRIBED) for m in measured]
+        weighed.append(weigh([*measured, *described], scenario=asked, planned_rounds=truth.rounds))
+    return weighed
+
+
+@pytest.mark.parametrize("noise", NOISES)
+def test_described_intervals_hold_the_truth_as_often_as_they_say(noise: str) -> None:
+    held = [holds(e, AT_THE_MARGIN) for w in at_the_margin(noise) for e in told(w, AT_THE_MARGIN, DESCRIBED)]
+    assert len(held) == 4 * EXPERIMENTS
+    assert 0.93 <= sum(held) / len(held) <= 0.97
+
+
+@pytest.mark.parametrize("noise", NOISES)
+def test_simultaneous_intervals_hold_the_truth_all_together(noise: str) -> None:
+    together = share(at_the_margin(noise), lambda w: all(holds(e, AT_THE_MARGIN) for e in told(w, AT_THE_MARGIN)))
+    assert together >= 0.95 - band(0.95, EXPERIMENTS)
+
+
+@pytest.mark.parametrize("noise", NOISES)
+def test_a_difference_exactly_at_the_margin_is_rarely_claimed(noise: str) -> None:
+    claimed = share(
+        at_the_margin(noise), lambda w: any(e.verdict is not Verdict.UNCLEAR for e in told(w, AT_THE_MARGIN))
+    )
+    assert claimed <= 0.05 + band(0.05, EXPERIMENTS)
+
+
+def test_one_arm_three_times_noisier_does_not_break_the_family() -> None:
+    truth = Truth(AT_THE_MARGIN, pair_sd=0.05, twin=False)
+    noisier = replace(truth, pair_sd=0.15)
+    asked = scenario(NAMES)
+    claimed = 0
+    for seed in range(EXPERIMENTS):
+        quiet = [m for m in experiment(truth, seed) if m.instance.candidate != "b"]
+        loud = [m for m in experiment(noisier, seed + EXPERIMENTS) if m.instance.candidate == "b"]
+        weighed = weigh([*quiet, *loud], scenario=asked, planned_rounds=20)
+        claimed += any(e.verdict is not Verdict.UNCLEAR for e in told(weighed, AT_THE_MARGIN))
+    assert claimed / EXPERIMENTS <= 0.05 + band(0.05, EXPERIMENTS)
+
+
+@pytest.mark.parametrize(("pair_sd", "rounds"), [(0.05, 20), (0.10, 20), (0.10, 12)])
+def test_the_smallest_effect_that_is_printed_is_found_in_four_of_five_runs(pair_sd: float, rounds: int) -> None:
+    effect = stats.smallest_effect(pair_sd, rounds, others=4, least=0.10, twin=True)
+    truth = Truth({**NULL, "d": -effect}, pair_sd=pair_sd, rounds=rounds)
+    found = share(runs(truth), lambda w: any(e.verdict is Verdict.BETTER and e.candidate == "d" for e in w.evidence))
+    assert abs(found - 0.80) <= band(0.80, EXPERIMENTS)
+
+
+def test_the_smallest_effect_of_a_run_is_near_that_of_its_true_noise() -> None:
+    weighed = weigh(experiment(Truth(NULL, rounds=200), 1), scenario=scenario(NAMES), planned_rounds=200)
+    expected = -math.expm1(-stats.smallest_effect(0.10, 200, others=4, least=0.10, twin=True))
+    assert weighed.decision.smallest_effect == pytest.approx(expected, rel=0.02)
+    assert weighed.decision.noise_sd == pytest.approx(0.10, rel=0.1)
+
+
+@pytest.mark.parametrize("reduction", [0.0, 0.05, 0.10, 0.20])
+def test_the_pick_is_rarely_wrong(reduction: float) -> None:
+    effects = dict(zip(NAMES, (0, 0.12, math.log1p(-reduction), 0.01, 0.2), strict=True))
+    best = min(effects.values())
+
+    def wrong(weighed: Weighed) -> bool:
+        decision = weighed.decision
+        return decision.kind == "recommend" and effects[decision.pick or ""] - best > MARGIN
+
+    assert share(runs(Truth(effects, rounds=8)), wrong) <= 0.025
+
+
+def test_the_most_that_a_pick_may_lose_is_rarely_exceeded() -> None:
+    effects = dict(zip(NAMES, (0, 0.05, -0.05, 0.0, 0.1), strict=True))
+    best = min(effects.values())
+
+    def exceeded(weighed: Weighed) -> bool:
+        lost = weighed.decision.may_lose
+        return any(math.expm1(effects[side] - best) > most + 1e-12 for side, most in lost.items())
+
+    assert share(runs(Truth(effects)), exceeded) <= 0.05 + band(0.05, EXPERIMENTS)
+
+
+def test_a_difference_of_loading_is_claimed_without_the_twin_and_not_with_it() -> None:
+    truth = Truth(NULL, load_sd=0.02)
+    least = LeastEffect(time=0.02)
+    assert share(runs(truth, least=least), claims_something) <= 0.05
+    assert share(runs(replace(truth, twin=False), least=least), claims_something) > 0.06
+
+
+def test_comparing_loads_needs_no_twin_to_see_that_loads_differ() -> None:
+    truth = Truth(NULL, pair_sd=0.02, rounds=8, load_sd=0.03, loads=3, twin=False)
+    claimed = share(runs(truth, least=LeastEffect(time=0.0), profile="decide"), claims_something)
+    assert claimed <= 0.05 + band(0.05, EXPERIMENTS)
+
+
+def test_drift_deceives_whoever_does_not_shuffle() -> None:
+    """The simulation can fail: the same drift, trials in blocks of one side."""
+    truth = Truth(NULL, pair_sd=0.05, noise=drifting)
+    least = LeastEffect(time=0.02)
+    assert share(runs(truth, least=least), claims_something) <= 0.05 + band(0.05, EXPERIMENTS)
+    assert share(runs(replace(truth, shuffled=False, twin=False), least=least), claims_something) > 0.5
