@@ -77,7 +77,9 @@ class Inline:
         key = work.connection, client
         if key in self._wires:
             self._wires[key].check()
-        if key not in self._wires or self._wires[key].lost:
+            if self._wires[key].lost:
+                self._wires.pop(key).close()
+        if key not in self._wires:
             try:
                 self._wires[key] = pg.Wire(work.endpoint.conninfo, self._waits)
             except pg.Error as error:

@@ -1,0 +1,363 @@
+"""Both drivers against a real server, and against a stub that knows the truth."""
+
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pyarrow as pa
+import pytest
+
+from lab import pace, pg
+from lab.drivers import CALLS, OPS, Work, inline, locust
+from lab.errors import ClusterError, DriverError, LabError, ScenarioError
+from lab.model import Endpoint, Query, Statement
+from tests import stub
+
+pytestmark = pytest.mark.server
+
+ONE = Query("one", "one.sql", (Statement("/* pglab:one */ SELECT 1"),))
+ECHO = Query("echo", "echo.sql", (Statement("/* pglab:echo */ INSERT INTO echoed VALUES ($1)", (0,)),))
+SLEEP = Query("sleep", "sleep.sql", (Statement("SELECT pg_sleep($1::float8)", (0,)),))
+
+
+@pytest.fixture(scope="module")
+def opened(tmp_path_factory):
+    """Both drivers, opened once for the module as for a run."""
+    folder = tmp_path_factory.mktemp("drivers")
+    with (
+        locust.opened(workdir=folder, options={}) as locusts,
+        inline.opened(workdir=folder, options={}) as threads,
+    ):
+        yield {"locust": locusts, "inline": threads}
+
+
+@pytest.fixture(params=["locust", "inline"])
+def driver(request, opened):
+    return opened[request.param]
+
+
+@pytest.fixture
+def folder():
+    """A folder whose path is short enough for a socket."""
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as name:
+        yield Path(name)
+
+
+def calls(due_ns, params=None, query=None):
+    count = len(due_ns)
+    params = [[]] * count if params is None else params
+    return pa.table({"due_ns": due_ns, "query": query or [0] * count, "params": params}, schema=CALLS)
+
+
+def work(endpoint, queries, table, **changes):
+    name = changes.pop("connection", secrets.token_hex(4))
+    given = {"clients": 2, "for_s": 1.0, "saturate": False, **changes}
+    return Work(connection=name, endpoint=endpoint, queries=queries, calls=table, **given)
+
+
+def driven(driver, order):
+    load = driver.start(order)
+    assert load.wait(30)
+    return load.ops()
+
+
+def ask(endpoint, statement):
+    with pg.connected(endpoint.conninfo) as connection:
+        return pg.rows(connection, statement)
+
+
+def make(endpoint, *statements):
+    with pg.connected(endpoint.conninfo) as connection:
+        pg.run(connection, *statements)
+
+
+def ms(ops, end, start):
+    return (ops[end].to_numpy() - ops[start].to_numpy()) / 1e6
+
+
+# --- what is done ---------------------------------------------------------------------------
+
+
+def test_attempts_are_rate_times_time(driver, database):
+    due = pace.due_times(rate=200, for_s=0.5)
+    order = work(database, [ONE], calls(due), for_s=0.5, clients=3)
+    done = driven(driver, order)
+    assert done.ops.schema == OPS
+    assert sorted(done.ops["seq"].to_pylist()) == list(range(100))
+    assert set(done.ops["outcome"].to_pylist()) == {"ok"}
+    assert set(done.ops["rows"].to_pylist()) == {1}
+    assert set(done.ops["name"].to_pylist()) == {"one"}
+    offset = done.ops["due_ns"].to_numpy() - done.start_ns
+    assert offset.tolist() == due[done.ops["seq"].to_numpy()].tolist()
+    assert np.all(ms(done.ops, "start_ns", "due_ns") >= 0)
+    assert np.all(ms(done.ops, "end_ns", "start_ns") > 0)
+    assert set(done.ops["client"].to_pylist()) <= {0, 1, 2}
+    assert 0 < done.cpu_s < 5
+    assert abs(done.wall_ns - time.time_ns()) < 60e9
+
+
+def test_an_open_loop_starts_calls_when_they_are_due(driver, database):
+    ops = driven(driver, work(database, [ONE], calls(pace.due_times(rate=50, for_s=0.6)))).ops
+    assert np.median(ms(ops, "start_ns", "due_ns")) < 5
+
+
+def test_a_closed_loop_repeats_the_calls_until_the_time_is_over(driver, database):
+    order = work(database, [ONE, ONE], calls([0, 0, 0], query=[0, 1, 0]), for_s=0.3, saturate=True)
+    done = driven(driver, order)
+    count = len(done.ops)
+    assert count > 50
+    assert sorted(done.ops["seq"].to_pylist()) == list(range(count))
+    assert done.ops["due_ns"].equals(done.ops["start_ns"])
+    assert 0.25 < (done.ops["end_ns"].to_numpy().max() - done.start_ns) / 1e9 < 2
+
+
+def test_parameters_arrive_as_they_were_drawn(driver, database):
+    make(database, "CREATE TABLE echoed (a text)")
+    texts = ["plain", "it's", "a\\b", 'dou"ble', "größe 漢字", "", None, "$1"]
+    for send in ("prepared", "unprepared", "literal"):
+        query = Query("echo", "echo.sql", ECHO.statements, send=send)
+        done = driven(driver, work(database, [query], calls([0] * 8, [[text] for text in texts]), clients=1))
+        assert set(done.ops["outcome"].to_pylist()) == {"ok"}
+        assert done.ops["key"].to_pylist() == texts
+        found = [row["a"] for row in ask(database, "SELECT a FROM echoed")]
+        assert found == texts, send
+        make(database, "TRUNCATE echoed")
+
+
+def test_statements_take_the_parameters_they_name(driver, database):
+    make(database, "CREATE TABLE pair (a text, b text)")
+    for send in ("prepared", "unprepared", "literal"):
+        statement = Statement("INSERT INTO pair VALUES ($1, $2 || '$1')", (1, 0))
+        query = Query("swap", "swap.sql", (statement,), send=send)
+        driven(driver, work(database, [query], calls([0], [["x", "y"]])))
+    assert ask(database, "SELECT DISTINCT a, b FROM pair") == [{"a": "y", "b": "x$1"}]
+
+
+def test_several_statements_are_one_transaction(driver, database):
+    make(database, "CREATE TABLE t (a int PRIMARY KEY, x xid8 DEFAULT pg_current_xact_id())")
+    both = Query(
+        "both", "b.sql", (Statement("INSERT INTO t VALUES ($1)", (0,)), Statement("INSERT INTO t VALUES ($1)", (1,)))
+    )
+    ops = driven(driver, work(database, [both], calls([0, 1], [["1", "2"], ["3", "3"]]), clients=1)).ops
+    assert ops["outcome"].to_pylist() == ["ok", "failed"]
+    assert ops["sqlstate"].to_pylist() == [None, "23505"]
+    assert ops["rows"].to_pylist()[0] == 2
+    assert [row["a"] for row in ask(database, "SELECT a FROM t ORDER BY a")] == [1, 2]
+    assert ask(database, "SELECT count(DISTINCT x) AS n FROM t") == [{"n": 1}]
+
+
+# --- connections ----------------------------------------------------------------------------
+
+
+def test_statements_are_prepared_once_per_connection_and_connections_kept(driver, database):
+    backend = Query("pid", "pid.sql", (Statement("SELECT pg_backend_pid() / $1::int", (0,)),))
+    count = Query(
+        "n", "n.sql", (Statement("INSERT INTO kept SELECT pg_backend_pid(), count(*) FROM pg_prepared_statements"),)
+    )
+    make(database, "CREATE TABLE kept (pid int, prepared int)")
+    for _ in range(3):
+        order = work(database, [backend, count], calls([0, 0], [["1"], []], [0, 1]), clients=1, connection="kept")
+        assert set(driven(driver, order).ops["outcome"].to_pylist()) == {"ok"}
+    kept = ask(database, "SELECT count(*) AS n, count(DISTINCT pid) AS pids, max(prepared) AS prepared FROM kept")
+    assert kept == [{"n": 3, "pids": 1, "prepared": 2}]
+    driver.forget("kept")
+    driven(driver, order)
+    assert ask(database, "SELECT count(DISTINCT pid) AS pids FROM kept") == [{"pids": 2}]
+    driver.forget("kept")
+
+
+def test_a_forgotten_connection_is_closed(driver, database):
+    driven(driver, work(database, [ONE], calls([0, 0, 0]), clients=3, connection="gone"))
+    mine = "SELECT count(*) AS n FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    assert ask(database, mine) == [{"n": 3}]
+    driver.forget("gone")
+    deadline = time.monotonic() + 5
+    while ask(database, mine) != [{"n": 0}]:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_a_refused_statement_names_the_file_and_the_servers_words(driver, database):
+    wrong = Query("wrong", "mix/wrong.sql", (Statement("SELECT nothing FROM nowhere"),))
+    with pytest.raises(LabError, match=r'^mix/wrong\.sql: .*\'wrong\': relation "nowhere" does not exist'):
+        driver.start(work(database, [ONE, wrong], calls([0])))
+    assert len(driven(driver, work(database, [ONE], calls([0]))).ops) == 1
+
+
+def test_a_refused_connection_names_the_node(driver, database):
+    nowhere = Endpoint("primary", "write", database.conninfo + " dbname=absent")
+    with pytest.raises(ClusterError, match=r"^primary: no connection for .*absent"):
+        driver.start(work(nowhere, [ONE], calls([0])))
+
+
+# --- failures are data ----------------------------------------------------------------------
+
+
+def test_a_failed_statement_is_data_with_its_sqlstate(driver, database):
+    divide = Query("divide", "divide.sql", (Statement("SELECT 1 / $1::int", (0,)),))
+    ops = driven(driver, work(database, [divide], calls([0, 1, 2], [["1"], ["0"], ["x"]]), clients=1)).ops
+    assert ops["outcome"].to_pylist() == ["ok", "failed", "failed"]
+    assert ops["sqlstate"].to_pylist() == [None, "22012", "22P02"]
+
+
+def test_a_killed_backend_is_unknown_and_the_client_goes_on(driver, database):
+    order = work(database, [SLEEP], calls([0, 1, 2], [["0.5"], ["0"], ["0"]]), clients=1)
+    load = driver.start(order)
+    time.sleep(0.2)
+    ask(database, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep%'")
+    assert load.wait(10)
+    ops = load.ops().ops
+    assert ops["outcome"].to_pylist() == ["unknown", "ok", "ok"]
+    assert ops["sqlstate"].to_pylist() == ["57P01", None, None]
+
+
+def test_stop_leaves_operations_under_way_unknown(driver, database):
+    load = driver.start(work(database, [SLEEP], calls([0, 0, 0], [["30"]] * 3), clients=2, for_s=60))
+    assert not load.wait(0.3)
+    load.stop()
+    assert load.wait(5)
+    ops = load.ops().ops
+    assert ops["outcome"].to_pylist() == ["unknown"] * 2
+    sleeping = "SELECT count(*) AS n FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep%' AND state = 'active'"
+    deadline = time.monotonic() + 5
+    while ask(database, sleeping) != [{"n": 0}]:  # nothing is left running into the next slice
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_a_copy_cannot_make_a_client_wait_for_ever(driver, database):
+    copy = Query("copy", "copy.sql", (Statement("COPY (SELECT 1) TO STDOUT"),), send="literal")
+    ops = driven(driver, work(database, [copy, ONE], calls([0, 1], query=[0, 1]), clients=1)).ops
+    assert ops["outcome"].to_pylist() == ["unknown", "ok"]
+
+
+# --- against the truth ----------------------------------------------------------------------
+
+
+def test_a_stall_shows_in_latency_from_due(driver, folder):
+    due = pace.due_times(rate=100, for_s=3)
+    with stub.serving(folder, stub.stalled(1, 1)) as server:
+        there = Endpoint("stub", "read", server.conninfo)
+        ops = driven(driver, work(there, [ONE], calls(due), for_s=3, clients=4, connection="stall")).ops
+        driver.forget("stall")
+    assert len(ops) == 300
+    assert np.percentile(ms(ops, "end_ns", "due_ns"), 99) > 500
+    assert np.percentile(ms(ops, "end_ns", "start_ns"), 50) < 100
+
+
+def test_slow_answers_are_found_where_they_were_slow(driver, folder):
+    slow = range(40, 44)
+    with stub.serving(folder, stub.slow(slow, 0.1)) as server:
+        there = Endpoint("stub", "read", server.conninfo)
+        ops = driven(driver, work(there, [ONE], calls(pace.due_times(rate=100, for_s=1)), clients=1)).ops
+        driver.forget("any")
+    took = ms(ops, "end_ns", "start_ns")
+    assert np.flatnonzero(took > 90).tolist() == list(slow)
+
+
+def test_timestamps_enclose_what_the_server_saw(driver, folder):
+    with stub.serving(folder) as server:
+        there = Endpoint("stub", "read", server.conninfo)
+        ops = driven(driver, work(there, [ONE], calls(pace.due_times(rate=200, for_s=1)), clients=1)).ops
+    seen = np.array([server.seen[number] for number in sorted(server.seen)])
+    before = (seen[:, 0] - ops["start_ns"].to_numpy()) / 1e6
+    after = (ops["end_ns"].to_numpy() - seen[:, 1]) / 1e6
+    assert np.all(before > 0)
+    assert np.all(after > 0)
+    assert np.median(before) < 2  # ms; the figure is in benchmarks/generator.py
+    assert np.median(after) < 2
+
+
+# --- Locust's process -----------------------------------------------------------------------
+
+
+def test_two_processes_share_clients_and_calls(database, tmp_path):
+    with locust.opened(workdir=tmp_path, options={"processes": 2}) as driver:
+        ops = driven(driver, work(database, [ONE], calls(pace.due_times(rate=200, for_s=0.5)), clients=3)).ops
+        assert sorted(ops["seq"].to_pylist()) == list(range(100))
+        assert set(ops["client"].to_pylist()) == {0, 1, 2}
+        order = work(database, [ONE], calls([0]), clients=2, for_s=0.3, saturate=True)
+        seqs = sorted(driven(driver, order).ops["seq"].to_pylist())
+        assert len(seqs) == len(set(seqs)) > 50
+
+
+def test_nothing_listens(database, tmp_path):
+    with locust.opened(workdir=tmp_path, options={"processes": 2}) as driver:
+        load = driver.start(work(database, [SLEEP], calls([0], [["0.3"]])))
+        children = psutil.Process().children(recursive=True)
+        mine = [child for child in children if "_locustfile.py" in " ".join(child.cmdline())]
+        assert len(mine) >= 2
+        assert [c for child in mine for c in child.net_connections("inet") if c.status == psutil.CONN_LISTEN] == []
+        assert load.wait(5)
+
+
+def test_its_process_is_light(opened, database):
+    driven(opened["locust"], work(database, [ONE], calls([0])))
+    children = psutil.Process().children()
+    (child,) = [child for child in children if "_locustfile.py" in " ".join(child.cmdline())]
+    libraries = {Path(each.path).name for each in child.memory_maps()}
+    assert not [name for name in libraries if "arrow" in name or "pandas" in name]
+    assert child.memory_info().rss < 150e6
+
+
+def test_a_process_that_ends_is_an_error_with_its_last_words(database, tmp_path):
+    with locust.opened(workdir=tmp_path, options={}) as driver:
+        load = driver.start(work(database, [SLEEP], calls([0], [["30"]]), for_s=60))
+        driver._processes[0]._process.kill()
+        assert load.wait(5)
+        with pytest.raises(DriverError, match="ended with status -9"):
+            load.ops()
+        with pytest.raises(DriverError, match="ended with status -9"):
+            driver.start(work(database, [ONE], calls([0])))
+
+
+def test_a_bug_in_its_process_ends_it_with_a_traceback(database, tmp_path):
+    with locust.opened(workdir=tmp_path, options={}) as driver:
+        load = driver.start(work(database, [ONE], calls([0], query=[7])))
+        assert load.wait(10)
+        with pytest.raises(DriverError, match=r"status 1: .*IndexError"):
+            load.ops()
+
+
+def test_its_process_goes_with_the_lab(tmp_path):
+    script = (
+        "import sys, time; from pathlib import Path; from lab.drivers import locust\n"
+        "with locust.opened(workdir=Path(sys.argv[1]), options={}) as driver:\n"
+        "    print(driver._processes[0]._process.pid, flush=True); driver.forget('x'); print('up', flush=True)\n"
+        "    time.sleep(60)\n"
+    )
+    lab = subprocess.Popen([sys.executable, "-c", script, tmp_path], stdout=subprocess.PIPE, text=True)
+    child = psutil.Process(int(lab.stdout.readline()))
+    assert lab.stdout.readline() == "up\n"
+    assert os.getsid(child.pid) != os.getsid(lab.pid)  # Ctrl-C on the terminal does not reach it
+    os.kill(lab.pid, signal.SIGKILL)
+    lab.wait()
+    lab.stdout.close()
+    child.wait(5)
+
+
+def test_a_slow_reader_does_not_hold_it_up(opened, database):
+    load = opened["locust"].start(work(database, [ONE], calls([0]), for_s=0.5, saturate=True, clients=4))
+    time.sleep(1)  # nobody reads; the report is larger than the pipe's buffer
+    done = load.ops()
+    assert done.ops["end_ns"].to_numpy().max() - done.start_ns < 0.9e9
+
+
+@pytest.mark.parametrize("options", [{"process": 1}, {"processes": 0}, {"processes": "2"}])
+def test_unknown_options_are_refused(options, tmp_path):
+    with pytest.raises(ScenarioError, match="driver locust: "), locust.opened(workdir=tmp_path, options=options):
+        pass
+
+
+def test_threads_are_gone_after_a_slice(opened, database):
+    before = threading.active_count()
+    driven(opened["inline"], work(database, [ONE], calls([0])))
+    assert threading.active_count() == before
