@@ -32,7 +32,7 @@ class Build:
         """The scenario, or ScenarioError with all that does not fit."""
         production, lab = self._production(), self._lab()
         built = self._candidates(entries, lab, production)
-        prepare, inside = self._timeline(built, lab)
+        prepare, inside = self._timeline(built, lab, {entry.name: entry.path for entry in entries})
         wanted = self._only(built, [entry.name for entry in entries])
         catalogue = self._catalogue(entries, lab, production)
         requirements = self._requirements(prepare + inside)
@@ -61,7 +61,9 @@ class Build:
 
     def _profile(self) -> str:
         if self.given.profile is not None and self.given.profile not in design.ROUNDS:
-            self.mistakes.add("--profile", f"unknown value {among(self.given.profile, design.ROUNDS)}")
+            self.mistakes.add(
+                "--profile", f"unknown value {self.given.profile!r} {among(self.given.profile, design.ROUNDS)}"
+            )
             return self.form.profile
         return self.given.profile or self.form.profile
 
@@ -82,7 +84,9 @@ class Build:
 
     def _lab(self) -> Lab:
         form, production = self.form.lab, self.form.production
-        rows = self.given.rows or form.rows
+        rows = form.rows if self.given.rows is None else self.given.rows
+        if rows is not None and rows < 1:
+            self.mistakes.add("--rows", f"{rows} is not above 0 (a whole number of rows)")
         entities = dict(production.entities)
         if "narrow" in form.shrink:
             if rows and form.days and production.rows_per_day:
@@ -101,7 +105,9 @@ class Build:
         self, entries: Sequence[candidates.Entry], lab: Lab, production: Production
     ) -> dict[str, Candidate]:
         render = self._renderer(lab, production)
-        desk = candidates.Desk(self.page, self.form, self.asked.workload, self.parts, render, self.mistakes)
+        desk = candidates.Desk(
+            self.page, self.form, self.asked.workload, self.asked.names, self.parts, render, self.mistakes
+        )
         built = {entry.name: candidates.build(entry, desk) for entry in entries}
         if self.form.baseline not in built and not self._refused(entries):
             self.mistakes.add(
@@ -177,7 +183,7 @@ class Build:
     # --- time
 
     def _timeline(
-        self, built: Mapping[str, Candidate], lab: Lab
+        self, built: Mapping[str, Candidate], lab: Lab, paths: Mapping[str, Keys]
     ) -> tuple[tuple[timeline.Step, ...], tuple[timeline.Step, ...]]:
         if self.form.timeline is None:
             retires = lab.days is not None and any("retire" in one.steps for one in built.values())
@@ -188,19 +194,23 @@ class Build:
             except ValueError as error:
                 self.mistakes.add(self.page.at("timeline"), str(error))
                 return (), ()
-        self._moving(built, lab, [step.do for step in inside])
+        self._moving(built, lab, [step.do for step in inside], paths)
         rows = lab.rows // lab.days if lab.rows and lab.days else None
         filled = tuple(timeline.filled(inside, rows=rows, clients=self.asked.workload.clients))
         return prepare, filled
 
-    def _moving(self, built: Mapping[str, Candidate], lab: Lab, steps: Sequence[str]) -> None:
+    def _moving(
+        self, built: Mapping[str, Candidate], lab: Lab, steps: Sequence[str], paths: Mapping[str, Keys]
+    ) -> None:
         """Note what append and retire lack."""
         if "append" in steps and not (lab.days and lab.rows):
             where = self.page.at("timeline") if self.form.timeline else self.page.at("lab")
             self.mistakes.add(where, "append needs to know how much a day is (write lab: {days: 40, rows: 400_000})")
+        elif lab.days and lab.rows and lab.rows < lab.days:
+            self.mistakes.add(self.page.at("lab", "rows"), f"{lab.rows} rows are less than one for each of the days")
         for name, candidate in built.items() if "retire" in steps else ():
             if "retire" not in candidate.steps:
-                where = self.page.at("candidates", name)
+                where = self.page.at(*paths[name])
                 self.mistakes.add(where, "the round retires rows, and nothing says how (sql: {retire: retire.sql})")
 
     # --- what is asked of the candidates
@@ -232,7 +242,7 @@ class Build:
 
     def _metric(self, name: str, path: Keys, steps: Sequence[timeline.Step]) -> None:
         """Note if the scenario has no such metric; with mistakes in the timeline nobody knows."""
-        queries = [query.name for query in self.asked.workload.queries]
+        queries = self.asked.names
         known = metrics.names_of(queries, [step.do for step in steps])
         row = metrics.find(name)
         if not steps or name in known:

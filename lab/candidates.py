@@ -11,6 +11,7 @@ from lab import keys, mix, statement
 from lab.errors import ScenarioError
 from lab.model import Candidate, Query, SqlFile, Topology, Workload
 from lab.page import Mistakes, Page, Path, among
+from lab.wording import check
 
 # Files of a candidate that are no queries, and the values their text may name.
 STEPS: Mapping[str, tuple[str, ...]] = {
@@ -47,6 +48,7 @@ class Desk:
     page: Page
     shared: keys.Scenario
     workload: Workload
+    names: tuple[str, ...]  # of the queries, also of those whose files are wrong
     parts: keys.Parts
     render: Render
     mistakes: Mistakes
@@ -61,7 +63,7 @@ def entries(page: Page, mistakes: Mistakes) -> list[Entry]:
     found: dict[str, Entry] = {}
     for key, body in tree.items() if isinstance(tree, dict) else ():
         path = ("candidates", key)
-        form = keys.check(keys.Candidate, page, mistakes, path, body)
+        form = check(keys.Candidate, page, mistakes, path, body)
         if form is None or not _placeholders(str(key), form, page, path, mistakes):
             continue
         for entry in _expanded(str(key), path, form, body):
@@ -162,11 +164,10 @@ def _sql(entry: Entry, desk: Desk) -> tuple[dict[str, SqlFile], tuple[Query, ...
     """The candidate's steps, and the mix with its own texts and weights in place."""
     names = {**desk.shared.sql, **entry.form.sql}
     files = {key: _file(entry, desk, name, "sql", key) for key, name in names.items()}
-    known = [query.name for query in desk.workload.queries]
     for key in names:
-        if key not in STEPS and key not in known:
+        if key not in STEPS and key not in desk.names:
             path = (*entry.path, "sql", key) if key in entry.form.sql else ("sql", key)
-            desk.mistakes.add(desk.page.at(*path), f"neither a query nor a step {among(key, [*STEPS, *known])}")
+            desk.mistakes.add(desk.page.at(*path), f"neither a query nor a step {among(key, [*STEPS, *desk.names])}")
     steps = {key: file for key in STEPS if (file := files.get(key)) is not None}
     for key, file in steps.items():
         _bounds(key, file, desk.mistakes)
@@ -202,10 +203,10 @@ def _own_mix(queries: list[Query], entry: Entry, desk: Desk) -> Iterator[Query]:
     if "mix" not in desk.shared.may_differ:
         desk.mistakes.add(desk.page.at(*path), "candidates are asked the same (write may_differ: [mix] to allow it)")
     asked = mix.weights(desk.page, path, desk.mistakes)
-    known = [query.name for query in queries]
     for name in asked:
-        if name not in known:
-            desk.mistakes.add(desk.page.at(*path, name), f"no query {name!r} in the workload {among(name, known)}")
+        if name not in desk.names:
+            what = f"no query {name!r} in the workload {among(name, desk.names)}"
+            desk.mistakes.add(desk.page.at(*path, name), what)
     yield from (replace(query, weight=asked[query.name]) for query in queries if query.name in asked)
 
 
@@ -233,10 +234,10 @@ def shape(tree: Mapping[str, Any], desk: Desk, path: Path) -> Topology:
     if mix.kind_known(desk.parts, "clusters", kind, desk.page, (*path, "kind"), desk.mistakes):
         takes = desk.parts.options("clusters", kind)
         if takes is not None:
-            keys.check(takes, desk.page, desk.mistakes, path, options)
+            check(takes, desk.page, desk.mistakes, path, options)
     behind = options.get("behind")
     if isinstance(behind, dict):
-        inner = keys.check(keys.Topology, desk.page, desk.mistakes, (*path, "behind"), behind)
+        inner = check(keys.Topology, desk.page, desk.mistakes, (*path, "behind"), behind)
         if inner is not None:
             shape(inner.model_dump(), desk, (*path, "behind"))
     return Topology(kind, options, tree["postgres"])
@@ -250,5 +251,5 @@ def _ingest(form: keys.Ingest, desk: Desk, path: Path) -> dict[str, Any]:
         for key in [] if takes else extra:
             desk.mistakes.add(desk.page.at(*path), f"unknown key {key!r} {among(key, ['connections', 'method'])}")
         if takes is not None:
-            keys.check(takes, desk.page, desk.mistakes, path, extra)
+            check(takes, desk.page, desk.mistakes, path, extra)
     return form.model_dump()

@@ -1,20 +1,15 @@
-"""The keys authors may write in scenario.yaml and workload.yaml, and how a wrong one reads.
+"""The keys authors may write in scenario.yaml, workload.yaml and data.yaml, as pydantic forms.
 
-The forms are pydantic models; check() turns what pydantic finds into messages with a line, the
-nearest known key, and the field's own description as what would be right.
+A field's description is what would be right there, in the words of a message: see wording.py.
 """
 
 import math
 import re
-import types
-import typing
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, Protocol, TypeVar
+from typing import Annotated, Any, Literal, Protocol
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
-from lab.page import Mistakes, Page, Path, among
 from lab.timeline import Clients, Written
 
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(B|kB|KiB|MB|MiB|GB|GiB|TB|TiB)")
@@ -46,7 +41,15 @@ Count = Annotated[int, Field(strict=True, gt=0, description="a whole number abov
 Size = Annotated[int, BeforeValidator(size, json_schema_input_type=str), Field(gt=0, description=_A_SIZE)]
 Number = Annotated[float, Field(strict=True, allow_inf_nan=False, description="a number")]
 Share = Annotated[float, Field(strict=True, gt=0, lt=1, description="a share, 0.10 for ten percent")]
-Value = Annotated[str | int | float | bool, Field(union_mode="left_to_right", description="text or a number")]
+
+
+def _single(value: object) -> object:
+    if isinstance(value, str | int | float) and value not in ("", math.inf, -math.inf) and value == value:
+        return value
+    raise ValueError(f"{value!r} is no single value (text or a number)")
+
+
+Value = Annotated[Any, AfterValidator(_single), WithJsonSchema({"type": ["string", "number", "boolean"]})]
 
 
 class _Form(BaseModel):
@@ -232,151 +235,3 @@ class Parts(Protocol):
     def cannot(self, driver: str) -> frozenset[str]:
         """What a driver cannot do, in the words of mix.needs."""
         ...
-
-
-# --- from what pydantic finds to what the author reads --------------------------------------
-
-_PAGE = object()
-AnyForm = TypeVar("AnyForm", bound=BaseModel)
-
-
-def check(form: type[AnyForm], page: Page, mistakes: Mistakes, path: Path = (), tree: Any = _PAGE) -> AnyForm | None:
-    """The *form* filled in with *tree*, or None after noting everything that is wrong in it.
-
-    *tree* stands at *path* of *page*; by default it is the whole page.
-    """
-    tree = page.tree if tree is _PAGE else tree
-    try:
-        return form.model_validate(tree)
-    except ValidationError as found:
-        for error in found.errors(include_url=False):
-            where, what = _message(form, error, tree)
-            mistakes.add(page.at(*path, *where), what)
-        return None
-
-
-def _message(form: type[BaseModel], error: Any, tree: Any) -> tuple[Path, str]:
-    """Where under the tree a finding of pydantic is, and what the author is told."""
-    path = _in_tree(error["loc"], tree)
-    kind, context, given = error["type"], error.get("ctx", {}), error["input"]
-    if kind == "extra_forbidden":
-        known = sorted(_known(form, error["loc"][:-1]))
-        return path[:-1], f"unknown key {path[-1]!r} {among(str(path[-1]), known)}"
-    if kind == "value_error":
-        return path, str(context["error"])
-    if kind in ("literal_error", "union_tag_invalid"):
-        known = re.findall(r"\w[\w ]*", str(context.get("expected", context.get("expected_tags"))).replace(" or ", ","))
-        word = context.get("tag", given)
-        return path, f"unknown value {word!r} {among(str(word), known)}"
-    if kind == "union_tag_not_found":
-        return path, f"{_short(given)} does not say what to do (write {{do: ...}})"
-    right = _description(form, error["loc"])
-    return path, f"{_wrong(kind, given, context)}{f' ({right})' if right else ''}"
-
-
-def _wrong(kind: str, given: Any, context: Mapping[str, Any]) -> str:
-    """What is wrong with a value, in the author's terms."""
-    if kind == "missing":
-        return "is missing"
-    if kind in ("too_short", "string_too_short", "string_pattern_mismatch"):
-        return "is empty"
-    if kind in ("greater_than", "greater_than_equal", "less_than", "less_than_equal"):
-        bound = next(iter(context.values()))
-        words = {"greater_than": "above", "greater_than_equal": "at least", "less_than": "below"}
-        return f"{given!r} is not {words.get(kind, 'at most')} {bound:g}"
-    if kind in ("model_type", "dict_type", "model_attributes_type"):
-        return f"{_short(given)} is not a mapping"
-    if kind == "list_type":
-        return f"{_short(given)} is not a list"
-    if kind == "string_type":
-        return f"{_short(given)} is not text"
-    if kind.startswith("int"):
-        return f"{_short(given)} is not a whole number"
-    if kind.startswith("float") or kind == "finite_number":
-        return f"{_short(given)} is not a number"
-    return f"{_short(given)} is not valid here"
-
-
-def _short(given: Any) -> str:
-    if given is None:
-        return "nothing"
-    text = repr(given)
-    return text if len(text) <= 60 else f"{text[:57]}..."
-
-
-def _in_tree(where: Path, tree: Any) -> Path:
-    """*where* without what pydantic adds to it: tags of unions, names of types.
-
-    The last part stays even where the tree does not have it: a missing key.
-    """
-    path: Path = ()
-    for at, key in enumerate(where):
-        there = isinstance(tree, dict) and key in tree
-        there = there or (isinstance(tree, list) and isinstance(key, int) and key < len(tree))
-        if there:
-            path, tree = (*path, key), tree[key]
-        elif at == len(where) - 1 and isinstance(tree, dict) and isinstance(key, str) and key.islower():
-            path = (*path, key)
-    return path
-
-
-def _known(form: Any, where: Path) -> set[str]:
-    """The keys that the form at *where* takes."""
-    return {field.alias or name for found in _forms(_at(form, where)) for name, field in found.model_fields.items()}
-
-
-def _at(annotation: Any, where: Path) -> Any:
-    """The annotation at *where*; parts that are names of types or tags are stepped over."""
-    for key in where:
-        annotation = next(_steps(annotation, key), annotation)
-    return annotation
-
-
-def _steps(annotation: Any, key: str | int) -> Iterator[Any]:
-    """What *key* leads to from *annotation*."""
-    for option in _options(annotation):
-        if isinstance(option, type) and issubclass(option, BaseModel):
-            tag = option.model_fields.get("do")
-            if tag is not None and tag.default == key:
-                yield option
-            for name, field in option.model_fields.items():
-                if key == (field.alias or name):
-                    yield Annotated[field.annotation, field]
-        elif typing.get_origin(option) in (dict, list):
-            yield typing.get_args(option)[-1]
-
-
-def _options(annotation: Any) -> Iterator[Any]:
-    """The types an annotation allows, unions and Annotated undone."""
-    if typing.get_origin(annotation) is Annotated:
-        yield from _options(typing.get_args(annotation)[0])
-    elif _is_union(annotation):
-        for option in typing.get_args(annotation):
-            yield from _options(option)
-    else:
-        yield annotation
-
-
-def _is_union(annotation: Any) -> bool:
-    return typing.get_origin(annotation) in (typing.Union, types.UnionType)
-
-
-def _forms(annotation: Any) -> Iterator[type[BaseModel]]:
-    for option in _options(annotation):
-        if isinstance(option, type) and issubclass(option, BaseModel):
-            yield option
-
-
-def _description(form: type[BaseModel], where: Path) -> str:
-    """What would be right at *where*, in the words of the field, "" where it has none."""
-    return next(_descriptions(_at(form, where)), "")
-
-
-def _descriptions(annotation: Any) -> Iterator[str]:
-    if typing.get_origin(annotation) is Annotated:
-        inner, *notes = typing.get_args(annotation)
-        yield from (note.description for note in notes if getattr(note, "description", None))
-        yield from _descriptions(inner)
-    elif _is_union(annotation):
-        for option in typing.get_args(annotation):
-            yield from _descriptions(option)

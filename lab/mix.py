@@ -10,6 +10,7 @@ from lab import keys, statement
 from lab.errors import ScenarioError
 from lab.model import Parameter, Query, SqlFile, Stream, Workload
 from lab.page import Mistakes, Page, Path, among
+from lab.wording import check
 
 QUERY = re.compile(r"[a-z][a-z0-9_]*")
 
@@ -19,9 +20,14 @@ Fetch = Callable[[str, str], SqlFile | None]
 
 @dataclass(frozen=True)
 class Read:
-    """A workload, and when its rows begin; *start* is None where nothing says so."""
+    """A workload as far as it could be read.
+
+    *names* are the queries of the mix, also those whose files are wrong; *start* is when the rows
+    begin, None where nothing says so.
+    """
 
     workload: Workload
+    names: tuple[str, ...]
     start: datetime | None
 
 
@@ -30,7 +36,7 @@ def read(name: str, page: Page, data: Page | None, fetch: Fetch, parts: keys.Par
 
     *fetch* takes names beside workload.yaml.
     """
-    form = keys.check(keys.Workload, page, mistakes)
+    form = check(keys.Workload, page, mistakes)
     streams, start = _streams(data, parts, mistakes) if data else (None, None)
     if form is None:
         return None
@@ -42,10 +48,9 @@ def read(name: str, page: Page, data: Page | None, fetch: Fetch, parts: keys.Par
     if driver:
         mistakes.extend(_beyond(known, form.driver, page, parts))
     script = fetch(form.locustfile, page.at("locustfile")) if form.locustfile else None
-    if streams is None or not known:
-        return None
-    mistakes.extend(f"{query.file}: {wrong}" for query in known for wrong in _strangers(query, streams))
-    return Read(Workload(name, tuple(known), streams, form.clients, form.driver, script), start)
+    for query in known if streams is not None else ():
+        mistakes.extend(_strangers(query, streams or {}, page, fetch))
+    return Read(Workload(name, tuple(known), streams or {}, form.clients, form.driver, script), tuple(asked), start)
 
 
 def weights(page: Page, path: Path, mistakes: Mistakes) -> dict[str, float]:
@@ -60,7 +65,7 @@ def weights(page: Page, path: Path, mistakes: Mistakes) -> dict[str, float]:
     for query, weight in tree.items():
         if not QUERY.fullmatch(query):
             mistakes.add(page.at(*path, query), f"{query!r} is no name of a query (a-z, then a-z, 0-9 and _)")
-        elif keys.check(keys.Weights, page, mistakes, path[:-1], {"mix": {query: weight}}):
+        elif check(keys.Weights, page, mistakes, path[:-1], {"mix": {query: weight}}):
             found[query] = float(weight)
     return found
 
@@ -83,10 +88,20 @@ def _query(name: str, weight: float, page: Page, form: keys.Workload, fetch: Fet
         return None
     for parameter in query.params:
         if parameter.name not in statement.used(query):
-            where = page.at("params", name, parameter.name) if params else f"{sql.file}:1: params: {parameter.name}"
             sign = "" if parameter.name.startswith("$") else ":"
-            mistakes.add(where, f"is never used (write {sign}{parameter.name} in {sql.file}, or take it out)")
+            mistakes.add(
+                _place(query, parameter, page, sql.text),
+                f"is never used (write {sign}{parameter.name} in {sql.file}, or take it out)",
+            )
     return query
+
+
+def _place(query: Query, parameter: Parameter, page: Page, text: str) -> str:
+    """Where the source of a parameter is written: in workload.yaml, or in the header of the query's *text*."""
+    if page.has("params", query.name):
+        key = int(parameter.name[1:]) - 1 if parameter.name.startswith("$") else parameter.name
+        return page.at("params", query.name, key)
+    return f"{query.file}:{statement.header(query.file, text).line('params')}: params: {parameter.name}"
 
 
 def _params(tree: Any, page: Page, query: str, mistakes: Mistakes) -> tuple[Parameter, ...]:
@@ -139,35 +154,37 @@ def _beyond(queries: list[Query], driver: str, page: Page, parts: keys.Parts) ->
 
 def _streams(page: Page, parts: keys.Parts, mistakes: Mistakes) -> tuple[Mapping[str, Stream] | None, datetime | None]:
     """The streams of data.yaml in the author's order, and the first of their starts."""
-    data = keys.check(keys.Data, page, mistakes)
+    data = check(keys.Data, page, mistakes)
     if data is None:
         return None, None
     found: dict[str, Stream] = {}
     starts: list[datetime] = []
     for name, tree in data.streams.items():
         path = ("streams", name)
-        form = keys.check(keys.Stream, page, mistakes, path, tree)
+        form = check(keys.Stream, page, mistakes, path, tree)
         if form is None or not kind_known(parts, "sources", form.kind, page, (*path, "kind"), mistakes):
             continue
         options = {key: value for key, value in tree.items() if key != "kind"}
         takes = parts.options("sources", form.kind)
-        given = keys.check(takes, page, mistakes, path, options) if takes else None
+        given = check(takes, page, mistakes, path, options) if takes else None
         start = getattr(getattr(given, "time", None), "start", None)
         starts += [start] if isinstance(start, datetime) else []
         found[name] = Stream(name, form.kind, options, f"{page.file}:{page.line(path)}")
     return (found if len(found) == len(data.streams) else None), (starts[0] if starts else None)
 
 
-def _strangers(query: Query, streams: Mapping[str, Stream]) -> Iterator[str]:
+def _strangers(query: Query, streams: Mapping[str, Stream], page: Page, fetch: Fetch) -> Iterator[str]:
     """Origins that are no column of a stream. Columns are known where the stream lists them."""
     for parameter in query.params:
         stream, _, column = parameter.origin.partition(".")
         if not stream or stream == "window":
             continue
+        text = fetch(f"{query.name}.sql", "")
+        where = _place(query, parameter, page, text.text if text else "")
         if stream not in streams:
-            yield f"{parameter.name}: no stream {stream!r} in the data {among(stream, streams)}"
+            yield f"{where}: no stream {stream!r} in the data {among(stream, streams)}"
         elif (columns := streams[stream].options.get("columns")) and column not in columns:
-            yield f"{parameter.name}: no column {column!r} in stream {stream!r} {among(column, columns)}"
+            yield f"{where}: no column {column!r} in stream {stream!r} {among(column, columns)}"
 
 
 def _named(key: str, tree: Mapping[str, Any], queries: Mapping[str, float], page: Page, mistakes: Mistakes) -> None:

@@ -22,13 +22,13 @@ class Page:
             path = path[:-1]
         return self.lines.get(path, 1)
 
-    def at(self, *path: str | int) -> str:
-        """The beginning of a message about the value at *path*.
+    def at(self, *path: str | int, named: Path | None = None) -> str:
+        """The beginning of a message about the value at *path*, called *named* where given.
 
         >>> Page("s.yaml", {"mix": {"a": 0}}, {("mix",): 3}).at("mix", "a")
         's.yaml:3: mix.a'
         """
-        return f"{self.file}:{self.line(path)}: {dotted(path)}".removesuffix(": ")
+        return f"{self.file}:{self.line(path)}: {dotted(path if named is None else named)}".removesuffix(": ")
 
     def has(self, *path: str | int) -> bool:
         """Whether the author wrote something at *path*."""
@@ -69,7 +69,7 @@ def dotted(path: Path) -> str:
 def among(word: str, known: Iterable[str]) -> str:
     """What would be right instead of the unknown *word*: the nearest of *known*, and a list.
 
-    Of more than twelve known ones only the nearest three are named.
+    Of more than thirty known ones only the nearest three are named.
 
     >>> among("knd", ["nodes", "kind"])
     "(did you mean 'kind'? known: kind, nodes)"
@@ -81,6 +81,6 @@ def among(word: str, known: Iterable[str]) -> str:
         return "(there are none)"
     near = difflib.get_close_matches(word, names, n=3, cutoff=0.6)
     guess = f"did you mean {near[0]!r}? " if near else ""
-    if len(names) <= 12:
+    if len(names) <= 30:
         return f"({guess}known: {', '.join(names)})"
-    return f"({guess}near: {', '.join(near)})" if near else f"(known: {', '.join(names[:12])} ...)"
+    return f"({guess}near: {', '.join(near)})" if near else f"(known: {', '.join(names[:10])} ...)"

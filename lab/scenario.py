@@ -15,6 +15,7 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.reader import ReaderError
 
 from lab import assemble, candidates, keys, mix
 from lab.errors import ScenarioError
@@ -22,6 +23,7 @@ from lab.keys import Given as Given
 from lab.model import Scenario, SqlFile
 from lab.page import Mistakes, Page, among
 from lab.page import Path as Keys
+from lab.wording import check
 
 FORMAT = 1
 FILE = "scenario.yaml"
@@ -92,7 +94,7 @@ def read(name: str, reader: Reader, parts: keys.Parts, given: Given = _NOTHING) 
     page = files.page(FILE)
     if page is None or not _is_this_format(page, files.mistakes):
         raise ScenarioError(files.mistakes.found)
-    form = keys.check(keys.Scenario, page, files.mistakes)
+    form = check(keys.Scenario, page, files.mistakes)
     entries = candidates.entries(page, files.mistakes)
     asked = files.workload(page, parts)
     if form is None or asked is None:
@@ -133,7 +135,9 @@ class _Files:
         try:
             self.texts[clean] = self.reader(self._asked(clean))
         except (OSError, UnicodeDecodeError) as error:
-            self.mistakes.add(where, f"{name!r} {_why(error)}")
+            short = clean.removeprefix("workload/")
+            beside = FILE if short == clean else "workload.yaml"
+            self.mistakes.add(where, f"{short!r} {_why(error, beside)}")
             return None
         return SqlFile(clean, self.texts[clean])
 
@@ -156,7 +160,13 @@ class _Files:
         if not isinstance(name, str) or not name.strip() or "/" in name:
             self.mistakes.add(page.at("workload"), f"{name!r} is no name of a workload (a folder of workloads/)")
             return None
-        self.base = next((base for base in ("workload", f"workloads/{name}") if self._is_there(base)), "workload")
+        places = ("workload", f"workloads/{name}")
+        there = next((base for base in places if self._is_there(base)), None)
+        if there is None:
+            looked = "looked for workload.yaml in the scenario's workload/, in workloads/ here, and among those shipped"
+            self.mistakes.add(page.at("workload"), f"no workload {name!r} ({looked})")
+            return None
+        self.base = there
         own = self.page("workload/workload.yaml", page.at("workload"))
         if own is None:
             return None
@@ -175,9 +185,9 @@ class _Files:
         return True
 
 
-def _why(error: OSError | UnicodeDecodeError) -> str:
+def _why(error: OSError | UnicodeDecodeError, beside: str) -> str:
     if isinstance(error, FileNotFoundError | NotADirectoryError):
-        return "does not exist (names are relative to the file that names them)"
+        return f"does not exist (it belongs beside {beside})"
     if isinstance(error, IsADirectoryError):
         return "is a folder (name a file)"
     if isinstance(error, PermissionError):
@@ -192,14 +202,17 @@ def _why(error: OSError | UnicodeDecodeError) -> str:
 
 def _page(file: str, text: str) -> Page:
     """The page of a YAML text; ScenarioError with the line where it is no YAML."""
+    lines: dict[Keys, int] = {}
+    page = Page(file, None, lines)
     try:
-        tree = YAML(typ="rt", pure=True).load(text)
-        lines: dict[Keys, int] = {}
-        return Page(file, _plain(tree, (), lines), lines)
+        return replace(page, tree=_plain(YAML(typ="rt", pure=True).load(text), (), page, lines))
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         what = " ".join(str(error.problem or error.context).split())
         raise ScenarioError(f"{file}:{mark.line + 1 if mark else 1}: {_yaml(what)}") from None
+    except ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        raise ScenarioError(f"{file}:{line}: is no YAML: {error.reason} (take the character out)") from None
     except RecursionError:
         raise ScenarioError(f"{file}:1: goes too deep, or an alias holds itself (write it out)") from None
     except (YAMLError, ValueError, TypeError, LookupError, AttributeError, NotImplementedError, OverflowError) as error:
@@ -213,22 +226,19 @@ def _yaml(what: str) -> str:
     return f"is no YAML: {what}"
 
 
-def _plain(value: Any, path: Keys, lines: dict[Keys, int]) -> Any:
+def _plain(value: Any, path: Keys, page: Page, lines: dict[Keys, int]) -> Any:
     """*value* in plain Python values, dates as ISO text; *lines* gets a line for every key and item."""
     if isinstance(value, CommentedMap):
-        for key in value:
-            if not isinstance(key, str | int):
-                raise ValueError(f"{key!r} cannot be a key (quote it)")
+        found = {}
+        for key, one in value.items():
+            inner: Keys = (*path, _key(key, path, page))
             if key in (value.lc.data or {}):
-                lines[(*path, _scalar(key))] = value.lc.data[key][0] + 1
-        return {_scalar(key): _plain(one, (*path, _scalar(key)), lines) for key, one in value.items()}
+                lines[inner] = value.lc.data[key][0] + 1
+            found[inner[-1]] = _plain(one, inner, page, lines)
+        return found
     if isinstance(value, CommentedSeq):
         lines.update({(*path, at): value.lc.data[at][0] + 1 for at in value.lc.data or {}})
-        return [_plain(one, (*path, at), lines) for at, one in enumerate(value)]
-    return _scalar(value)
-
-
-def _scalar(value: Any) -> Any:
+        return [_plain(one, (*path, at), page, lines) for at, one in enumerate(value)]
     if value is None or isinstance(value, bool):
         return value
     for kind in (str, int, float):
@@ -236,7 +246,15 @@ def _scalar(value: Any) -> Any:
             return kind(value)
     if isinstance(value, datetime.date):
         return value.isoformat()
-    raise ValueError(f"{type(value).__name__} is no kind of value here (text, numbers, lists, mappings)")
+    raise ScenarioError(f"{page.at(*path)}: no kind of value the lab knows (text, numbers, lists, mappings)")
+
+
+def _key(key: Any, path: Keys, page: Page) -> str | int:
+    if isinstance(key, str):
+        return str(key)
+    if isinstance(key, int):
+        return bool(key) if isinstance(key, bool) else int(key)
+    raise ScenarioError(f"{page.at(*path)}: {key!r} cannot be a key (put it in quotes)")
 
 
 # --- for editors -----------------------------------------------------------------------------

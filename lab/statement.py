@@ -78,23 +78,23 @@ def read(name: str, file: str, text: str, *, params: Sequence[Parameter] | None 
     parameters; the file's header must then say nothing of them or the same. A text need not use
     all that is given: whoever asks decides (see used). Raise ScenarioError with all mistakes.
     """
-    header = _header(file, text)
+    top = header(file, text)
     mistakes: list[str] = []
     known = tuple(params or ())
-    if header.params is not None:
+    if top.params is not None:
         try:
-            known = parameters(header.params, f"{file}:{header.line('params')}: params")
+            known = parameters(top.params, f"{file}:{top.line('params')}: params")
         except ScenarioError as error:
             mistakes += error.mistakes
         if params is not None and not mistakes and known != tuple(params):
             mistakes.append(
-                f"{file}:{header.line('params')}: params: differ from what the workload says of this query "
+                f"{file}:{top.line('params')}: params: differ from what the workload says of this query "
                 "(leave the line out; all candidates are asked the same)"
             )
     statements = [] if mistakes else _statements(name, file, text, known, mistakes)
     if mistakes:
         raise ScenarioError(mistakes)
-    return Query(name, file, tuple(statements), known, weight, header.send, header.ordered)
+    return Query(name, file, tuple(statements), known, weight, top.send, top.ordered)
 
 
 def used(query: Query) -> frozenset[str]:
@@ -199,8 +199,8 @@ def _comment_end(text: str, at: int) -> int:
     return -1
 
 
-def _header(file: str, text: str) -> Header:
-    """The directives in the comment lines before the first statement."""
+def header(file: str, text: str) -> Header:
+    """The directives in the comment lines before the first statement; ScenarioError where they are wrong."""
     found: dict[str, str] = {}
     lines: dict[str, int] = {}
     for token in tokens(file, text):
