@@ -1,7 +1,8 @@
 """A judged run as one tree of facts: what a Book holds and a plan may print.
 
     scenario/  run/  method/           what was asked, where it ran, how it was judged
-    evidence/<candidate>/<metric>/     what may be said; requirement/ the same for absolute limits
+    evidence/<candidate>/<metric>/     what may be said against the baseline
+    requirement/<n>/<candidate>/       what may be said of the scenario's n-th limit, from 0
     decision/  objective/              what to do, and how sure that is
     instances/<candidate>.<load>/      counted metrics, settings, guarantees, EXPLAIN as lines
     catalogue/<candidate>/<n>/         the points of the catalogue study
@@ -14,6 +15,7 @@ Addresses are stable: where the same thing is told of two runs, it stands at the
 
 import difflib
 import math
+import re
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -30,6 +32,7 @@ from lab.model import (
     Requirement,
     Scenario,
     Study,
+    Verdict,
     Weighed,
 )
 from lab.project import Row
@@ -82,10 +85,8 @@ def facts(judged: Judged, subject: str | None) -> dict[str, Any]:
         "run": {key: value for key, value in judged.run.items() if key not in ("scenario", "files")},
         "method": {**METHOD, **judged.method},
         "root": judged.root,
-        "evidence": _nested(_evidence(one, scenario) for one in weighed.evidence if one.family != Family.REQUIREMENT),
-        "requirement": _nested(
-            _evidence(one, scenario) for one in weighed.evidence if one.family == Family.REQUIREMENT
-        ),
+        "evidence": _nested(_evidence(one) for one in weighed.evidence if one.family != Family.REQUIREMENT),
+        "requirement": _required(weighed.evidence, scenario),
         "decision": asdict(weighed.decision) | {"time_refused": weighed.time_refused},
         "objective": _objective(scenario, weighed),
         "rounds": {"entered": weighed.rounds, "planned": judged.planned_rounds},
@@ -145,10 +146,10 @@ def _candidate(one: Candidate) -> dict[str, Any]:
 # --- what may be said -----------------------------------------------------------------------
 
 
-def _evidence(one: Evidence, scenario: Scenario) -> dict[str, Any]:
+def _evidence(one: Evidence) -> dict[str, Any]:
     """One piece of evidence, with the forms of its numbers: `shape` for the claim, `unit` for the sides."""
     unit = form.of_unit(metrics.row(one.metric).unit)
-    found: dict[str, Any] = {
+    return {
         "candidate": one.candidate,
         "against": one.against,
         "metric": one.metric,
@@ -169,20 +170,55 @@ def _evidence(one: Evidence, scenario: Scenario) -> dict[str, Any]:
         "base": one.base,
         "look": one.look,
     }
-    if one.family == Family.REQUIREMENT:
-        found["spare"] = _spare(one, scenario)
+
+
+def _required(evidence: Sequence[Evidence], scenario: Scenario) -> dict[str, dict[str, Any]]:
+    """Requirement by its place in the scenario -> candidate -> evidence. One metric may have several limits."""
+    left = [one for one in evidence if one.family == Family.REQUIREMENT]
+    found: dict[str, dict[str, Any]] = {}
+    for n, limit in enumerate(scenario.requirements):
+        found[str(n)] = {}
+        for name in scenario.candidates:
+            mine = next((one for one in left if one.candidate == name and _about(one, limit)), None)
+            if mine is not None:
+                left.remove(mine)
+                found[str(n)][name] = _evidence(mine) | _kept(mine, limit)
     return found
 
 
-def _spare(one: Evidence, scenario: Scenario) -> float | None:
-    """By which factor the bound that counts stays within the limit; None where it has no meaning."""
-    for limit in scenario.requirements:
-        if limit.metric == one.metric and one.scale == "value":
-            if limit.at_most is not None and one.high > 0 and math.isfinite(one.high):
-                return limit.at_most / one.high
-            if limit.at_least and one.low > 0 and math.isfinite(one.low):
-                return one.low / limit.at_least
-    return None
+def _about(one: Evidence, limit: Requirement) -> bool:
+    """Whether *one* is evidence about *limit*: require.py gives it the limit's side and value."""
+    given = limit.at_least if limit.at_most is None else limit.at_most
+    side = "at_least" if limit.at_most is None else "at_most"
+    return (one.metric, one.against, one.base) == (limit.metric, side, given)
+
+
+def _kept(one: Evidence, limit: Requirement) -> dict[str, Any]:
+    """How far the bound that counts is within a limit, as a factor; None where it is not, or not finite.
+
+    A limit on a percentile is judged by the share of operations over it: then `allowed` is the
+    share that may be, and the evidence's own numbers are shares.
+    """
+    allowed = _may_exceed(limit)
+    shape = {"shape": "percent", "allowed": allowed} if allowed is not None else {"allowed": None}
+    spare = None
+    if limit.at_most is not None and 0 < one.high < math.inf:
+        spare = (limit.at_most if allowed is None else allowed) / one.high
+    elif limit.at_least and 0 < one.low < math.inf:
+        spare = one.low / limit.at_least
+    return {**shape, "spare": spare if spare is not None and one.verdict == Verdict.MET else None}
+
+
+def _may_exceed(limit: Requirement) -> float | None:
+    """The share of operations that may be over a limit on a percentile; None for any other metric.
+
+    >>> _may_exceed(Requirement("query.recent.p95_ms", at_most=50.0)), _may_exceed(Requirement("retire.ms", at_most=9.0))
+    (0.05, None)
+    """
+    found = re.fullmatch(r"query\.\w+\.p(\d+)_ms", limit.metric)
+    if found is None or limit.at_most is None:
+        return None
+    return round(1 - float(f"0.{found.group(1)}"), 6)
 
 
 def _nested(evidence: Iterable[dict[str, Any]]) -> dict[str, dict[str, Any]]:

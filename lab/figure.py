@@ -5,7 +5,8 @@ SVG template draws; each place has an address like any other number of a plan.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+import statistics
+from collections.abc import Sequence
 from typing import Any
 
 from lab import form, metrics
@@ -41,7 +42,6 @@ _TICKS = (
     50.0,
     100.0,
 )
-_MOST_TICKS = 8
 
 
 def figures(judged: Judged) -> dict[str, Any]:
@@ -132,18 +132,19 @@ class Scale:
 
 # --- the catalogue study --------------------------------------------------------------------
 
-_PLOT_HEIGHT = 150.0
-_PANEL_TOP = 74.0
+_BAR = 22.0
+_COUNTS = 64.0  # the column of partition counts
+_VALUE = 78.0  # room for the value behind the longest bar
+_GAP = 14.0
 _PANELS = (
     ("locks_per_call", "relation locks per call"),
     ("planning_ms", "planning"),
     ("backend_memory_bytes", "backend memory"),
 )
-_GAP = 44.0
 
 
 def catalogue(studies: Sequence[Study]) -> dict[str, Any] | None:
-    """What grows with the number of partitions: small panels side by side, a bar a point."""
+    """What grows with the number of partitions: panels side by side, a bar for each point."""
     points = sorted(studies, key=lambda one: one.partitions)
     if len(points) < 2:
         return None
@@ -153,53 +154,42 @@ def catalogue(studies: Sequence[Study]) -> dict[str, Any] | None:
     shown = [(name, label) for name, label in named if all(name in point.metrics for point in points)]
     if not shown:
         return None
-    room = (_WIDTH - 32 - _GAP * (len(shown) - 1)) / len(shown)
-    bottom = _PANEL_TOP + _PLOT_HEIGHT
+    room = (_WIDTH - 32 - _COUNTS) / len(shown)
+    ys = [_TOP + 26 + n * (_BAR + 8) for n in range(len(points))]
     return {
         "xmlns": XMLNS,
         "candidate": points[-1].candidate,
         "query": query,
         "origin": 0.0,
         "width": _WIDTH,
-        "height": bottom + 52,
-        "bottom": bottom,
-        "count_y": bottom + 18,
-        "axis_y": bottom + 38,
+        "height": ys[-1] + _BAR + 20,
         "title_x": 16.0,
         "title_y": 24.0,
-        "note_y": 54.0,
-        "panels": [_panel(name, label, points, 16 + n * (room + _GAP), room) for n, (name, label) in enumerate(shown)],
-    }
-
-
-def _panel(name: str, label: str, points: Sequence[Study], left: float, room: float) -> dict[str, Any]:
-    """One metric's bars, from 0 to the largest; every bar carries its value."""
-    values = [sorted(point.metrics[name])[len(point.metrics[name]) // 2] for point in points]
-    most = max(values) or 1.0
-    step = room / len(points)
-    return {
-        "label": label,
-        "left": left,
-        "right": left + room,
-        "middle": left + room / 2,
-        "bars": [
-            _bar(name, point, value, left + n * step, step, most)
-            for n, (point, value) in enumerate(zip(points, values, strict=True))
+        "note_y": _TOP + 6,
+        "counts_x": 16 + _COUNTS - 12,
+        "counts": [{"y": y + 0.7 * _BAR, "value": point.partitions} for y, point in zip(ys, points, strict=True)],
+        "panels": [
+            _panel(name, label, points, ys, 16 + _COUNTS + n * room, room - _GAP)
+            for n, (name, label) in enumerate(shown)
         ],
     }
 
 
-def _bar(name: str, point: Study, value: float, left: float, step: float, most: float) -> Mapping[str, Any]:
-    height = (_PLOT_HEIGHT - 24) * value / most
-    bottom = _PANEL_TOP + _PLOT_HEIGHT
-    return {
-        "x": left + 0.15 * step,
-        "y": bottom - height,
-        "width": 0.7 * step,
-        "height": height,
-        "middle": left + step / 2,
-        "value_y": bottom - height - 6,
-        "value": value,
-        "shape": form.of_unit(metrics.row(name).unit),
-        "partitions": point.partitions,
-    }
+def _panel(
+    name: str, label: str, points: Sequence[Study], ys: Sequence[float], left: float, room: float
+) -> dict[str, Any]:
+    """One metric's bars, from 0 to the largest; every bar carries its value behind it."""
+    values = [statistics.median(point.metrics[name]) for point in points]
+    most = max(values) or 1.0
+    bars = [
+        {
+            "y": y,
+            "width": (room - _VALUE) * value / most,
+            "value_x": left + (room - _VALUE) * value / most + 6,
+            "value_y": y + 0.7 * _BAR,
+            "value": value,
+        }
+        for y, value in zip(ys, values, strict=True)
+    ]
+    shape = form.of_unit(metrics.row(name).unit)
+    return {"label": label, "left": left, "height": _BAR, "shape": shape, "bars": bars}

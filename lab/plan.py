@@ -72,14 +72,14 @@ def outline(judged: Judged, book: Book, subject: str | None) -> dict[str, Any]:
         "challengers": challengers,
         "columns": [*challengers, *dict.fromkeys(twins)],
         "requirements": _requirements(scenario, book),
-        "exact": _table(evidence, Family.EXACT, challengers, book, silent=False),
-        "exact_same": _silent(evidence, book),
+        "exact": _exact(evidence, challengers, book),
+        "exact_same": _silent(evidence, challengers, book),
         "objective": _of_metric(scenario.objective, [*challengers, *dict.fromkeys(twins)], book),
         "described": _described(scenario, evidence, book),
         "catalogue": _catalogue(judged, book),
         "reasons": _reasons(judged.reasons, book),
         "explained": _explained(judged, book, subject),
-        "sides": [_sides(name, evidence, book) for name in challengers],
+        "sides": [_sides(name, judged, book) for name in challengers],
         "scopes": _scopes(evidence, book),
         "broken": [book.place(address("sheet", n)) for n, row in enumerate(judged.sheet) if not row.kept],
         "watch": _watch(judged, book),
@@ -95,29 +95,28 @@ def _requirements(scenario: Scenario, book: Book) -> list[dict[str, Any]]:
     return [
         {
             "limit": book.place(address("scenario", "requirements", n)),
-            "cells": [_place(book, "requirement", name, one.metric) for name in scenario.candidates],
+            "cells": [_place(book, "requirement", str(n), name) for name in scenario.candidates],
         }
-        for n, one in enumerate(scenario.requirements)
+        for n in range(len(scenario.requirements))
     ]
 
 
-def _table(
-    evidence: Sequence[Evidence], family: Family, candidates: Sequence[str], book: Book, *, silent: bool
-) -> list[dict[str, Any]]:
-    """A row a metric of *family*: one cell a candidate. *silent*: also rows where nothing differs."""
+def _exact(evidence: Sequence[Evidence], challengers: Sequence[str], book: Book) -> list[dict[str, Any]]:
+    """A row for each exact metric in which some challenger differs from the baseline."""
     rows = []
-    for metric in _metrics(evidence, family, candidates):
-        verdicts = {one.verdict for one in evidence if one.metric == metric and one.candidate in candidates}
-        if silent or verdicts != {Verdict.SAME}:
-            rows.append(_of_metric(metric, candidates, book))
+    for metric in _metrics(evidence, Family.EXACT, challengers):
+        verdicts = {one.verdict for one in evidence if one.metric == metric and one.candidate in challengers}
+        if verdicts != {Verdict.SAME}:
+            rows.append(_of_metric(metric, challengers, book))
     return rows
 
 
-def _silent(evidence: Sequence[Evidence], book: Book) -> list[Place]:
+def _silent(evidence: Sequence[Evidence], challengers: Sequence[str], book: Book) -> list[Place]:
     """The exact metrics in which all challengers are the same as the baseline: one place each."""
+    exact = [one for one in evidence if one.family == Family.EXACT and one.candidate in challengers]
     found = []
-    for metric in _metrics(evidence, Family.EXACT, [one.candidate for one in evidence]):
-        about = [one for one in evidence if one.metric == metric and one.family == Family.EXACT]
+    for metric in dict.fromkeys(one.metric for one in exact):
+        about = [one for one in exact if one.metric == metric]
         if all(one.verdict == Verdict.SAME for one in about):
             found.append(book.place(address("evidence", about[0].candidate, metric)))
     return found
@@ -233,24 +232,27 @@ def _explained(judged: Judged, book: Book, subject: str | None) -> list[dict[str
     ]
 
 
-def _sides(candidate: str, evidence: Sequence[Evidence], book: Book) -> dict[str, Any]:
+def _sides(candidate: str, judged: Judged, book: Book) -> dict[str, Any]:
     """What was promised of *candidate*, and what the claims say for it and against it."""
-    mine = [one for one in evidence if one.candidate == candidate]
+    mine = [one for one in judged.weighed.evidence if one.candidate == candidate]
+    limits = [_place(book, "requirement", str(n), candidate) for n in range(len(judged.scenario.requirements))]
 
-    def places(wanted: Verdict, branch: str, families: Sequence[Family]) -> list[Place]:
+    def claimed(wanted: Verdict) -> list[Place]:
         return [
-            book.place(address(branch, candidate, one.metric))
+            book.place(address("evidence", candidate, one.metric))
             for one in mine
-            if one.verdict == wanted and one.family in families
+            if one.verdict == wanted and one.family in _CLAIMED
         ]
+
+    def required(wanted: Verdict) -> list[Place]:
+        return [place for place in limits if place is not None and place["verdict"] == str(wanted)]
 
     return {
         "candidate": book.place(address("scenario", "candidates", candidate)),
-        "for": places(Verdict.BETTER, "evidence", _CLAIMED),
-        "against": places(Verdict.WORSE, "evidence", _CLAIMED),
-        "failed": places(Verdict.NOT_MET, "requirement", (Family.REQUIREMENT,)),
-        "open": places(Verdict.UNCLEAR, "evidence", _CLAIMED)
-        + places(Verdict.NOT_SHOWN, "requirement", (Family.REQUIREMENT,)),
+        "for": claimed(Verdict.BETTER),
+        "against": claimed(Verdict.WORSE),
+        "failed": required(Verdict.NOT_MET),
+        "open": claimed(Verdict.UNCLEAR) + required(Verdict.NOT_SHOWN),
     }
 
 

@@ -197,7 +197,7 @@ def _pages() -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    made.filters.update({shape: printer(shape) for shape in form.FORMS})
+    made.filters.update({shape.replace(" ", "_"): printer(shape) for shape in form.FORMS})
     made.filters["shown"] = _shown
     return made
 

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from lab import plan, render
 from lab.book import Book
+from lab.differences import compare as verify
+from lab.differences import differences
 from lab.template import rendered_text
-from lab.verify import differences, verify
 
 SMALL = rendered_text(
     "Time: {{ book.a | number }} ms, not {{ book.b | number }}.\n"
