@@ -86,7 +86,7 @@ def run(
             profile=profile,
             rounds=rounds,
             rows=rows,
-            only=tuple(name.strip() for name in only.split(",")) if only else None,
+            only=tuple(name.strip() for name in only.split(",")) if only else (),
             max_time_s=_duration(max_time, seconds),
             resume=resume,
             results=results,
@@ -96,7 +96,7 @@ def run(
             if dry_run:
                 _report(session.rehearse(asked, tell), as_json)
                 return
-            outcome = session.run(asked, tell, stop)
+            outcome = session.perform(asked, tell, stop)
         _finish(outcome.said, outcome.data, as_json)
         raise typer.Exit(outcome.status)
 
@@ -110,9 +110,9 @@ def plan(
 ) -> None:
     """Judge a stored run again and write its plan; needs no server."""
     with _messages(as_json):
-        from lab import judge, store
+        from lab import publish, store
 
-        outcome = judge.write(store.find(results, run), doc)
+        outcome = publish.publish(store.find(results, run), doc)
         _finish(outcome.said, outcome.data, as_json)
         raise typer.Exit(outcome.status)
 
@@ -226,11 +226,13 @@ def _print_json(value: "Json") -> None:
     print(json.dumps(value, ensure_ascii=False, indent=1, default=str))  # noqa: T201
 
 
-def _finish(said: str, data: "Json", as_json: bool) -> None:
-    """The last line: on stdout, or on stderr where stdout is one JSON value."""
+def _finish(said: tuple[str, ...], data: "Json", as_json: bool) -> None:
+    """The last line goes to stdout, what comes before it to stderr; where stdout is JSON, all does."""
     if as_json:
         _print_json(data)
-    (err if as_json else out).print(said, markup=False)
+    for line in said[:-1]:
+        err.print(line, markup=False)
+    (err if as_json else out).print(said[-1], markup=False)
 
 
 def _report(data: dict[str, Any], as_json: bool) -> None:
@@ -290,7 +292,7 @@ def _interruptible() -> Iterator[Any]:
         del signum, frame
         if stop.asked:
             raise KeyboardInterrupt
-        stop.asked, stop.why = True, "interrupted"
+        stop.asked, stop.interrupted, stop.why = True, True, "interrupted"
         err.print("finishing the trial under way; Ctrl-C again stops at once", markup=False)
 
     before = signal.signal(signal.SIGINT, asked)

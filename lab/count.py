@@ -159,7 +159,8 @@ def _blocks(explained: Json) -> float:
 
 
 def _rows(explained: Json) -> float:
-    return float(explained["Plan"]["Actual Rows"] * explained["Plan"]["Actual Loops"])
+    top: dict[str, float] = explained["Plan"]
+    return top["Actual Rows"] * top["Actual Loops"]
 
 
 def _relations(explained: Json) -> float:

@@ -13,6 +13,8 @@ from typing import cast
 
 from pydantic import BaseModel
 
+from lab.reasons import Rule
+
 PACKAGES = ("sources", "hosts", "ingest", "clusters", "drivers", "probes")
 _LAB = Path(__file__).parent
 
@@ -39,6 +41,12 @@ def options(package: str, kind: str) -> type[BaseModel] | None:
 def cannot(driver: str) -> frozenset[str]:
     """What a driver says it cannot do."""
     return frozenset(getattr(load("drivers", driver), "CANNOT", ()))
+
+
+def rules() -> tuple[Rule, ...]:
+    """The rules of reasons/, in alphabetical order of their modules."""
+    files = sorted((_LAB / "reasons").glob("[!_]*.py"))
+    return tuple(cast(Rule, importlib.import_module(f"lab.reasons.{file.stem}")) for file in files)
 
 
 @cache

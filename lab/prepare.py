@@ -54,8 +54,8 @@ def apply(psql: Path, endpoint: Endpoint, sql: SqlFile, who: str) -> None:
 def refusal(said: str, path: str, file: str) -> str:
     """psql's error in one line, with the author's file and the line, and a way out where one is known.
 
-    >>> print(refusal("psql:/x/schema.sql:3: ERROR:  type \\"txt\\" does not exist\\nLINE 1: ...", "/x/schema.sql", "a.sql"))
-    a.sql:3: ERROR: type "txt" does not exist
+    >>> print(refusal("psql:/x/schema.sql:3: ERROR:  no type txt\\nLINE 1: ...", "/x/schema.sql", "a.sql"))
+    a.sql:3: ERROR: no type txt
     """
     lines = [line.removeprefix("psql:").replace(path, file).strip() for line in said.splitlines()]
     worst = [re.sub(r"\s+", " ", line) for line in lines if re.search(r"(ERROR|FATAL|DETAIL|HINT|error): ", line)]

@@ -6,7 +6,7 @@ the store writes it before the next one begins, and a later run goes on from the
 """
 
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -41,7 +41,12 @@ class Stop:
 
     asked: bool = False
     why: str = ""
+    interrupted: bool = False
     deadline: float | None = None  # on time.monotonic
+
+    def within(self, seconds: float) -> None:
+        """Begin nothing that would end later than *seconds* from now."""
+        self.deadline = time.monotonic() + seconds
 
     def before(self, next_s: float) -> bool:
         """Should something that takes *next_s* seconds not be begun?"""
@@ -75,8 +80,9 @@ def run(scenario: Scenario, design: Design, bench: Bench, folder: Path) -> bool:
     with ExitStack() as stack:
         ready = _Ready(scenario, bench, folder, stack, clock)
         if scenario.isolation != "fresh":
-            for first in _first_trials(rounds):
-                ready.prepare(first)
+            first = _first_trials(rounds)
+            for instance in (one for one in design.instances if one in first):
+                ready.prepare(first[instance])
         for one in (one for trials in rounds for one in trials):
             if bench.stop.before(clock.trial_s):
                 return False
@@ -86,12 +92,12 @@ def run(scenario: Scenario, design: Design, bench: Bench, folder: Path) -> bool:
     return True
 
 
-def _first_trials(rounds: Sequence[Sequence[Trial]]) -> Iterable[Trial]:
-    """Each instance's first trial that is to be run, in the order of candidates' names and loads."""
+def _first_trials(rounds: Sequence[Sequence[Trial]]) -> Mapping[Instance, Trial]:
+    """Each instance's first trial that is to be run."""
     first: dict[Instance, Trial] = {}
     for one in (one for trials in rounds for one in trials):
         first.setdefault(one.instance, one)
-    return sorted(first.values(), key=lambda one: (one.instance.candidate, one.instance.load))
+    return first
 
 
 # --- instances ------------------------------------------------------------------------------

@@ -12,6 +12,7 @@
 A folder appears under its final name when it is complete: whatever carries that name is whole.
 """
 
+import glob
 import hashlib
 import json
 import os
@@ -56,7 +57,7 @@ class Stored:
 
 def create(results: Path, run: Mapping[str, Json]) -> Path:
     """Make the folder of a new run with its run.json; RecordError where it is there already."""
-    folder = results / run["scenario"]["name"] / run["id"]
+    folder = results / str(run["scenario"]["name"]) / str(run["id"])
     with _disk(folder):
         if folder.exists():
             raise RecordError(f"{folder}: is there already (a run is written once)")
@@ -263,6 +264,38 @@ def trials_of(folder: Path) -> frozenset[str]:
 def runs(results: Path, scenario: str = "*") -> list[Path]:
     """The folders of runs, oldest first."""
     return sorted((path.parent for path in results.glob(f"{scenario}/*/{RUN}")), key=lambda path: path.name)
+
+
+def complete(folder: Path) -> bool:
+    """Are all planned rounds there?"""
+    done = folder / "done.json"
+    more = _more(folder)
+    planned = read_json(more[-1] if more else folder / RUN)["rounds"]
+    return done.exists() and bool(read_json(done)["rounds"] >= planned)
+
+
+def find(results: Path, name: str) -> Path:
+    """A run by its folder, its id, or its scenario's name (then the newest); RecordError if none."""
+    if (Path(name) / RUN).exists():
+        return Path(name)
+    found = [path for path in runs(results) if path.name == name] or runs(results, glob.escape(name))
+    if not found:
+        raise RecordError(f"{name}: no such run in {results} (pglab list shows which there are)")
+    return found[-1]
+
+
+def about(folder: Path) -> dict[str, Json]:
+    """What a list of runs shows of one."""
+    run = read_run(folder)
+    return {
+        "scenario": run["scenario"]["name"],
+        "run": run["id"],
+        "folder": folder.as_posix(),
+        "host": f"{run['on']} {run['host']['postgres']}",
+        "rounds": run["rounds"],
+        "trials": len(trials_of(folder)),
+        "complete": complete(folder),
+    }
 
 
 def _more(folder: Path) -> list[Path]:

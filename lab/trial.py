@@ -242,7 +242,8 @@ def rehearse(kept: Kept, steps: Sequence[timeline.Step], tools: Tools) -> None:
     few = kept.span.limit or 1
     for step in steps:
         for source in _moving(tools.sources):
-            if step.do == "append":
+            if isinstance(step, timeline.Append):
+                assert step.rows is not None
                 bounds = _bounds(source, source.rows, source.rows + step.rows)
                 author(kept, "before_append", bounds)
                 load = tools.loads[kept.candidate.ingest["method"]]

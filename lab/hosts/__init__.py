@@ -56,6 +56,10 @@ class Host(Protocol):
         """The psql that fits this host's servers."""
         ...
 
+    def workdir(self) -> Path:
+        """A folder of the lab's own for the length of the run, found and removed with it."""
+        ...
+
     def server(self, name: str, settings: Mapping[str, str], logs: Path) -> AbstractContextManager[Server]:
         """A new, empty server for the length of a `with` block; nothing but its log remains."""
         ...

@@ -162,6 +162,12 @@ class Embedded:
         """The wheel's own psql."""
         return self.bin / "psql"
 
+    def workdir(self) -> Path:
+        """A folder of the lab's own below the run's home."""
+        path = self.home / "work"
+        path.mkdir(mode=0o700)
+        return path
+
     def run(self, *command: str | Path) -> str:
         """Run a program as the servers' user and give its output; ClusterError with its words."""
         done = subprocess.run(

@@ -46,7 +46,7 @@ def foreign_share(after: Mapping[str, Json], before: Mapping[str, Json], wall_s:
 
 
 def _pids() -> list[int]:
-    return [int(name) for name in os.listdir("/proc") if name.isdigit()]
+    return [int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit()]
 
 
 def _process(pid: int) -> tuple[int, tuple[int, int, float]] | None:

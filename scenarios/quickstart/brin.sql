@@ -6,6 +6,6 @@ CREATE TABLE events (
   kind text NOT NULL,
   severity smallint NOT NULL,
   value double precision,
-  payload text NOT NULL
+  payload jsonb NOT NULL
 );
 CREATE INDEX events_time ON events USING brin (occurred_at) WITH (pages_per_range = 16, autosummarize = on);

@@ -6,7 +6,7 @@ CREATE TABLE events (
   kind text NOT NULL,
   severity smallint NOT NULL,
   value double precision,
-  payload text NOT NULL
+  payload jsonb NOT NULL
 );
 CREATE INDEX events_device_time ON events (device, occurred_at) INCLUDE (kind, severity, value);
 CREATE INDEX events_time ON events (occurred_at) INCLUDE (device, kind, severity);

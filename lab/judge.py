@@ -1,0 +1,120 @@
+"""A stored run in, a plan out: check, measure, weigh, reasons, plan, render.
+
+Needs no server: an old run can be judged again by a better method. Everything is derived from
+trials/ and instances/; what an earlier judgement left in analysis/ is never read.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from lab import check, measure, parts, project, reasons, render, scenario, store, weigh
+from lab import plan as plan_
+from lab.dossier import Judged
+from lab.errors import RecordError
+from lab.model import Json, Scenario, Verdict
+from lab.template import Rendered
+
+METHOD_VERSION = "1"
+"""Raised when the same trials may give another plan; older plans are then judged again, not verified."""
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """A judged run: all that was found, and the pages that say so."""
+
+    folder: Path
+    judged: Judged
+
+    @cached_property
+    def plan(self) -> plan_.Plan:
+        """The plan, of which the pages are made."""
+        return plan_.plan(self.judged)
+
+    @cached_property
+    def pages(self) -> Mapping[str, Rendered]:
+        """Every page by its path in the folder of plans, the Markdown first."""
+        return render.pages(self.plan)
+
+    @property
+    def status(self) -> int:
+        """The exit status: 1 where every candidate fails a requirement, else 0."""
+        return 1 if self.judged.weighed.decision.kind == "no" else 0
+
+    def data(self) -> dict[str, Json]:
+        """The plan for programs."""
+        return render.as_json(self.plan)
+
+
+def judge(folder: Path) -> Judgement:
+    """Judge the run in *folder*; RecordError where it cannot be read or holds no trial."""
+    stored = store.read(folder)
+    if not stored.slices:
+        raise RecordError(f"{folder}: holds no finished trial (go on with pglab run --resume)")
+    read = scenario_of(stored.run)
+    sheet = project.sheet(read, stored.prepared, stored.studies)
+    doubts = [*check.check(stored.slices), *check.warm_up(stored.slices)]
+    differing = check.disagreements(stored.prepared, read.baseline)
+    measurements = measure.measure(stored.slices, stored.prepared, read.requirements)
+    weighed = weigh.weigh(
+        measurements,
+        scenario=read,
+        doubts=doubts,
+        disagreements=differing,
+        planned_rounds=stored.rounds,
+        exploratory=any(more["why"] == "more rounds" for more in stored.more),
+        scope=lambda metric: project.scope(metric, sheet),
+    )
+    why = reasons.reasons(
+        parts.rules(), stored.prepared, read.baseline, {name: one.queries for name, one in read.candidates.items()}
+    )
+    judged = Judged(
+        scenario=read,
+        weighed=weighed,
+        run=stored.run,
+        method={"version": METHOD_VERSION},
+        root=store.root(folder),
+        prepared=stored.prepared,
+        measurements=measurements,
+        studies=stored.studies,
+        doubts=doubts,
+        disagreements=differing,
+        reasons=why,
+        sheet=sheet,
+        planned_rounds=stored.rounds,
+    )
+    return Judgement(folder, judged)
+
+
+def scenario_of(run: Mapping[str, Json]) -> Scenario:
+    """The scenario as it was, from the files that run.json holds."""
+    was = run["overrides"]
+    given = scenario.Given(rows=was["rows"], profile=was["profile"], only=tuple(was["only"]))
+    return scenario.read(run["scenario"]["name"], scenario.kept(run["scenario"]["files"]), parts, given)
+
+
+def summary(folder: Path) -> dict[str, Json]:
+    """What a terminal shows of a run: the question, the decision, and the claims as rows of text."""
+    judgement = judge(folder)
+    judged = judgement.judged
+    rows = [
+        [
+            one.candidate,
+            one.metric,
+            one.against,
+            f"{one.value:.4g}",
+            f"{one.low:.4g} to {one.high:.4g}",
+            str(one.verdict),
+        ]
+        for one in judged.weighed.evidence
+        if one.verdict not in (Verdict.DESCRIBED, Verdict.SAME)
+    ]
+    decision = judged.weighed.decision
+    words = "; ".join(decision.because)
+    return {
+        "question": judged.scenario.question,
+        "decision": f"{decision.kind}: {decision.pick or 'nothing'} ({words})",
+        "rows": rows,
+        "plan": judgement.data(),
+    }

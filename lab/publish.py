@@ -1,0 +1,80 @@
+"""A judged run's plan goes to the folder of plans; what a person edited there is kept.
+
+The run keeps its own copy in analysis/. The one in `.claude/doc` is replaced only if it still is
+what its run gives; else it was edited, and stays beside the new one under another name.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from lab import judge, render, store, verify
+from lab.errors import LabError, PlaceError
+from lab.model import Json
+
+
+@dataclass(frozen=True)
+class Published:
+    """What was written and how it ended: exit status, what to say (the last line last), data."""
+
+    status: int
+    said: tuple[str, ...]
+    data: Json
+
+
+def publish(folder: Path, doc: Path) -> Published:
+    """Judge the run in *folder* and write its plan to *doc*."""
+    judgement = judge.judge(folder)
+    pages = {path: page.text for path, page in judgement.pages.items()}
+    _write(folder / "analysis", {f"plan{Path(p).suffix}" if n == 0 else p: t for n, (p, t) in enumerate(pages.items())})
+    store.write_json(folder / "analysis" / "plan.json", judgement.data())
+    target = doc / next(iter(pages))
+    said = []
+    if target.exists() and target.read_text(encoding="utf-8") != pages[target.name] and edited(target, folder):
+        kept = _set_aside(target)
+        said.append(f"{target} was edited by hand; it is kept as {kept}")
+    _write(doc, pages)
+    said.append(f"I have created a plan at {target.as_posix()}, please read that first before you proceed")
+    return Published(judgement.status, tuple(said), {"plan": target.as_posix(), **judgement.data()})
+
+
+def edited(target: Path, folder: Path) -> bool:
+    """Is the plan at *target* another text than its run gives? If its run is gone: another than was sealed.
+
+    A plan that cannot be verified counts as edited: nothing is lost.
+    """
+    seal = render.seal_of(target.read_text(encoding="utf-8"))
+    if seal is None:
+        return True
+    kept = folder.parent / seal.run / "analysis" / "plan.md"
+    if seal.method != judge.METHOD_VERSION and kept.exists():
+        return kept.read_bytes() != target.read_bytes()
+    try:
+        return bool(verify.verify(target, folder.parent.parent).wrong)
+    except LabError:
+        return True
+
+
+def _set_aside(target: Path) -> Path:
+    """Rename an edited plan: `<name>.edited-<date>.md`, with a number where that is taken."""
+    day = f"{datetime.now(UTC):%Y-%m-%d}"
+    n, kept = 1, target.with_name(f"{target.stem}.edited-{day}.md")
+    while kept.exists():
+        n += 1
+        kept = target.with_name(f"{target.stem}.edited-{day}-{n}.md")
+    target.rename(kept)
+    return kept
+
+
+def _write(folder: Path, pages: Mapping[str, str]) -> None:
+    try:
+        for name, text in pages.items():
+            path = folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8", newline="\n")
+    except OSError as error:
+        raise PlaceError(
+            f"{folder}: cannot be written: {error.strerror} (name another folder with --doc; the run is kept, "
+            "pglab plan writes its plan again)"
+        ) from error

