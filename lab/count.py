@@ -22,6 +22,7 @@ PASSES = 2
 KEPT_EXPLAINS = 2
 FIRSTS = 3
 _EXPLAIN = "EXPLAIN (ANALYZE, BUFFERS, WAL, SETTINGS, TIMING OFF, FORMAT JSON)"
+_ANEW = "SET plan_cache_mode = force_custom_plan"
 
 Sets = Mapping[str, Sequence[Sequence[str | None]]]  # query -> its parameter sets
 
@@ -35,20 +36,29 @@ class Counted:
     digests: Mapping[str, tuple[str, ...]]
 
 
-def count(info: str, queries: Sequence[Query], sets: Sets) -> Counted:
+def count(info: str, queries: Sequence[Query], sets: Sets, *, planned_anew: bool = False) -> Counted:
     """Run the passes over *queries* through a connection to *info*, as the unprivileged role.
+
+    Prepared statements keep or drop their plans as the server chooses; *planned_anew* makes it
+    plan at every call, as for a client that does not prepare. Planning times are always those of
+    a plan made anew.
 
     Raise IngestError with the query's file and the server's words where a query is refused.
     """
     with pg.connected(info, autocommit=False) as connection:
+        if planned_anew:
+            pg.run(connection, _ANEW)
+            connection.commit()
         prepare(connection, queries)
         _pass(connection, queries, sets)
         passes = [_pass(connection, queries, sets) for _ in range(PASSES)]
         digests = {query.name: _digests(connection, query, sets[query.name]) for query in queries}
         memory = pg.ask(connection, pg.query("memory"))["bytes"]
+        planning = {query.name: _planning(connection, query, sets[query.name]) for query in queries}
     metrics = {name: tuple(one.metrics[name] for one in passes) for name in passes[0].metrics}
     metrics["backend_memory_bytes"] = (memory,)
     for query in queries:
+        metrics[f"query.{query.name}.planning_ms"] = planning[query.name]
         metrics[f"query.{query.name}.first_query_ms"] = tuple(
             _first_ms(info, query, sets[query.name][0]) for _ in range(FIRSTS)
         )
@@ -117,6 +127,21 @@ def _explained(connection: pg.Connection, query: Query, params: Sequence[str | N
     return _Call(counts, plans)
 
 
+def _planning(connection: pg.Connection, query: Query, sets: Sequence[Sequence[str | None]]) -> tuple[float, ...]:
+    """Milliseconds to plan one operation, made anew for each parameter set."""
+    pg.run(connection, _ANEW)
+    connection.commit()
+    found: list[float] = []
+    for params in sets:
+        explained = [
+            pg.ask(connection, f"EXPLAIN (SUMMARY, FORMAT JSON) {_call(query, i, statement, params)}")["QUERY PLAN"][0]
+            for i, statement in enumerate(query.statements)
+        ]
+        connection.rollback()
+        found.append(sum(float(plan["Planning Time"]) for plan in explained))
+    return tuple(found)
+
+
 def _name(query: Query, i: int) -> str:
     return f"pglab_{query.name}_{i}"
 
@@ -159,8 +184,7 @@ def _blocks(explained: Json) -> float:
 
 
 def _rows(explained: Json) -> float:
-    top: dict[str, float] = explained["Plan"]
-    return top["Actual Rows"] * top["Actual Loops"]
+    return float(explained["Plan"]["Actual Rows"]) * float(explained["Plan"]["Actual Loops"])
 
 
 def _relations(explained: Json) -> float:
@@ -179,17 +203,12 @@ def _temp_bytes(explained: Json) -> float:
     return 8192.0 * sum(top.get(f"Temp {how} Blocks", 0) for how in ("Read", "Written"))
 
 
-def _planning_ms(explained: Json) -> float:
-    return float(explained.get("Planning Time", 0.0))
-
-
 _COUNTS = {
     "blocks_per_call": _blocks,
     "rows_per_call": _rows,
     "partitions_per_call": _relations,
     "wal_bytes_per_call": _wal_bytes,
     "temp_bytes_per_call": _temp_bytes,
-    "planning_ms": _planning_ms,
 }
 
 

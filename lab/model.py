@@ -57,7 +57,8 @@ class Parameter:
 class Statement:
     """One SQL statement with `$1`-style placeholders.
 
-    *text* begins with the mark `/* pglab:<query> */`, by which pg_stat_statements is read.
+    *text* holds after its first word the mark `/* pglab:<query> */`, by which pg_stat_statements
+    is read (PostgreSQL 18 keeps no comment that comes before the first word).
     *takes*: for each placeholder in order, the index into the query's parameters.
     """
 

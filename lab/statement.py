@@ -301,7 +301,8 @@ def _compiled(
             if index[asked] not in takes:
                 takes.append(index[asked])
             text += f"${takes.index(index[asked]) + 1}"
-    return Statement(f"/* pglab:{name} */ {text}", tuple(takes))
+    first = body[0].text  # never a parameter: the server's statistics leave out a comment before it
+    return Statement(f"{first} /* pglab:{name} */{text.removeprefix(first)}", tuple(takes))
 
 
 # --- filling in -----------------------------------------------------------------------------

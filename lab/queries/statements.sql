@@ -10,7 +10,7 @@ SELECT
   sum(wal_bytes)::float8 AS wal_bytes,
   sum(temp_blks_read + temp_blks_written)::float8 * current_setting('block_size')::int AS temp_bytes
 FROM pglab.pg_stat_statements
-WHERE query LIKE '/* pglab:%'
+WHERE query LIKE '%/* pglab:%'
   AND dbid = (SELECT oid FROM pg_database WHERE datname = current_database())
 GROUP BY 1
 ORDER BY 1
