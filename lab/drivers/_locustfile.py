@@ -195,7 +195,8 @@ class Client(locust.User):
 
     def interrupt(self) -> None:
         """End the slice now."""
-        self._greenlet.kill(Stopped, block=False)
+        if self._greenlet is not None:
+            self._greenlet.kill(Stopped, block=False)
 
     @locust.task
     def take_turns(self) -> None:
