@@ -111,7 +111,7 @@ def _scenario(scenario: Scenario) -> dict[str, Any]:
         "question": scenario.question,
         "baseline": scenario.baseline,
         "profile": scenario.profile,
-        "objective": {"metric": scenario.objective, **_unit(scenario.objective)},
+        "objective": {"metric": scenario.objective, "better": metrics.row(scenario.objective).better},
         "least_effect": asdict(scenario.least_effect),
         "requirements": [_requirement(one) for one in scenario.requirements],
         "unsafe": scenario.unsafe,
@@ -212,8 +212,8 @@ def _kept(one: Evidence, limit: Requirement) -> dict[str, Any]:
 def _may_exceed(limit: Requirement) -> float | None:
     """The share of operations that may be over a limit on a percentile; None for any other metric.
 
-    >>> _may_exceed(Requirement("query.recent.p95_ms", at_most=50.0)), _may_exceed(Requirement("retire.ms", at_most=9.0))
-    (0.05, None)
+    >>> [_may_exceed(Requirement(metric, at_most=9.0)) for metric in ("query.recent.p95_ms", "retire.ms")]
+    [0.05, None]
     """
     found = re.fullmatch(r"query\.\w+\.p(\d+)_ms", limit.metric)
     if found is None or limit.at_most is None:
@@ -329,6 +329,7 @@ def _changes(judged: Judged, subject: str) -> dict[str, Any]:
     was, now = first.get(scenario.baseline), first.get(subject)
     return {
         "subject": subject,
+        "reach": _reach(base.schema.text, own.schema.text),
         "schema": _diff(base.schema.text, own.schema.text, scenario.baseline, subject),
         "queries": _rewritten(base, own),
         "settings": _settings(was.settings if was else {}, now.settings if now else {}),
@@ -336,6 +337,21 @@ def _changes(judged: Judged, subject: str) -> dict[str, Any]:
         "gained": sorted(set(now.guarantees) - set(was.guarantees)) if was and now else [],
         "compared": bool(was and now),
     }
+
+
+def _reach(old: str, new: str) -> str:
+    """What the step from one schema to another touches: `none`, `indexes` alone, or `tables`.
+
+    >>> _reach("CREATE TABLE t (a int);", "create table t (a int);")
+    'none'
+    >>> _reach("CREATE TABLE t (a int);", "CREATE TABLE t (a int); CREATE INDEX ON t (a);")
+    'indexes'
+    """
+    was, now = ({" ".join(part.lower().split()) for part in text.split(";")} for text in (old, new))
+    if was == now:
+        return "none"
+    only_indexes = all(re.match(r"create (unique )?index\b", part) for part in was ^ now)
+    return "indexes" if only_indexes else "tables"
 
 
 def _diff(old: str, new: str, was: str, now: str) -> str:
@@ -359,16 +375,14 @@ def _settings(was: Mapping[str, Mapping[str, Any]], now: Mapping[str, Mapping[st
 
 
 def label(metric: str) -> str:
-    """A metric in a reader's words, for a table in which its query is named elsewhere.
+    """A metric in a reader's words, without its query, which is named beside it or does not matter.
 
-    >>> [label(name) for name in ("query.recent.p95_ms", "size.total_bytes", "query.a.blocks_per_call")]
-    ['p95', 'size, total', 'blocks per call']
+    >>> [label(name) for name in ("query.recent.p95_ms", "size.total_bytes", "retire.ms", "cpu_s_per_op")]
+    ['p95', 'size total', 'retire', 'cpu s per op']
     """
     group, _, name = metric.rpartition(".")
-    words = name.removesuffix("_ms").removesuffix("_bytes").replace("_", " ")
-    if group in ("", "mix") or group.startswith("query."):
-        return f"{group} {words}" if group == "mix" else words
-    return f"{group}, {words}"
+    words = f"_{name}".removesuffix("_ms").removesuffix("_bytes").replace("_", " ").strip()
+    return words if group.startswith("query.") else f"{group} {words}".strip()
 
 
 def _unit(metric: str) -> dict[str, str]:

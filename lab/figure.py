@@ -15,7 +15,7 @@ from lab.model import Evidence, Family, Study
 
 XMLNS = "http://www.w3.org/2000/svg"
 _WIDTH = 720.0
-_LEFT = 170.0  # the labels' column
+_LETTER = 7.5  # about the width of a letter of the labels
 _RIGHT = 40.0
 _TOP = 64.0
 _ROW = 34.0
@@ -26,7 +26,9 @@ _TICKS = (
     0.1,
     0.2,
     0.3,
+    0.4,
     0.5,
+    0.6,
     0.7,
     0.8,
     0.9,
@@ -62,7 +64,8 @@ def objective(judged: Judged) -> dict[str, Any] | None:
         return None
     margin = max(math.log1p(scenario.least_effect.time), judged.weighed.twin.get(scenario.objective, 0.0))
     bounds = [math.log(edge) for one in found for edge in (one.low, one.high)] + [-margin, margin]
-    scale = Scale(min(bounds), max(bounds))
+    left = 32 + _LETTER * max(len(one.candidate) for one in found)
+    scale = Scale(min(bounds), max(bounds), left)
     bottom = _TOP + _ROW * len(found)
     return {
         "xmlns": XMLNS,
@@ -74,11 +77,11 @@ def objective(judged: Judged) -> dict[str, Any] | None:
         "height": bottom + 44,
         "top": _TOP - 8,
         "bottom": bottom,
-        "left": _LEFT,
+        "left": left,
         "right": _WIDTH - _RIGHT,
         "bar": 4.0,
         "dot": 6.0,
-        "label_x": _LEFT - 12,
+        "label_x": left - 12,
         "axis_y": bottom + 20,
         "title_x": 16.0,
         "title_y": 24.0,
@@ -105,20 +108,19 @@ def _interval(one: Evidence, scale: "Scale", y: float) -> dict[str, Any]:
 
 
 class Scale:
-    """Log ratios to places between the label column and the right edge, with some room at both ends."""
+    """Log ratios to places between *left* and the figure's right edge, with some room at both ends."""
 
-    def __init__(self, low: float, high: float) -> None:
+    def __init__(self, low: float, high: float, left: float) -> None:
         room = 0.06 * (high - low)
-        self.low, self.high = low - room, high + room
+        self.low, self.high, self.left = low - room, high + room, left
 
     def __call__(self, log: float) -> float:
         """The place of a log ratio.
 
-        >>> scale = Scale(-1.0, 1.0)
-        >>> scale(0.0) == (_LEFT + _WIDTH - _RIGHT) / 2
-        True
+        >>> Scale(-1.0, 1.0, 80.0)(0.0)
+        380.0
         """
-        return _LEFT + (_WIDTH - _RIGHT - _LEFT) * (log - self.low) / (self.high - self.low)
+        return self.left + (_WIDTH - _RIGHT - self.left) * (log - self.low) / (self.high - self.low)
 
     def ticks(self) -> list[float]:
         """Round ratios inside the scale, 1 among them, so few that their labels stay apart."""

@@ -70,7 +70,11 @@ def outline(judged: Judged, book: Book, subject: str | None) -> dict[str, Any]:
         "baseline": scenario.baseline,
         "subject": subject,
         "challengers": challengers,
-        "columns": [*challengers, *dict.fromkeys(twins)],
+        "twins": [
+            book.datum(address("evidence", name, scenario.objective, "candidate"), "name")
+            for name in dict.fromkeys(twins)
+            if _place(book, "evidence", name, scenario.objective) is not None
+        ],
         "requirements": _requirements(scenario, book),
         "exact": _exact(evidence, challengers, book),
         "exact_same": _silent(evidence, challengers, book),
@@ -81,7 +85,7 @@ def outline(judged: Judged, book: Book, subject: str | None) -> dict[str, Any]:
         "explained": _explained(judged, book, subject),
         "sides": [_sides(name, judged, book) for name in challengers],
         "scopes": _scopes(evidence, book),
-        "broken": [book.place(address("sheet", n)) for n, row in enumerate(judged.sheet) if not row.kept],
+        "broken": _broken(judged, book),
         "watch": _watch(judged, book),
         "pick": _instance(judged.prepared, judged.weighed.decision.pick, book),
     }
@@ -256,14 +260,25 @@ def _sides(candidate: str, judged: Judged, book: Book) -> dict[str, Any]:
     }
 
 
-def _scopes(evidence: Sequence[Evidence], book: Book) -> dict[str, list[Place]]:
-    """Scope -> one place for each metric that is claimed in that scope."""
-    found: dict[str, dict[str, Place]] = {}
-    for one in evidence:
-        if one.family in _CLAIMED:
-            place = book.place(address("evidence", one.candidate, one.metric))
-            found.setdefault(str(one.scope), {}).setdefault(one.metric, place)
-    return {scope: list(places.values()) for scope, places in found.items()}
+def _scopes(evidence: Sequence[Evidence], book: Book) -> dict[str, list[Datum]]:
+    """Scope -> what is claimed in it: by the metric's label, or in full where its queries differ in scope."""
+    claimed = {one.metric: one for one in evidence if one.family in _CLAIMED}
+    reaches: dict[str, set[str]] = {}
+    for one in claimed.values():
+        reaches.setdefault(dossier.label(one.metric), set()).add(str(one.scope))
+    found: dict[str, dict[str, Datum]] = {}
+    for one in claimed.values():
+        label = dossier.label(one.metric)
+        place = book.place(address("evidence", one.candidate, one.metric))
+        datum = place["metric"].printed("name") if len(reaches[label]) > 1 else place["label"].printed("text")
+        found.setdefault(str(one.scope), {}).setdefault(datum.text, datum)
+    return {scope: list(data.values()) for scope, data in found.items()}
+
+
+def _broken(judged: Judged, book: Book) -> list[Datum]:
+    """The invariants that the lab does not keep for every candidate, each once."""
+    names = {row.invariant: n for n, row in reversed(list(enumerate(judged.sheet))) if not row.kept}
+    return [book.datum(address("sheet", n, "invariant"), "text") for n in sorted(names.values())]
 
 
 def _watch(judged: Judged, book: Book) -> list[dict[str, Any]]:

@@ -324,7 +324,11 @@ def judged(**changes: Any) -> Judged:
     made = Judged(
         scenario=told,
         weighed=Weighed(tuple(all_evidence(told)), decision(), {"mix.server_ms_per_op": 0.021}, 20, ""),
-        run={"id": "20260102T030405-ab12cd", "rounds": 20, "seed": 1},
+        run={
+            "id": "20260102T030405-ab12cd",
+            "rounds": 20,
+            "host": {"kind": "embedded", "cores": 2, "memory_bytes": 8 * 2**30, "postgres": "18.6"},
+        },
         method={"version": "1"},
         root="ab" * 32,
         prepared=instances,

@@ -1,0 +1,309 @@
+"""What a person who must decide reads, for every way a run can end."""
+
+import re
+from dataclasses import replace
+
+import pytest
+import samples
+from samples import decision, evidence, judged, scenario
+
+from lab import plan, render
+from lab.model import Doubt, Evidence, Family, LeastEffect, Requirement, Verdict, Weighed
+
+TIME = "the processor was shared with others in most trials"
+
+
+def page(**changes):
+    """The Markdown of the sample run with *changes*."""
+    made = render.pages(plan.plan(judged(**changes)))
+    return made["events.md"].text
+
+
+def weighed(*, of=None, told=None, **changes):
+    """The sample's Weighed with another decision *of* and other evidence *told*."""
+    made = judged().weighed
+    return replace(
+        made, decision=of or made.decision, evidence=tuple(told) if told is not None else made.evidence, **changes
+    )
+
+
+def told() -> list[Evidence]:
+    return list(judged().weighed.evidence)
+
+
+KEEP = decision(
+    kind="keep",
+    pick="heap",
+    may_lose={"heap": 0.06, "by-day": 0.02},
+    may_be_best=("heap", "by-day"),
+    smallest_effect=0.13,
+)
+OPEN = decision(
+    kind="open",
+    pick=None,
+    may_lose={},
+    may_be_best=(),
+    smallest_effect=None,
+    because=("no candidate is shown to meet the requirements",),
+)
+NO = decision(
+    kind="no",
+    pick=None,
+    may_lose={},
+    may_be_best=(),
+    because=("every candidate fails a requirement or gives other answers than the baseline",),
+)
+
+WAYS = {
+    "recommend": {},
+    "keep": {"weighed": weighed(of=KEEP)},
+    "open": {"weighed": weighed(of=OPEN)},
+    "no": {"weighed": weighed(of=NO)},
+    "exploratory": {"weighed": weighed(of=decision(exploratory=True), rounds=7)},
+    "time refused": {
+        "weighed": weighed(
+            of=OPEN,
+            told=[
+                replace(one, low=float("-inf"), high=float("inf"), verdict=Verdict.UNCLEAR, because=TIME)
+                if one.family == Family.OBJECTIVE
+                else one
+                for one in told()
+                if one.family != Family.DESCRIBED
+            ],
+            time_refused=TIME,
+        )
+    },
+    "disagree": {"weighed": weighed(of=KEEP), "disagreements": [samples.Differs("brin", "recent")] * 3},
+    "no catalogue": {"studies": ()},
+    "one point": {"studies": samples.studies()[:1]},
+    "no requirements": {"scenario": scenario(requirements=())},
+    "no production": {"sheet": ()},
+    "no evidence": {"weighed": Weighed((), OPEN, {}, 0, "")},
+    "no twin": {"weighed": weighed(told=[one for one in told() if "twin" not in one.candidate], twin={})},
+    "no instances": {"prepared": (), "reasons": (), "sheet": (), "studies": ()},
+    "no host": {"run": {"id": "r"}},
+    "loud twin": {"weighed": weighed(twin={"mix.server_ms_per_op": 0.3})},
+    "baseline alone": {
+        "scenario": scenario(candidates={"heap": samples.candidate("heap")}),
+        "weighed": Weighed((), KEEP, {}, 20, ""),
+        "reasons": (),
+        "sheet": (),
+        "studies": (),
+    },
+    "unsafe": {"scenario": scenario(unsafe="fsync is off: only plans are compared")},
+    "difference": {
+        "weighed": weighed(
+            told=[
+                replace(one, scale="difference", value=-0.2, low=-0.3, high=-0.1) if one.family == Family.OBJECTIVE else one
+                for one in told()
+            ]
+        )
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_plan_reads_in_every_case(way):
+    text = page(**WAYS[way])
+    assert text.startswith("# Plan: events\n\n> Which layout")
+    assert "None" not in text
+    assert not re.search(r"\n\n\n\n", text)
+    assert not re.search(r"[ ,;:]\.(\s|$)|  +[a-z]\w+ is |,,|\(\)", text.partition("```")[0])
+    assert render.seal_of(text) is not None
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_every_table_has_as_many_cells_in_each_row(way):
+    for table in re.findall(r"(?:^\|.*\n)+", page(**WAYS[way]), re.MULTILINE):
+        rows = [re.sub(r"\\\|", "", row).count("|") for row in table.splitlines()]
+        assert len(rows) >= 2, table
+        assert set(rows) == {rows[0]}, table
+
+
+@pytest.mark.parametrize(
+    ("way", "first"),
+    [
+        ("recommend", "**Move from `heap` to `by-day`.**"),
+        ("keep", "**Keep `heap`.**"),
+        ("open", "**Open: nothing is recommended yet.**"),
+        ("no", "**No candidate will do.**"),
+    ],
+)
+def test_the_decision_stands_in_the_first_lines(way, first):
+    assert page(**WAYS[way]).splitlines()[6] == first
+
+
+def test_the_same_run_gives_the_same_text_however_mappings_are_ordered():
+    run = judged()
+    shuffled = replace(
+        run, prepared=[replace(one, metrics=dict(reversed(one.metrics.items()))) for one in run.prepared]
+    )
+    assert page() == render.pages(plan.plan(judged()))["events.md"].text
+    assert render.pages(plan.plan(shuffled))["events.md"].text.count("\n") == page().count("\n")
+
+
+def test_no_path_of_a_machine_and_no_time_of_day_is_printed():
+    text = page(run={**judged().run, "begun": "2026-01-02T03:04:05+00:00", "folder": "/home/somebody/results"})
+    assert "/home" not in text
+    assert "03:04" not in text
+
+
+def test_a_recommendation_names_what_is_lost_and_how_to_get_there():
+    text = page()
+    assert "**Guarantees lost.** The server no longer enforces:\n\n- events: PRIMARY KEY (id)" in text
+    assert "CREATE TABLE events (\n  id bigint,\n" in text
+    assert "`max_locks_per_transaction` | (default) | 256" in text
+    assert "was not measured here" in text
+
+
+def test_a_step_that_only_changes_indexes_moves_no_table():
+    text = page(weighed=weighed(of=decision(pick="brin", may_lose={"brin": 0.0}, may_be_best=("brin",))))
+    assert "CREATE INDEX CONCURRENTLY" in text
+    assert "write to both" not in text
+
+
+def test_a_kept_baseline_tells_what_was_turned_down():
+    text = page(**WAYS["keep"])
+    assert "The nearest alternative, `by-day`, is at 0.61x of `heap`" in text
+    assert "Choosing `heap` loses at most 6 %" in text
+    assert "What `by-day`, the nearest alternative, would have changed" in text
+
+
+def test_a_candidate_that_answers_otherwise_is_named_with_the_query():
+    assert "`brin` answers `recent` otherwise than `heap` (parameter sets that differ: 3)" in page(**WAYS["disagree"])
+
+
+def test_refused_time_is_told_and_no_interval_without_ends_is_printed():
+    text = page(**WAYS["time refused"])
+    assert f"**Nothing is said about time:** {TIME}." in text
+    assert "∞" not in text
+
+
+def test_a_requirement_on_a_percentile_is_worded_by_the_share_over_the_limit():
+    assert "**met**, 25.0x to spare; 1.50 ms here, over the limit at most 0.2 %, allowed 5 %" in page()
+
+
+def test_a_missed_requirement_has_nothing_to_spare():
+    assert not re.search(r"not met\*\*, \S+ to spare", page())
+
+
+def test_limits_of_one_metric_do_not_take_each_others_evidence():
+    limits = (Requirement("append.rows_per_s", at_least=10.0), Requirement("append.rows_per_s", at_least=20.0))
+    found = [
+        evidence(
+            "heap", "append.rows_per_s", 15.0, scale="value", low=14.0, high=float("inf"), own=15.0, against="at_least",
+            base=limit, family=Family.REQUIREMENT, verdict=verdict,
+        )
+        for limit, verdict in ((10.0, Verdict.MET), (20.0, Verdict.NOT_MET))
+    ]  # fmt: skip
+    made = plan.plan(judged(scenario=scenario(requirements=limits), weighed=weighed(told=found)))
+    assert made.book.value("requirement/0/heap/verdict") == "met"
+    assert made.book.value("requirement/1/heap/verdict") == "not met"
+
+
+def test_two_pieces_of_evidence_at_one_address_are_a_bug():
+    with pytest.raises(ValueError, match=r"by-day/retire\.ms: two pieces"):
+        plan.plan(judged(weighed=weighed(told=[*told(), evidence("by-day", "retire.ms", 2.0)])))
+
+
+def test_the_margin_in_force_is_the_twins_where_that_is_larger():
+    text = page(**WAYS["loud twin"])
+    assert "differed by up to 35 %" in text
+    assert "so the margin in force is 35 %" in text
+    assert "the margin in force is 10 %" not in text
+
+
+def test_what_is_worse_in_the_pick_is_named_as_a_risk():
+    assert re.search(r"The pick is worse in [^\n]*`size\.index_bytes`", page())
+
+
+def test_trials_left_out_are_named_and_doubts_counted():
+    doubts = [
+        Doubt("t1", "rows", "rows were missing", True),
+        Doubt("t2", "foreign", "others were busy", False),
+        Doubt("t3", "foreign", "others were busy", False),
+    ]
+    text = page(doubts=doubts)
+    assert "**Left out** (trials: 1): rows were missing (rows)" in text
+    assert "**Doubted** (trials: 2): others were busy (foreign)" in text
+    assert "rows: `t1`" in text
+
+
+def test_looks_are_marked_and_said_to_be_no_claims():
+    text = page()
+    assert "0.20x [0.19x, 0.22x] **look**" in text
+    assert "not claims" in text
+
+
+def test_words_of_the_author_do_not_act_as_markdown():
+    text = page(scenario=scenario(question="Is <b>a</b> | `b`\n# better?"))
+    assert "> Is \\<b\\>a\\</b\\> \\| \\`b\\` \\# better?" in text
+
+
+def test_sql_that_holds_a_fence_stays_inside_its_block():
+    base = samples.candidate("by-day")
+    odd = replace(base, schema=replace(base.schema, text="-- ```\nCREATE TABLE t ();"))
+    text = page(scenario=scenario(candidates={**scenario().candidates, "by-day": odd}))
+    assert "````sql\n-- ```\nCREATE TABLE t ();\n````" in text
+
+
+def test_candidates_of_any_name_have_addresses_of_their_own():
+    names = {"heap": "heap", "a/b": "by-day", "a%2Fb": "brin"}
+    candidates = {new: replace(samples.candidate(old), name=new) for new, old in names.items()}
+    swap = {old: new for new, old in names.items()}
+    found = [replace(one, candidate=swap[one.candidate]) for one in told() if one.candidate in swap]
+    run = judged(
+        scenario=scenario(candidates=candidates), studies=(), reasons=(), prepared=(), sheet=(),
+        weighed=weighed(of=decision(pick="a/b", may_lose={"a/b": 0.0}, may_be_best=("a/b",)), told=found),
+    )  # fmt: skip
+    assert "Move from `heap` to `a/b`" in render.pages(plan.plan(run))["events.md"].text
+
+
+def test_the_seal_says_run_root_and_method_and_covers_the_figures():
+    pages = render.pages(plan.plan(judged()))
+    seal = render.seal_of(pages["events.md"].text)
+    assert (seal.scenario, seal.run, seal.root, seal.method) == ("events", "20260102T030405-ab12cd", "ab" * 32, "1")
+    more = judged(scenario=scenario(least_effect=LeastEffect(time=0.101)))
+    other = render.seal_of(render.pages(plan.plan(more))["events.md"].text)
+    assert other.printed != seal.printed
+
+
+def test_the_seal_must_be_the_last_line():
+    text = page()
+    assert render.seal_of(text + "\nmore") is None
+
+
+def test_figures_are_named_by_the_page_and_rendered_beside_it():
+    pages = render.pages(plan.plan(judged()))
+    for path in list(pages)[1:]:
+        assert f"]({path})" in pages["events.md"].text
+        assert pages[path].text.startswith("<svg xmlns=")
+
+
+def test_nothing_in_a_figure_lies_outside_it():
+    for made in (plan.plan(judged()), plan.plan(judged(**WAYS["loud twin"]))):
+        for name in made.figures:
+            figure = made.book.value(f"figure/{name}")
+            for key, value in walk(figure):
+                if key in ("x", "low", "high", "at", "one", "left", "right", "band_left", "value_x"):
+                    assert 0 <= value <= figure["width"], (name, key)
+                if key in ("y", "text_y", "axis_y", "value_y"):
+                    assert 0 <= value <= figure["height"], (name, key)
+
+
+def walk(tree):
+    """(key, number) of everything in a figure."""
+    for key, value in tree.items():
+        if isinstance(value, dict):
+            yield from walk(value)
+        elif isinstance(value, list):
+            for one in value:
+                yield from walk(one)
+        elif isinstance(value, float):
+            yield key, value
+
+
+def test_json_has_no_infinity():
+    data = render.as_json(plan.plan(judged(**WAYS["time refused"])))
+    assert data["evidence"]["by-day"]["mix.server_ms_per_op"]["low"] is None
+    assert data["decision"]["kind"] == "open"
