@@ -23,6 +23,7 @@ from lab.sources import Source
 
 _QUIET_S = 30.0
 _MILLION = 1_000_000
+_SMALL_ROWS = 100_000  # what foreign keys point to is loaded whole even in preflight, up to here
 
 
 # --- the author's SQL -----------------------------------------------------------------------
@@ -120,13 +121,15 @@ class Span:
 
     appended: int = 0
     retired: int = 0
-    limit: int | None = None  # preflight loads only so many
+    limit: int | None = None  # preflight loads only so many, of streams with a time or with many rows
 
     def of(self, source: Source) -> tuple[int, int]:
         """[first, last) of *source*."""
         moves = source.time_of(0) is not None
         first, last = (self.retired, source.rows + self.appended) if moves else (0, source.rows)
-        return first, last if self.limit is None else min(last, first + self.limit)
+        if self.limit is None or not (moves or last > _SMALL_ROWS):
+            return first, last
+        return first, min(last, first + self.limit)
 
 
 def table_of(connection: pg.Connection, candidate: Candidate, stream: str) -> tuple[str, str]:
