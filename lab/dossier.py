@@ -18,7 +18,7 @@ import math
 import re
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
 from lab import explain, form, metrics
@@ -54,12 +54,29 @@ class Differs(Protocol):
         """The query that it answers otherwise."""
 
 
+class Lacks(Protocol):
+    """A quantile that no trial of an instance has operations enough for (measure.NotEstimable)."""
+
+    @property
+    def metric(self) -> str:
+        """The quantile's metric."""
+
+    @property
+    def operations(self) -> int:
+        """The most operations that a trial has."""
+
+    @property
+    def needs(self) -> int:
+        """How many it would take."""
+
+
 @dataclass(frozen=True)
 class Judged:
     """All that judging one run brought to light: the input of plan.plan.
 
     *run* is run.json; it has at least `id`. *method* has at least `version`; *root* is the Merkle
-    root of the store. *sheet* is project.sheet's, *disagreements* check.disagreements'.
+    root of the store. *sheet* is project.sheet's, *disagreements* check.disagreements' and
+    *not_estimable* measure.not_estimable's.
     """
 
     scenario: Scenario
@@ -74,7 +91,8 @@ class Judged:
     disagreements: Sequence[Differs] = ()
     reasons: Sequence[Reason] = ()
     sheet: Sequence[Row] = ()
-    planned_rounds: int | None = field(default=None)
+    planned_rounds: int | None = None
+    not_estimable: Sequence[Lacks] = ()
 
 
 def facts(judged: Judged, subject: str | None) -> dict[str, Any]:
@@ -96,6 +114,7 @@ def facts(judged: Judged, subject: str | None) -> dict[str, Any]:
         "trials": _trials(judged.measurements, judged.doubts),
         "doubts": _doubts(judged.doubts),
         "disagreements": _disagreements(judged.disagreements),
+        "not_estimable": _not_estimable(judged.not_estimable),
         "sheet": [_sheet_row(row) for row in judged.sheet],
         "reasons": _reasons(judged.reasons),
         "changes": _changes(judged, subject) if subject else {},
@@ -299,6 +318,15 @@ def _disagreements(found: Sequence[Differs]) -> list[dict[str, Any]]:
     """One entry for each candidate and query, with the number of parameter sets that differ."""
     pairs = [(one.candidate, one.query) for one in found]
     return [{"candidate": c, "query": q, "sets": pairs.count((c, q))} for c, q in dict.fromkeys(pairs)]
+
+
+def _not_estimable(found: Sequence[Lacks]) -> list[dict[str, Any]]:
+    """One entry for each metric: the most operations that a trial of any instance has."""
+    most: dict[str, Lacks] = {}
+    for one in found:
+        if one.metric not in most or one.operations > most[one.metric].operations:
+            most[one.metric] = one
+    return [{"metric": name, "operations": one.operations, "needs": one.needs} for name, one in most.items()]
 
 
 def _sheet_row(row: Row) -> dict[str, Any]:

@@ -85,6 +85,7 @@ def outline(judged: Judged, book: Book, subject: str | None) -> dict[str, Any]:
         "explained": _explained(judged, book, subject),
         "sides": [_sides(name, judged, book) for name in challengers],
         "scopes": _scopes(evidence, book),
+        "autovacuum_off": any(one.settings.get("autovacuum", {}).get("value") == "off" for one in judged.prepared),
         "broken": _broken(judged, book),
         "watch": _watch(judged, book),
         "pick": _instance(judged.prepared, judged.weighed.decision.pick, book),
@@ -293,7 +294,8 @@ def _watch(judged: Judged, book: Book) -> list[dict[str, Any]]:
             _metric_of(place, f"query.{query.name}.{what}")
             for what in ("blocks_per_call", "rows_per_call", "locks_per_call")
         ]
-        rows.append({"query": book.place(address("scenario", "queries", query.name)), "cells": cells})
+        if any(cell is not None for cell in cells):
+            rows.append({"query": book.place(address("scenario", "queries", query.name)), "cells": cells})
     return rows
 
 

@@ -1,7 +1,7 @@
 """What a person who must decide reads, for every way a run can end."""
 
 import re
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import pytest
 import samples
@@ -94,12 +94,14 @@ WAYS = {
     "difference": {
         "weighed": weighed(
             told=[
-                replace(one, scale="difference", value=-0.2, low=-0.3, high=-0.1) if one.family == Family.OBJECTIVE else one
+                replace(one, scale="difference", value=-0.2, low=-0.3, high=-0.1)
+                if one.family == Family.OBJECTIVE
+                else one
                 for one in told()
             ]
         )
     },
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -227,6 +229,20 @@ def test_trials_left_out_are_named_and_doubts_counted():
     assert "**Left out** (trials: 1): rows were missing (rows)" in text
     assert "**Doubted** (trials: 2): others were busy (foreign)" in text
     assert "rows: `t1`" in text
+
+
+def test_a_percentile_without_operations_enough_is_told_with_what_it_needs():
+    @dataclass(frozen=True)
+    class Lacks:
+        metric: str
+        operations: int
+        needs: int = 299
+
+    text = page(not_estimable=[Lacks("query.recent.p99_ms", 90), Lacks("query.recent.p99_ms", 120)])
+    assert (
+        "`query.recent.p99_ms` is not estimable: it needs 299 operations in a trial, and the best trial had 120."
+        in text
+    )
 
 
 def test_looks_are_marked_and_said_to_be_no_claims():
