@@ -3,7 +3,7 @@
 import difflib
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pyarrow as pa
@@ -28,6 +28,7 @@ _EXACT: Mapping[str, pa.DataType] = {
     "uuid": pa.binary(16),
 }
 _TEXTS = frozenset(("text", "varchar", "bpchar", "name", "json", "jsonb"))
+_IN_ARRAYS = frozenset(("_bool", "_date", "_float4", "_float8", "_int2", "_int4", "_int8", "_text"))
 _WHOLE_DIGITS = 19  # of any 64-bit number
 
 
@@ -131,8 +132,17 @@ def wire_type(rows: pa.DataType, column: Column) -> pa.DataType | None:
         return _numeric(rows, column)
     if column.type in _TEXTS or column.enumerated:
         return pa.string() if _is_text(rows) else None
+    if column.type in _IN_ARRAYS:  # the others' elements carry a type that pgpq cannot be told
+        element = _element(rows, column)
+        return None if element is None else pa.list_(element)
     target = _EXACT.get(column.type)
     return target if target is not None and _fits(rows, target) else None
+
+
+def _element(rows: pa.DataType, column: Column) -> pa.DataType | None:
+    if not pa.types.is_list(rows) and not pa.types.is_large_list(rows):
+        return None
+    return wire_type(rows.value_type, replace(column, type=column.type[1:]))
 
 
 def _numeric(rows: pa.DataType, column: Column) -> pa.DataType | None:
