@@ -44,16 +44,17 @@ def load(
     *,
     connections: int = 1,
 ) -> Loaded:
-    """See ingest.Load. No connection commits before the last of them has sent its rows."""
+    """See ingest.Load. A failure rolls every connection back, but those that had already ended.
+
+    Each commits at its own end: one that waited for the others could hold a key that another
+    waits for, and the server sees no deadlock in that.
+    """
     start = time.perf_counter()
     with ExitStack() as stack:
         links = [stack.enter_context(pg.connected(endpoint.conninfo, autocommit=False)) for _ in range(connections)]
         fit = _fit.fitted(table, schema, _fit.columns(links[0], table))
         with _ahead(batches) as feed, ThreadPoolExecutor(connections) as pool:
             sent = list(pool.map(lambda link: _send(link, table, fit, feed), links))
-        for link in links:
-            with _refusals(table):
-                link.commit()
     rows, size = (sum(column) for column in zip(*sent, strict=True))
     return Loaded(rows, size, time.perf_counter() - start)
 
@@ -72,6 +73,8 @@ def _send(link: pg.Connection, table: tuple[str, str], fit: _fit.Fit, feed: "_Fe
                 rows += batch.num_rows
                 size += len(data)
             write(trailer := encoder.finish())
+        with _refusals(table):
+            link.rollback() if feed.stopped else link.commit()
     except BaseException:
         feed.stop()
         raise
@@ -105,6 +108,7 @@ class _Feed:
         self._turn = Condition()
         self._made: deque[pa.RecordBatch] = deque()
         self._ended = False
+        self.stopped = False
         self._failure: Exception | None = None
 
     def __iter__(self) -> Iterator[pa.RecordBatch]:
@@ -136,6 +140,7 @@ class _Feed:
 
     def stop(self) -> None:
         """Make no more, and let every taker end."""
+        self.stopped = True
         with self._turn:
             self._made.clear()
         self._end()
