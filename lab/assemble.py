@@ -207,7 +207,9 @@ class Build:
             where = self.page.at("timeline") if self.form.timeline else self.page.at("lab")
             self.mistakes.add(where, "append needs to know how much a day is (write lab: {days: 40, rows: 400_000})")
         elif lab.days and lab.rows and lab.rows < lab.days:
-            self.mistakes.add(self.page.at("lab", "rows"), f"{lab.rows} rows are less than one for each of the days")
+            self.mistakes.add(
+                self.page.at("lab", "rows"), f"{lab.rows} rows are less than one a day (at least {lab.days})"
+            )
         for name, candidate in built.items() if "retire" in steps else ():
             if "retire" not in candidate.steps:
                 where = self.page.at(*paths[name])

@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from lab.timeline import Clients, Written
 
-_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(B|kB|KiB|MB|MiB|GB|GiB|TB|TiB)")
+_SIZE = re.compile(r"(\d{1,15}(?:\.\d+)?)\s*(B|kB|KiB|MB|MiB|GB|GiB|TB|TiB)")
 _BYTES = {"B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 _BYTES |= {"KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}
 _A_SIZE = "a size such as 64GiB, 512MiB"
@@ -37,7 +37,7 @@ def size(text: object) -> int:
 Text = Annotated[str, Field(strict=True, min_length=1, pattern=r"\S")]
 File = Annotated[str, Field(strict=True, min_length=1, description="the name of a file beside scenario.yaml")]
 Metric = Annotated[str, Field(strict=True, min_length=1, description="a metric, such as query.<name>.p95_ms")]
-Count = Annotated[int, Field(strict=True, gt=0, description="a whole number above 0, such as 10_000")]
+Count = Annotated[int, Field(strict=True, gt=0, lt=10**15, description="a whole number above 0, such as 10_000")]
 Size = Annotated[int, BeforeValidator(size, json_schema_input_type=str), Field(gt=0, description=_A_SIZE)]
 Number = Annotated[float, Field(strict=True, allow_inf_nan=False, description="a number")]
 Share = Annotated[float, Field(strict=True, gt=0, lt=1, description="a share, 0.10 for ten percent")]

@@ -66,7 +66,7 @@ def dotted(path: Path) -> str:
     return text.removeprefix(".")
 
 
-def among(word: str, known: Iterable[str]) -> str:
+def among(word: str, known: Iterable[object]) -> str:
     """What would be right instead of the unknown *word*: the nearest of *known*, and a list.
 
     Of more than thirty known ones only the nearest three are named.
@@ -76,7 +76,7 @@ def among(word: str, known: Iterable[str]) -> str:
     >>> among("x", [])
     '(there are none)'
     """
-    names = sorted(set(known))
+    names = sorted({str(name) for name in known})
     if not names:
         return "(there are none)"
     near = difflib.get_close_matches(word, names, n=3, cutoff=0.6)

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)")
+_DURATION = re.compile(r"(\d{1,9}(?:\.\d+)?)\s*(ms|s|m|h|d)")
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _A_DURATION = "a duration such as 450ms, 20s or 2m"
 
@@ -37,7 +37,7 @@ def _positive(value: float) -> float:
     return value
 
 
-Rows = Annotated[int, Field(strict=True, gt=0, description="a whole number of rows above 0")]
+Rows = Annotated[int, Field(strict=True, gt=0, lt=10**15, description="a whole number of rows above 0")]
 Clients = Annotated[int, Field(strict=True, gt=0, le=1000, description="a whole number of clients, 1 to 1000")]
 Rate = Annotated[
     float, Field(gt=0, le=1_000_000, allow_inf_nan=False, strict=True, description="operations per second, above 0")
