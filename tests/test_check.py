@@ -78,14 +78,14 @@ def test_operations_never_reached_are_part_of_the_overload() -> None:
     assert kinds(item) == {OVERLOADED}
 
 
-@pytest.mark.parametrize("place", [10, 50, 80])
+@pytest.mark.parametrize("place", [10, 50, 70])
 def test_one_stall_is_no_overload(place: int) -> None:
     due = START + np.arange(100) * 5 * MS
     start = due.copy()
-    stalled = slice(place, place + 12)
-    start[stalled] = due[place] + 60 * MS
-    table = ops(100, due=due, start=start, end=start + 60 * MS, clients=100)
-    assert OVERLOADED not in {d.kind for d in check.check([sliced(drive(due=100, for_s=0.5), table)])}
+    stalled = slice(place, place + 28)
+    start[stalled] = due[place] + 140 * MS
+    table = ops(100, due=due, start=start, end=start + MS, clients=1)
+    assert not check.lag_grows(table, drive(due=100, for_s=0.5))
 
 
 def test_a_lag_that_does_not_grow_is_no_overload() -> None:

@@ -96,6 +96,17 @@ def test_the_interval_of_a_quantile_is_no_wider_than_it_must_be() -> None:
     assert sum(held) / 2000 <= 0.975
 
 
+def test_of_the_intervals_that_hold_a_median_the_narrowest_in_ranks_is_taken() -> None:
+    assert stats.quantile_interval(np.arange(1.0, 21.0), 0.5) == (6.0, 15.0)
+
+
+def test_the_bound_of_a_share_is_korn_and_graubards() -> None:
+    """Two trials of thirty, one with six over: n_eff = 9 independent ones, shrunk for one degree of freedom."""
+    n = 9 * (reference.t.ppf(0.95, 59) / reference.t.ppf(0.95, 1)) ** 2
+    expected = reference.beta.ppf(0.95, 0.1 * n + 1, 0.9 * n)
+    assert stats.share_bounds(np.array([0.0, 6.0]), np.full(2, 30.0), 0.05)[2] == pytest.approx(expected)
+
+
 def test_of_none_among_many_the_bound_is_exact() -> None:
     _, low, high = stats.share_bounds(np.zeros(10), np.full(10, 30.0), 0.05)
     assert low == 0.0
@@ -177,6 +188,11 @@ def test_few_rounds_show_less_than_many() -> None:
 def test_the_smallest_effects_are_those_of_the_method(sd: float, rounds: int, reduction: float) -> None:
     effect = stats.smallest_effect(sd, rounds, others=4, least=0.10, twin=True)
     assert -math.expm1(-effect) == pytest.approx(reduction, abs=0.002)
+
+
+def test_what_two_loads_may_differ_by_is_part_of_the_smallest_effect() -> None:
+    guarded = stats.smallest_effect(0.3, 6, others=4, least=0.02, twin=True)
+    assert guarded > 1.2 * stats.smallest_effect(0.3, 6, others=5, least=0.02, twin=False)
 
 
 def test_without_noise_the_smallest_effect_is_the_margin() -> None:
