@@ -213,6 +213,7 @@ def prepare_instance(kept: Kept, scenario: Scenario, tools: Tools, *, again: boo
             trial.author(kept, "maintain", {})
     kept.rows = kept.rows_before = prepare.rows_in(admin)
     report["rows_in_tables"] = kept.rows
+    report["partitions"] = pg.ask(admin, pg.query("partitions"))["n"]
     return Prepared(
         instance=kept.instance,
         metrics=metrics,

@@ -292,7 +292,7 @@ def _data_bytes(sources: Sequence[Source]) -> int:
 
 
 def _memory(read: Scenario, sources: Sequence[Source]) -> dict[str, str]:
-    """shared_buffers after `lab.data_to_memory`, effective_cache_size and work_mem in proportion.
+    """shared_buffers after `lab.data_to_memory`, effective_cache_size in proportion, production's work_mem.
 
     `in_memory`: twice the rows as sent, with their indexes, and at least 128 MB.
     """
@@ -311,6 +311,8 @@ def _memory(read: Scenario, sources: Sequence[Source]) -> dict[str, str]:
     if production.shared_buffers_bytes and production.memory_bytes:
         cache = buffers * production.memory_bytes // production.shared_buffers_bytes
         found["effective_cache_size"] = f"{max(32, cache // _MIB)}MB"
+    if production.work_mem_bytes:
+        found["work_mem"] = f"{production.work_mem_bytes // 1024}kB"
     return found
 
 
