@@ -14,7 +14,7 @@ import os
 import signal
 import sys
 import time
-from array import array
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import partial
@@ -25,9 +25,11 @@ import gevent
 from gevent.event import Event
 from gevent.queue import Queue
 from locust.env import Environment
-from locust.stats import StatsEntry, bucket_response_time, get_stats_summary
+from locust.stats import RequestStats, bucket_response_time, get_stats_summary
+from locust.util.load_locustfile import load_locustfile
 
 from lab import pg
+from lab.plain import Calls, Log
 
 RETRY_S = (0.01, 1.0)  # the first pause before a lost connection is tried again, and the longest
 WAKE_NS = 100_000  # what waking up takes; what is left of it is spent looking at the clock
@@ -42,11 +44,11 @@ class Stopped(BaseException):
 
 
 class RefusedError(Exception):
-    """The server refused a connection (*query* is None) or to prepare the statement of a query."""
+    """A slice cannot begin: *what* is the index of a query, `connection` or `script`."""
 
-    def __init__(self, query: int | None, words: str) -> None:
+    def __init__(self, what: int | str, words: str) -> None:
         super().__init__(words)
-        self.query = query
+        self.what = what
 
 
 def waits(descriptor: int) -> tuple[Callable[[], None], Callable[[], None]]:
@@ -75,31 +77,8 @@ class Alarm:
             gevent.sleep(0)  # lets the others' answers in
 
 
-class Log:
-    """One client's operations, as bytes in the end: see _ops.Log."""
-
-    def __init__(self, client: int) -> None:
-        self.client = client
-        self.seq, self.start_ns, self.end_ns, self.rows = (array("q") for _ in range(4))
-        self.troubles: dict[int, tuple[str, str | None]] = {}
-
-    def add(self, seq: int, start_ns: int, rows: int, outcome: str | None, sqlstate: str | None) -> None:
-        """An operation has just ended."""
-        self.end_ns.append(time.monotonic_ns())
-        self.start_ns.append(start_ns)
-        self.seq.append(seq)
-        self.rows.append(rows)
-        if outcome is not None:
-            self.troubles[len(self.seq) - 1] = outcome, sqlstate
-
-    def plain(self) -> dict[str, Any]:
-        """The fields of _ops.Log."""
-        columns = {name: getattr(self, name).tobytes() for name in ("seq", "start_ns", "end_ns", "rows")}
-        return {"client": self.client, "troubles": self.troubles, **columns}
-
-
 class Turn:
-    """This process' share of one slice: see _ops.order for the fields of *order*."""
+    """This process' share of one slice: see _ops.order."""
 
     def __init__(self, order: dict[str, Any]) -> None:
         self.connection: str = order["connection"]
@@ -110,20 +89,28 @@ class Turn:
         self.saturate: bool = order["saturate"]
         self.for_ns = int(order["for_s"] * 1e9)
         self.zero_ns = self.end_ns = 0
-        self._query = memoryview(order["query"]).cast("i")
-        self._due = memoryview(order["due_ns"]).cast("q")
-        self._first = memoryview(order["first"]).cast("i")
-        self._at = memoryview(order["at"]).cast("i")
-        self._data: bytes = order["data"]
-        self._nulls: bytes = order["nulls"]
+        self.table: Calls = order["calls"]
         start, step = order["share"]
-        self._seqs = itertools.count(start, step) if self.saturate else iter(range(start, len(self._due), step))
+        self._seqs = itertools.count(start, step) if self.saturate else iter(range(start, len(self.table), step))
         self.logs: list[Log] = []
         self.done = Event()
 
+    def open(self) -> None:
+        """Connect and prepare; RefusedError if the server does."""
+        for client in Client.first(len(self.clients)):
+            client.connect(self)
+
     def begin(self, zero_ns: int) -> None:
-        """Due times count from *zero_ns* on CLOCK_MONOTONIC."""
+        """Let the clients go; due times count from *zero_ns* on CLOCK_MONOTONIC."""
+        gc.disable()  # a pause of the collector would be taken for the server's
         self.zero_ns, self.end_ns = zero_ns, zero_ns + self.for_ns
+        for number, client in zip(self.clients, Client.first(len(self.clients)), strict=True):
+            client.turns.put((number, self))
+
+    def stop(self) -> None:
+        """End the slice now."""
+        for client in Client.first(len(self.clients)):
+            client.interrupt()
 
     def report(self, log: Log) -> None:
         """A client has ended."""
@@ -137,24 +124,40 @@ class Turn:
             alarm.until(self.zero_ns)
             while time.monotonic_ns() < self.end_ns:
                 seq = next(self._seqs)
-                yield seq, *self._call(seq % len(self._due))
+                yield seq, *self._call(seq)
         else:
             for seq in self._seqs:
                 call = self._call(seq)
-                alarm.until(self.zero_ns + self._due[seq])
+                alarm.until(self.zero_ns + self.table.dues[seq])
                 yield seq, *call
 
-    def _call(self, index: int) -> tuple[pg.Asked, list[bytes | None]]:
-        at, data = self._at, self._data
-        params = range(self._first[index], self._first[index + 1])
-        values: list[bytes | None] = [data[at[param] : at[param + 1]] for param in params]
-        if self._nulls:
-            values = [None if self._nulls[param] else value for param, value in zip(params, values, strict=True)]
-        return self.asked[self._query[index]], values
+    def _call(self, seq: int) -> tuple[pg.Asked, list[bytes | None]]:
+        call = seq % len(self.table)
+        return self.asked[self.table.queries[call]], self.table.values(call)
 
-    def name(self, seq: int) -> str:
-        """The query of an operation."""
-        return self.names[self._query[seq % len(self._due)]]
+    def count(self, stats: RequestStats) -> None:
+        """Feed Locust's own counters, a slice at a time: its event per request costs more than a request."""
+        took_ms: dict[str, list[float]] = {name: [] for name in self.names}
+        for log in self.logs:
+            for seq, start_ns, end_ns in zip(log.seq, log.start_ns, log.end_ns, strict=True):
+                took_ms[self.names[self.table.queries[seq % len(self.table)]]].append((end_ns - start_ns) / 1e6)
+            for position in log.troubles:
+                name = self.names[self.table.queries[log.seq[position] % len(self.table)]]
+                stats.get(name, "pg").num_failures += 1
+                stats.total.num_failures += 1
+        for name, times in took_ms.items():
+            for entry in (stats.get(name, "pg"), stats.total) if times else ():
+                _count(entry, times)
+
+
+def _count(entry: Any, times_ms: list[float]) -> None:
+    """Add requests to one line of Locust's table."""
+    entry.num_requests += len(times_ms)
+    entry.total_response_time += sum(times_ms)
+    entry.max_response_time = max(entry.max_response_time, *times_ms)
+    entry.min_response_time = min(entry.min_response_time or times_ms[0], *times_ms)
+    for bucket, number in Counter(map(bucket_response_time, times_ms)).items():
+        entry.response_times[bucket] += number
 
 
 class Client(locust.User):
@@ -162,14 +165,19 @@ class Client(locust.User):
 
     abstract = False
     wait_time = locust.constant(0)
-    everyone: ClassVar[list["Client"]] = []
+    _everyone: ClassVar[list["Client"]] = []
 
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)
         self.turns: Queue[tuple[int, Turn]] = Queue()
         self._wires: dict[str, pg.Wire] = {}
         self._alarm = Alarm()
-        self.everyone.append(self)
+        self._everyone.append(self)
+
+    @classmethod
+    def first(cls, number: int | None = None) -> list["Client"]:
+        """The first so many clients, or all."""
+        return cls._everyone[:number]
 
     def connect(self, turn: Turn) -> None:
         """Have a live connection of that name, with everything prepared; RefusedError if it cannot be."""
@@ -181,7 +189,7 @@ class Client(locust.User):
             try:
                 self._wires[turn.connection] = wire = pg.Wire(turn.conninfo, waits)
             except pg.Error as error:
-                raise RefusedError(None, pg.words(error)) from None
+                raise RefusedError("connection", pg.words(error)) from None
         for index, asked in enumerate(turn.asked):
             try:
                 wire.prepare(asked)
@@ -239,6 +247,94 @@ class Client(locust.User):
         return False
 
 
+class Script:
+    """An author's locustfile: Locust runs its users as ever, and their request events are operations.
+
+    A user finds the server in `self.host`, as libpq's conninfo, and times what it does by
+    `with self.environment.events.request.measure("pg", name):`. Its `response_length` is the rows.
+    """
+
+    def __init__(self, path: str) -> None:
+        try:
+            classes, _ = load_locustfile(path)
+        except Exception as error:  # noqa: BLE001 - the author's module may raise anything
+            raise RefusedError("script", f"{type(error).__name__}: {error}") from None
+        users = [self._gated(user) for user in classes.values()]
+        self._environment = Environment(user_classes=users, events=locust.events)
+        self._runner = self._environment.create_local_runner()
+        self._alarm = Alarm()
+        locust.events.request.add_listener(self._record)  # type: ignore[no-untyped-call]
+
+    def _gated(self, user: type[locust.User]) -> type[locust.User]:
+        """The class, whose users connect in on_start and then wait for the slice to begin."""
+        script = self
+
+        class Gated(user):  # type: ignore[misc,valid-type]
+            def on_start(self) -> None:
+                try:
+                    super().on_start()
+                except Exception as error:  # noqa: BLE001 - the author's method may raise anything
+                    script.failures.append(f"{type(error).__name__}: {error}")
+                script.clients.append(gevent.getcurrent())
+                script.gate.wait()
+
+        Gated.__name__ = user.__name__
+        return Gated
+
+    def plan(self, order: dict[str, Any]) -> None:
+        """Take the order for the next slice."""
+        self._environment.host = order["conninfo"]
+        self._users, self._for_s = len(order["clients"]), order["for_s"]
+        self.gate, self.done, self._halt = Event(), Event(), Event()
+        self.failures: list[str] = []
+        self.clients: list[gevent.Greenlet] = []
+        self.names: list[str] = []
+        self.logs: list[Log] = []
+
+    def open(self) -> None:
+        """Spawn the users and wait until each has come through its on_start."""
+        self._runner.start(self._users, spawn_rate=100)
+        while len(self.clients) < self._users:
+            gevent.sleep(0.001)
+        if self.failures:
+            self._runner.stop()
+            raise RefusedError("script", f"on_start: {self.failures[0]}")
+        self.logs = [Log(client) for client in range(self._users)]
+
+    def begin(self, zero_ns: int) -> None:
+        """Let the users go, for the time of the slice."""
+        gevent.spawn(self._run, zero_ns)
+
+    def _run(self, zero_ns: int) -> None:
+        self._alarm.until(zero_ns)
+        self.gate.set()
+        self._halt.wait(self._for_s)
+        self._halt.set()
+        self._runner.stop()
+        self.done.set()
+
+    def stop(self) -> None:
+        """End the slice now."""
+        self._halt.set()
+
+    def _record(
+        self, name: str, response_time: float, response_length: int, exception: object = None, **_: object
+    ) -> None:
+        """Take an event for an operation; what ends after the slice was cut off by its end."""
+        me = gevent.getcurrent()
+        log = self.logs[self.clients.index(me) if me in self.clients else 0]
+        if name not in self.names:
+            self.names.append(name)
+        sqlstate = getattr(exception, "sqlstate", None)
+        lost = isinstance(exception, pg.Error) and (sqlstate or "08").startswith("08")
+        outcome = "unknown" if lost or self._halt.is_set() else "failed" if exception else None
+        start_ns = time.monotonic_ns() - int(response_time * 1e6)
+        log.add(self.names.index(name), start_ns, response_length or 0, outcome, sqlstate)
+
+    def count(self, stats: RequestStats) -> None:
+        """Nothing: Locust has counted."""
+
+
 class Generator:
     """Takes orders until the pipe is closed."""
 
@@ -246,86 +342,71 @@ class Generator:
         self._pipe = pipe
         self._environment = Environment(user_classes=[Client], catch_exceptions=False)
         self._runner = self._environment.create_local_runner()
-        self._turn: Turn | None = None
+        self._script: Script | None = None
+        self._turn: Turn | Script | None = None
 
     def serve(self) -> None:
-        """Do what the pipe says; each order but `stop` and `forget` is answered by one message."""
+        """Do what the pipe says; `stop` alone is not answered."""
         with suppress(EOFError):
             while True:
                 gevent.socket.wait_read(self._pipe.fileno())
                 order, *rest = self._pipe.recv()
                 getattr(self, order)(*rest)
 
-    def start(self, fields: dict[str, Any]) -> None:
+    def start(self, order: dict[str, Any]) -> None:
         """Connect and prepare for a slice; it begins at `go`."""
-        turn = Turn(fields)
-        self._spawn(len(turn.clients))
         try:
-            for client in Client.everyone[: len(turn.clients)]:
-                client.connect(turn)
+            self._turn = self._scripted(order) if order["script"] else self._declared(order)
+            self._turn.open()
         except RefusedError as refused:
-            self._pipe.send(("refused", refused.query, str(refused)))
+            self._turn = None
+            self._pipe.send(("refused", refused.what, str(refused)))
         else:
-            self._turn = turn
             self._pipe.send(("ready",))
+
+    def _scripted(self, order: dict[str, Any]) -> Script:
+        self._script = self._script or Script(order["script"])
+        self._script.plan(order)
+        return self._script
+
+    def _declared(self, order: dict[str, Any]) -> Turn:
+        """Have as many users as clients; they stay for the whole run."""
+        turn = Turn(order)
+        if len(Client.first()) < len(turn.clients):
+            self._runner.start(len(turn.clients), spawn_rate=100)
+            while len(Client.first()) < len(turn.clients):
+                gevent.sleep(0.001)
+        return turn
 
     def go(self, zero_ns: int) -> None:
         """Begin the slice; it is reported when the last client has ended."""
         assert self._turn is not None
-        gc.disable()  # a pause of the collector would be taken for the server's
         cpu_s = time.process_time()
         self._turn.begin(zero_ns)
-        for number, client in zip(self._turn.clients, Client.everyone, strict=False):
-            client.turns.put((number, self._turn))
         gevent.spawn(self._report, self._turn, cpu_s)
 
+    def _report(self, turn: Turn | Script, cpu_s: float) -> None:
+        turn.done.wait()
+        cpu_s = time.process_time() - cpu_s
+        self._turn = None
+        gc.enable()
+        self._pipe.send(("done", turn.logs, cpu_s, turn.names))
+        turn.count(self._environment.stats)
+
     def stop(self) -> None:
-        """End the slice now; it is reported as usual."""
+        """End the slice now, if there is one; it is reported as usual."""
         if self._turn is not None:
-            for client in Client.everyone[: len(self._turn.clients)]:
-                client.interrupt()
+            self._turn.stop()
 
     def forget(self, connection: str) -> None:
         """Close the connections of that name."""
-        for client in Client.everyone:
+        for client in Client.first():
             client.forget(connection)
         self._pipe.send(("forgotten",))
 
     def summary(self) -> None:
         """Locust's own table, for the log."""
         sys.stdout.write("\n".join(get_stats_summary(self._environment.stats)) + "\n")
-
-    def _spawn(self, clients: int) -> None:
-        """Have as many users; they stay for the whole run."""
-        if clients > len(Client.everyone):
-            self._runner.start(clients, spawn_rate=100)
-            while len(Client.everyone) < clients:
-                gevent.sleep(0.001)
-
-    def _report(self, turn: Turn, cpu_s: float) -> None:
-        turn.done.wait()
-        cpu_s = time.process_time() - cpu_s
-        self._turn = None
-        gc.enable()
-        self._pipe.send(("done", [log.plain() for log in turn.logs], cpu_s))
-        self._count(turn)
-
-    def _count(self, turn: Turn) -> None:
-        """Feed Locust's own counters, a slice at a time: its event per request costs more than a request."""
-        stats = self._environment.stats
-        entries: dict[str, Any] = {name: StatsEntry(stats, name, "pg") for name in turn.names}
-        for log in turn.logs:
-            for position, (seq, start_ns, end_ns) in enumerate(zip(log.seq, log.start_ns, log.end_ns, strict=True)):
-                entry, took_ms = entries[turn.name(seq)], (end_ns - start_ns) / 1e6
-                entry.num_requests += 1
-                entry.num_failures += position in log.troubles
-                entry.total_response_time += took_ms
-                entry.response_times[bucket_response_time(took_ms)] += 1
-                entry.min_response_time = min(entry.min_response_time or took_ms, took_ms)
-                entry.max_response_time = max(entry.max_response_time, took_ms)
-        for name, entry in entries.items():
-            stats.get(name, "pg").extend(entry)
-            stats.total.extend(entry)
 
 
 def main(descriptor: int) -> None:

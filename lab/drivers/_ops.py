@@ -5,8 +5,8 @@ wrong. Name, due time and key follow from the call, for whole columns at a time.
 """
 
 import itertools
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from array import array
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,23 +18,9 @@ from lab import pg, statement
 from lab.drivers import OPS, Work
 from lab.errors import ClusterError, LabError
 from lab.model import Query, Statement
+from lab.plain import Calls, Log
 
 OUTCOMES = ("ok", "failed", "unknown")
-
-
-@dataclass(frozen=True)
-class Log:
-    """One client's operations: int64 columns of equal length, and *troubles* by position in them.
-
-    A trouble is (outcome, SQLSTATE or None).
-    """
-
-    client: int
-    seq: bytes
-    start_ns: bytes
-    end_ns: bytes
-    rows: bytes
-    troubles: Mapping[int, tuple[str, str | None]] = field(default_factory=dict)
 
 
 def asked(query: Query) -> pg.Asked:
@@ -70,19 +56,15 @@ def unprepared(work: Work, index: int, words: str) -> LabError:
     return LabError(f"{query.file}: the server refuses query {query.name!r}: {words}")
 
 
-def order(work: Work, share: tuple[int, int]) -> dict[str, Any]:
-    """One process' share of a slice in plain types, for a process without Arrow.
+def order(work: Work, share: tuple[int, int], script: str | None = None) -> dict[str, Any]:
+    """One process' share of a slice, for a process without Arrow.
 
-    *share* is (which, of how many): its clients and calls are every so manieth from which. Columns
-    are bytes: int32 `query`, int64 `due_ns`, and the parameters as Arrow has them: those of call i
-    are first[i] to first[i + 1], the text of parameter j is data[at[j]:at[j + 1]]; `nulls` has a byte
-    for each, or none if there is no NULL.
+    *script* is the locustfile that drives the slice instead of the calls, if one does. *share* is
+    (which, of how many): its clients and calls are every so manieth from which.
     """
     which, many = share
-    params: Any = work.calls["params"].combine_chunks()
-    values = params.values
-    _, at, data = values.buffers()
     return {
+        "script": script,
         "connection": work.connection,
         "conninfo": work.endpoint.conninfo,
         "clients": list(range(which, work.clients, many)),
@@ -91,41 +73,61 @@ def order(work: Work, share: tuple[int, int]) -> dict[str, Any]:
         "saturate": work.saturate,
         "for_s": work.for_s,
         "share": share,
-        "query": work.calls["query"].to_numpy().tobytes(),
-        "due_ns": work.calls["due_ns"].to_numpy().tobytes(),
-        "first": params.offsets.to_numpy().tobytes(),
-        "at": np.frombuffer(at or bytes(4), np.int32)[values.offset :].tobytes(),
-        "data": bytes(data or b""),
-        "nulls": values.is_null().to_numpy(zero_copy_only=False).tobytes() if values.null_count else b"",
+        "calls": calls(work.calls),
     }
+
+
+def calls(table: pa.Table) -> Calls:
+    """A table of CALLS without Arrow."""
+    params: Any = table["params"].combine_chunks()
+    values = params.values
+    _, at, data = values.buffers()
+    return Calls(
+        query=table["query"].to_numpy().tobytes(),
+        due_ns=table["due_ns"].to_numpy().tobytes(),
+        first=params.offsets.to_numpy().tobytes(),
+        at=np.frombuffer(at or bytes(4), np.int32)[values.offset :].tobytes(),
+        data=bytes(data or b""),
+        nulls=values.is_null().to_numpy(zero_copy_only=False).tobytes() if values.null_count else b"",
+    )
 
 
 def table(work: Work, zero_ns: int, logs: Sequence[Log]) -> pa.Table:
     """The operations of a slice as OPS, in the order they were started."""
-    columns = {name: _ints(getattr(log, name) for log in logs) for name in ("seq", "start_ns", "end_ns", "rows")}
-    lengths = [len(log.seq) // 8 for log in logs]
-    client = np.repeat(np.array([log.client for log in logs], np.int32), lengths)
-    outcome, sqlstate = _troubles(logs, lengths)
-    order = np.argsort(columns["start_ns"], kind="stable")
-    columns = {name: column[order] for name, column in columns.items()}
-    call = columns["seq"] % max(len(work.calls), 1)
-    due = columns["start_ns"] if work.saturate else zero_ns + work.calls["due_ns"].to_numpy()[call]
-    made: dict[str, pa.Array[Any]] = {
-        "seq": pa.array(columns["seq"]),
-        "client": pa.array(client[order]),
-        "name": _named(work.calls["query"].to_numpy()[call], [query.name for query in work.queries]),
-        "due_ns": pa.array(due),
-        "start_ns": pa.array(columns["start_ns"]),
-        "end_ns": pa.array(columns["end_ns"]),
-        "outcome": _named(outcome[order], OUTCOMES),
-        "sqlstate": sqlstate.take(order),
-        "rows": pa.array(columns["rows"]),
-        "key": _keys(work.calls["params"].combine_chunks()).take(call),
-    }
+    made = _written(logs)
+    call = made["seq"].to_numpy() % max(len(work.calls), 1)
+    due = made["start_ns"] if work.saturate else pa.array(zero_ns + work.calls["due_ns"].to_numpy()[call])
+    names = [query.name for query in work.queries]
+    keys = _keys(work.calls["params"].combine_chunks()).take(call)
+    made |= {"name": _named(work.calls["query"].to_numpy()[call], names), "due_ns": due, "key": keys}
     return pa.table(made, schema=OPS)
 
 
-def _ints(parts: Iterable[bytes]) -> NDArray[np.int64]:
+def scripted_table(names: Sequence[str], logs: Sequence[Log]) -> pa.Table:
+    """The operations of a scripted slice as OPS; each log's `seq` is an index into *names*."""
+    made = _written(logs)
+    count = len(made["seq"])
+    named = _named(made["seq"].to_numpy().astype(np.int32), names)
+    made |= {"name": named, "due_ns": made["start_ns"], "key": pa.nulls(count, pa.string())}
+    made["seq"] = pa.array(np.arange(count))
+    return pa.table(made, schema=OPS)
+
+
+def _written(logs: Sequence[Log]) -> "dict[str, pa.Array[Any]]":
+    """What the clients wrote down, as columns in the order operations were started."""
+    columns = {name: _ints(getattr(log, name) for log in logs) for name in ("seq", "start_ns", "end_ns", "rows")}
+    lengths = [len(log.seq) for log in logs]
+    client = np.repeat(np.array([log.client for log in logs], np.int32), lengths)
+    outcome, sqlstate = _troubles(logs, lengths)
+    order = np.argsort(columns["start_ns"], kind="stable")
+    written: dict[str, pa.Array[Any]] = {name: pa.array(column[order]) for name, column in columns.items()}
+    written["client"] = pa.array(client[order])
+    written["outcome"] = _named(outcome[order], OUTCOMES)
+    written["sqlstate"] = sqlstate.take(order)
+    return written
+
+
+def _ints(parts: Iterable["array[int]"]) -> NDArray[np.int64]:
     return np.frombuffer(b"".join(parts), np.int64)
 
 

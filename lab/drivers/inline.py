@@ -8,7 +8,6 @@ import itertools
 import select
 import threading
 import time
-from array import array
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
@@ -18,6 +17,7 @@ from typing import Any
 from lab import pg
 from lab.drivers import Driven, Work, _ops
 from lab.errors import LabError, ScenarioError
+from lab.plain import Log
 
 KIND = "inline"
 CANNOT: frozenset[str] = frozenset()
@@ -112,7 +112,7 @@ class Threads:
         self._asked = [_ops.asked(query) for query in work.queries]
         self._calls: list[dict[str, Any]] = work.calls.to_pylist()
         self._seqs = itertools.count() if work.saturate else iter(range(len(self._calls)))
-        self._logs: list[_ops.Log] = []
+        self._logs: list[Log] = []
         self._cpu_s = time.process_time()
         self._wall_ns, self._zero_ns = time.time_ns(), time.monotonic_ns()
         self._threads = [threading.Thread(target=self._drive, args=(client,)) for client in range(work.clients)]
@@ -139,22 +139,14 @@ class Threads:
 
     def _drive(self, client: int) -> None:
         """One thread."""
-        seq, start_ns, end_ns, rows = (array("q") for _ in range(4))
-        troubles: dict[int, tuple[str, str | None]] = {}
-        for number, call in self._due():
+        log = Log(client)
+        for seq, call in self._due():
             wire = self._wire(client)
             if wire is None:
                 break
-            start = time.monotonic_ns()
-            touched, outcome, sqlstate = self._one(wire, call)
-            end_ns.append(time.monotonic_ns())
-            for column, value in zip((seq, start_ns, rows), (number, start, touched), strict=True):
-                column.append(value)
-            if outcome is not None:
-                troubles[len(seq) - 1] = outcome, sqlstate
-        columns = {"seq": seq, "start_ns": start_ns, "end_ns": end_ns, "rows": rows}
-        plain = {name: column.tobytes() for name, column in columns.items()}
-        self._logs.append(_ops.Log(client=client, troubles=troubles, **plain))
+            start_ns = time.monotonic_ns()
+            log.add(seq, start_ns, *self._one(wire, call))
+        self._logs.append(log)
 
     def _due(self) -> Iterator[tuple[int, dict[str, Any]]]:
         """The next call that no thread has taken, when it is due, until there is none."""

@@ -15,8 +15,10 @@ from multiprocessing.connection import Connection, Pipe
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+
 from lab.drivers import Driven, Work, _ops
-from lab.errors import DriverError, ScenarioError
+from lab.errors import DriverError, LabError, ScenarioError
 
 KIND = "locust"
 CANNOT: frozenset[str] = frozenset()
@@ -28,14 +30,21 @@ _ROOT = Path(__file__).parent.parent.parent
 
 @contextmanager
 def opened(*, workdir: Path, options: Mapping[str, object]) -> Iterator["Locust"]:
-    """See drivers.OpenDriver. *options*: `processes` (1)."""
-    processes = options.get("processes", 1)
-    if unknown := set(options) - {"processes"}:
-        raise ScenarioError(f"driver locust: unknown option {min(unknown)!r} (known: processes)")
+    """See drivers.OpenDriver.
+
+    *options*: `processes` (1), and `locustfile`, a path: the users of that file drive the slices
+    whose Work has no queries, and their request events are the operations (_locustfile.Script).
+    """
+    processes, script = options.get("processes", 1), options.get("locustfile")
+    if unknown := set(options) - {"processes", "locustfile"}:
+        raise ScenarioError(f"driver locust: unknown option {min(unknown)!r} (known: locustfile, processes)")
     if not isinstance(processes, int) or processes < 1:
         raise ScenarioError(f"driver locust: processes: {processes!r} is no number of processes (1, 2, ...)")
+    if script is not None and not Path(str(script)).is_file():
+        raise ScenarioError(f"driver locust: locustfile: {script!r} is no file")
     with ExitStack() as stack:
-        yield Locust([stack.enter_context(_process(workdir / f"locust.{n}.log")) for n in range(processes)])
+        each = [stack.enter_context(_process(workdir / f"locust.{number}.log")) for number in range(processes)]
+        yield Locust(each, None if script is None else str(Path(str(script)).resolve()))
 
 
 @contextmanager
@@ -111,16 +120,19 @@ class _Process:
 class Locust:
     """See drivers.Driver."""
 
-    def __init__(self, processes: Sequence[_Process]) -> None:
+    def __init__(self, processes: Sequence[_Process], script: str | None) -> None:
         self._processes = processes
+        self._script = script
 
     def start(self, work: Work) -> "Drive":
         """See drivers.Driver.start. LabError with the server's words if a statement is refused."""
         busy = self._processes[: work.clients]
+        script = None if work.queries else self._script
         for number, process in enumerate(busy):
-            process.tell("start", _ops.order(work, (number, len(busy))))
+            process.tell("start", _ops.order(work, (number, len(busy)), script))
         for answer in [process.hear(UP_S) for process in busy]:
-            _raise_refusal(work, *answer)
+            if answer[0] == "refused":
+                raise _refusal(work, script, *answer[1:])
         wall_ns, zero_ns = time.time_ns() + LEAD_NS, time.monotonic_ns() + LEAD_NS
         for process in busy:
             process.tell("go", zero_ns)
@@ -134,10 +146,11 @@ class Locust:
             process.hear(UP_S)
 
 
-def _raise_refusal(work: Work, answer: str, query: int | None = None, words: str = "") -> None:
-    """Raise what the server refused, if it did."""
-    if answer == "refused":
-        raise _ops.unconnected(work, words) if query is None else _ops.unprepared(work, query, words)
+def _refusal(work: Work, script: str | None, what: int | str, words: str) -> LabError:
+    """What to raise for a slice that cannot begin."""
+    if isinstance(what, int):
+        return _ops.unprepared(work, what, words)
+    return _ops.unconnected(work, words) if what == "connection" else LabError(f"{script}: {words}")
 
 
 class Drive:
@@ -161,7 +174,11 @@ class Drive:
 
     def ops(self) -> Driven:
         """See drivers.Load.ops."""
-        answers = [process.hear(UP_S) for process in self._processes]
-        logs = [_ops.Log(**log) for _, columns, _ in answers for log in columns]
-        cpu_s = sum(cpu_s for _, _, cpu_s in answers)
-        return Driven(_ops.table(self._work, self._zero_ns, logs), self._zero_ns, self._wall_ns, cpu_s)
+        answers = [process.hear(UP_S)[1:] for process in self._processes]
+        cpu_s = sum(cpu_s for _, cpu_s, _ in answers)
+        if self._work.queries:
+            table = _ops.table(self._work, self._zero_ns, [log for logs, _, _ in answers for log in logs])
+        else:
+            parts = [_ops.scripted_table(names, logs) for logs, _, names in answers]
+            table = pa.concat_tables(parts).unify_dictionaries()
+        return Driven(table, self._zero_ns, self._wall_ns, cpu_s)
