@@ -61,8 +61,8 @@ class Disagreement:
 
 
 def check(slices: Sequence[Slice]) -> list[Doubt]:
-    """Every doubt about every trial, in the order of *slices*; then what concerns whole instances."""
-    return [doubt for item in slices for doubt in _of_trial(item)] + warm_up(slices)
+    """Every doubt about every trial taken alone, in the order of *slices*; warm_up has those about instances."""
+    return [doubt for item in slices for doubt in _of_trial(item)]
 
 
 def disagreements(prepared: Iterable[Prepared], baseline: str) -> list[Disagreement]:

@@ -12,7 +12,7 @@ from lab.model import Instance, Slice
 
 def kinds(*slices: Slice) -> set[str]:
     """The kinds of all doubts but that slices are too short to have warmed up."""
-    return {doubt.kind for doubt in check.check(slices)} - {NOT_ASSESSED}
+    return {doubt.kind for doubt in [*check.check(slices), *check.warm_up(slices)]} - {NOT_ASSESSED}
 
 
 def leaves_out(item: Slice) -> bool:
@@ -143,7 +143,7 @@ def test_an_even_speed_is_no_warm_up() -> None:
 
 
 def test_slices_with_few_operations_are_not_assessed() -> None:
-    (doubt,) = check.check(over_rounds(2.0, number=59))
+    (doubt,) = check.warm_up(over_rounds(2.0, number=59))
     assert doubt.kind == NOT_ASSESSED
     assert not doubt.leaves_out
 
@@ -192,6 +192,6 @@ def test_no_phrase_holds_a_digit() -> None:
         *over_rounds(2.0),
         sliced(drive(due=3, autovacuums=1, foreign_cpu_share=0.5), ops(2, outcome=["failed"] * 2), rows=1),
     ]
-    doubts = check.check(items)
+    doubts = [*check.check(items), *check.warm_up(items)]
     assert len(doubts) > 4
     assert not any(c.isdigit() for doubt in doubts for c in doubt.what)

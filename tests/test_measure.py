@@ -119,9 +119,18 @@ def test_saturation_has_a_service_time_and_no_latency() -> None:
     assert not {name for name in found if name.startswith("query.")}
 
 
+def test_the_rate_of_an_overloaded_server_is_what_it_did_and_not_what_was_asked() -> None:
+    due = START + np.arange(200) * 10 * MS
+    end = START + np.arange(1, 201) * 20 * MS
+    found = values(sliced(drive(end_ns=START + 5000 * MS), ops(200, due=due, start=end - MS, end=end)))
+    assert found["mix.per_s"] == pytest.approx(50.0)
+
+
 def test_operations_belong_to_the_step_they_were_due_in() -> None:
     first = drive(end_ns=START + 500 * MS, for_s=0.5)
-    second = drive(start_ns=START + 500 * MS, end_ns=START + 1000 * MS, for_s=0.5) | {"do": "saturate"}
+    second = drive(start_ns=START + 500 * MS, end_ns=START + 1000 * MS, zero_ns=START + 500 * MS, for_s=0.5) | {
+        "do": "saturate"
+    }
     found = values(sliced([first, second], ops(100)))
     assert found["mix.per_s"] == 100.0
     assert found["saturate.per_s"] == 100.0
