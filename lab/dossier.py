@@ -13,7 +13,6 @@
 Addresses are stable: where the same thing is told of two runs, it stands at the same address.
 """
 
-import difflib
 import math
 import re
 import statistics
@@ -21,7 +20,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
-from lab import explain, form, metrics
+from lab import change, explain, form, metrics
 from lab.model import (
     Candidate,
     Doubt,
@@ -167,15 +166,17 @@ def _candidate(one: Candidate) -> dict[str, Any]:
 
 def _evidence(one: Evidence) -> dict[str, Any]:
     """One piece of evidence, with the forms of its numbers: `shape` for the claim, `unit` for the sides."""
-    unit = form.of_unit(metrics.row(one.metric).unit)
+    unit = metrics.row(one.metric).unit
+    shapes = {"ratio": "ratio", "difference": form.of_unit(unit, signed=True), "value": form.of_unit(unit)}
     return {
         "candidate": one.candidate,
         "against": one.against,
         "metric": one.metric,
         "label": label(one.metric),
+        "query": one.metric.split(".")[1] if one.metric.startswith("query.") else "",
         "scale": one.scale,
-        "shape": "ratio" if one.scale == "ratio" else unit,
-        "unit": unit,
+        "shape": shapes[one.scale],
+        "unit": form.of_unit(unit),
         "value": one.value,
         "low": one.low,
         "high": one.high,
@@ -267,7 +268,7 @@ def _instance(one: Prepared) -> dict[str, Any]:
         "name": one.instance.name,
         "candidate": one.instance.candidate,
         "metrics": {name: _counted(name, values) for name, values in one.metrics.items()},
-        "settings": {name: {"name": name, "value": _setting(found)} for name, found in one.settings.items()},
+        "settings": {name: {"name": name, "value": change.setting(found)} for name, found in one.settings.items()},
         "guarantees": list(one.guarantees),
         "report": dict(one.report),
         "plans": {
@@ -350,53 +351,10 @@ def _reasons(reasons: Sequence[Reason]) -> dict[str, Any]:
 
 
 def _changes(judged: Judged, subject: str) -> dict[str, Any]:
-    """From the baseline to *subject*: schema, queries, settings, and what the schema promises."""
-    scenario = judged.scenario
-    base, own = scenario.candidates[scenario.baseline], scenario.candidates[subject]
+    """From the baseline to *subject*, each by its first instance."""
+    candidates, baseline = judged.scenario.candidates, judged.scenario.baseline
     first = {one.instance.candidate: one for one in reversed(judged.prepared) if not one.instance.twin}
-    was, now = first.get(scenario.baseline), first.get(subject)
-    return {
-        "subject": subject,
-        "reach": _reach(base.schema.text, own.schema.text),
-        "schema": _diff(base.schema.text, own.schema.text, scenario.baseline, subject),
-        "queries": _rewritten(base, own),
-        "settings": _settings(was.settings if was else {}, now.settings if now else {}),
-        "lost": sorted(set(was.guarantees) - set(now.guarantees)) if was and now else [],
-        "gained": sorted(set(now.guarantees) - set(was.guarantees)) if was and now else [],
-        "compared": bool(was and now),
-    }
-
-
-def _reach(old: str, new: str) -> str:
-    """What the step from one schema to another touches: `none`, `indexes` alone, or `tables`.
-
-    >>> _reach("CREATE TABLE t (a int);", "create table t (a int);")
-    'none'
-    >>> _reach("CREATE TABLE t (a int);", "CREATE TABLE t (a int); CREATE INDEX ON t (a);")
-    'indexes'
-    """
-    was, now = ({" ".join(part.lower().split()) for part in text.split(";")} for text in (old, new))
-    if was == now:
-        return "none"
-    only_indexes = all(re.match(r"create (unique )?index\b", part) for part in was ^ now)
-    return "indexes" if only_indexes else "tables"
-
-
-def _diff(old: str, new: str, was: str, now: str) -> str:
-    """A unified diff, "" where nothing differs."""
-    return "\n".join(difflib.unified_diff(old.splitlines(), new.splitlines(), was, now, lineterm=""))
-
-
-def _rewritten(base: Candidate, own: Candidate) -> list[dict[str, Any]]:
-    """The queries whose text is another, with both texts."""
-    old = {query.name: "\n".join(one.text for one in query.statements) for query in base.queries}
-    new = {query.name: "\n".join(one.text for one in query.statements) for query in own.queries}
-    return [{"name": name, "text": text} for name, text in new.items() if old.get(name) != text]
-
-
-def _settings(was: Mapping[str, Mapping[str, Any]], now: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
-    names = sorted(name for name in was.keys() | now.keys() if _setting(was.get(name)) != _setting(now.get(name)))
-    return [{"name": name, "was": _setting(was.get(name)), "now": _setting(now.get(name))} for name in names]
+    return change.changes(candidates[baseline], candidates[subject], first.get(baseline), first.get(subject))
 
 
 # --- words ----------------------------------------------------------------------------------
@@ -415,11 +373,3 @@ def label(metric: str) -> str:
 
 def _unit(metric: str) -> dict[str, str]:
     return {"shape": form.of_unit(metrics.row(metric).unit), "label": label(metric)}
-
-
-def _setting(found: Mapping[str, Any] | None) -> str:
-    """A setting as one writes it; "(default)" where the server's own stands."""
-    if found is None:
-        return "(default)"
-    unit = str(found.get("unit") or "")
-    return f"{found['value']} x {unit}" if unit[:1].isdigit() else f"{found['value']}{unit and ' '}{unit}"

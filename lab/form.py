@@ -76,16 +76,6 @@ def size(value: object) -> str:
     return f"{text} {_BINARY[step]}"
 
 
-def sign(value: object) -> str:
-    """A difference, with its sign.
-
-    >>> [sign(v) for v in (2, -0.5, 0)]
-    ['+2', '-0.500', '0']
-    """
-    text = number(value)
-    return f"+{text}" if _float(value) > 0 else text
-
-
 def coordinate(value: object) -> str:
     """A place in a figure, in its own units.
 
@@ -208,20 +198,32 @@ def _unit_form(unit: str) -> Callable[[object], str]:
     return lambda value: in_unit(value, unit)
 
 
-FORMS: Mapping[str, Callable[[object], str]] = {
-    **{made.__name__: made for made in (number, percent, ratio, sign, coordinate, plain)},
-    **{made.__name__: made for made in (text, name, sql, diff, xml, raw)},
+def _signed(shape: Callable[[object], str]) -> Callable[[object], str]:
+    """The form of a difference: *shape*, with a plus where the value has grown."""
+    return lambda value: f"+{shape(value)}" if _float(value) > 0 else shape(value)
+
+
+_UNIT_FORMS = {
+    "number": number,
     "bytes": size,
     **{f"in {unit}": _unit_form(unit) for unit in _UNITS if unit != "bytes"},
 }
+FORMS: Mapping[str, Callable[[object], str]] = {
+    **{made.__name__: made for made in (percent, ratio, coordinate, plain)},
+    **{made.__name__: made for made in (text, name, sql, diff, xml, raw)},
+    **_UNIT_FORMS,
+    **{f"signed {shape}": _signed(made) for shape, made in _UNIT_FORMS.items()},
+}
+"""Every form by its name; `in ms` and the like are those of the units of metrics.TABLE."""
 
 
-def of_unit(unit: str) -> str:
-    """The form of values in *unit*, a unit of metrics.TABLE.
+def of_unit(unit: str, *, signed: bool = False) -> str:
+    """The form of values in *unit*, a unit of metrics.TABLE; *signed* for differences.
 
     >>> [of_unit("ms"), of_unit("bytes"), of_unit("locks")]
     ['in ms', 'bytes', 'number']
+    >>> FORMS[of_unit("locks", signed=True)](2), FORMS[of_unit("bytes", signed=True)](-2048)
+    ('+2', '-2.00 KiB')
     """
-    if unit == "bytes":
-        return "bytes"
-    return f"in {unit}" if unit in _UNITS else "number"
+    shape = "bytes" if unit == "bytes" else f"in {unit}" if unit in _UNITS else "number"
+    return f"signed {shape}" if signed else shape

@@ -4,7 +4,7 @@ A plan is a book of facts and an outline: for each section the places in the boo
 The words are the templates'; nothing here is worded and no number is written here.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -65,6 +65,7 @@ def outline(judged: Judged, book: Book, subject: str | None) -> dict[str, Any]:
     """Section -> the places it shows. Names of candidates are plain words, for lookups only."""
     scenario, evidence = judged.scenario, judged.weighed.evidence
     challengers = [name for name in scenario.candidates if name != scenario.baseline]
+    sides = [_sides(name, judged, book) for name in challengers]
     twins = [one.candidate for one in evidence if one.candidate not in scenario.candidates]
     return {
         "baseline": scenario.baseline,
@@ -81,9 +82,11 @@ def outline(judged: Judged, book: Book, subject: str | None) -> dict[str, Any]:
         "objective": _of_metric(scenario.objective, [*challengers, *dict.fromkeys(twins)], book),
         "described": _described(scenario, evidence, book),
         "catalogue": _catalogue(judged, book),
-        "reasons": _reasons(judged.reasons, book),
+        "reasons": _reasons([one for one in judged.reasons if one.candidate == subject], book),
+        "others": _reasons([one for one in judged.reasons if one.candidate != subject], book),
         "explained": _explained(judged, book, subject),
-        "sides": [_sides(name, judged, book) for name in challengers],
+        "sides": sides,
+        "open": _open(sides),
         "scopes": _scopes(evidence, book),
         "autovacuum_off": any(one.settings.get("autovacuum", {}).get("value") == "off" for one in judged.prepared),
         "broken": _broken(judged, book),
@@ -116,15 +119,25 @@ def _exact(evidence: Sequence[Evidence], challengers: Sequence[str], book: Book)
     return rows
 
 
-def _silent(evidence: Sequence[Evidence], challengers: Sequence[str], book: Book) -> list[Place]:
-    """The exact metrics in which all challengers are the same as the baseline: one place each."""
+def _silent(evidence: Sequence[Evidence], challengers: Sequence[str], book: Book) -> list[Datum]:
+    """The exact metrics in which all challengers are the same as the baseline: by label, or in full.
+
+    A label stands for all queries, so it is used where no query differs in it.
+    """
     exact = [one for one in evidence if one.family == Family.EXACT and one.candidate in challengers]
-    found = []
-    for metric in dict.fromkeys(one.metric for one in exact):
-        about = [one for one in exact if one.metric == metric]
-        if all(one.verdict == Verdict.SAME for one in about):
-            found.append(book.place(address("evidence", about[0].candidate, metric)))
-    return found
+    loud = {one.metric for one in exact if one.verdict != Verdict.SAME}
+    labels = {dossier.label(metric) for metric in loud}
+    found: dict[str, Datum] = {}
+    for one in exact:
+        if one.metric not in loud:
+            datum = _told(book.place(address("evidence", one.candidate, one.metric)), short=one.metric, labels=labels)
+            found.setdefault(datum.text, datum)
+    return list(found.values())
+
+
+def _told(place: Place, *, short: str, labels: Collection[str]) -> Datum:
+    """A metric's label, or its name where the label of metric *short* is among *labels* and so taken."""
+    return place["metric"].printed("name") if dossier.label(short) in labels else place["label"].printed("text")
 
 
 def _metrics(evidence: Iterable[Evidence], family: Family, candidates: Sequence[str]) -> list[str]:
@@ -254,11 +267,27 @@ def _sides(candidate: str, judged: Judged, book: Book) -> dict[str, Any]:
 
     return {
         "candidate": book.place(address("scenario", "candidates", candidate)),
-        "for": claimed(Verdict.BETTER),
-        "against": claimed(Verdict.WORSE),
+        "for": _grouped(claimed(Verdict.BETTER)),
+        "against": _grouped(claimed(Verdict.WORSE)),
         "failed": required(Verdict.NOT_MET),
         "open": claimed(Verdict.UNCLEAR) + required(Verdict.NOT_SHOWN),
     }
+
+
+def _grouped(places: Iterable[Place]) -> list[list[Place]]:
+    """Evidence by label, so that one metric of several queries is told once, with its queries."""
+    groups: dict[str, list[Place]] = {}
+    for place in places:
+        groups.setdefault(place["label"].printed("text").text, []).append(place)
+    return list(groups.values())
+
+
+def _open(sides: Sequence[dict[str, Any]]) -> list[list[Place]]:
+    """What is not shown, by metric: for each the evidence of the candidates it is not shown of."""
+    groups: dict[str, list[Place]] = {}
+    for place in (place for side in sides for place in side["open"]):
+        groups.setdefault(place["metric"].printed("name").text, []).append(place)
+    return list(groups.values())
 
 
 def _scopes(evidence: Sequence[Evidence], book: Book) -> dict[str, list[Datum]]:
@@ -267,11 +296,11 @@ def _scopes(evidence: Sequence[Evidence], book: Book) -> dict[str, list[Datum]]:
     reaches: dict[str, set[str]] = {}
     for one in claimed.values():
         reaches.setdefault(dossier.label(one.metric), set()).add(str(one.scope))
+    mixed = {label for label, scopes in reaches.items() if len(scopes) > 1}
     found: dict[str, dict[str, Datum]] = {}
     for one in claimed.values():
-        label = dossier.label(one.metric)
         place = book.place(address("evidence", one.candidate, one.metric))
-        datum = place["metric"].printed("name") if len(reaches[label]) > 1 else place["label"].printed("text")
+        datum = _told(place, short=one.metric, labels=mixed)
         found.setdefault(str(one.scope), {}).setdefault(datum.text, datum)
     return {scope: list(data.values()) for scope, data in found.items()}
 

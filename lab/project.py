@@ -114,15 +114,17 @@ def _parts_in_all(one: Prepared, parts: int | None, there: float | None, studies
 
 def _parts_per_query(one: Prepared, parts: int | None, there: float | None) -> Iterator[Row]:
     """Partitions per call: where a query is pruned to a part of them, more of them change nothing."""
+    name = one.instance.candidate
+    if parts is None or there is None or parts == 1:
+        yield _row("partitions per query", name, there, parts, "partitions")
+        return
     for metric in one.metrics:
-        if not metric.endswith(".partitions_per_call"):
-            continue
         here = _value(one.metrics, metric)
-        of = f"{one.instance.candidate}: {metric.split('.')[1]}"
-        if here is None or parts is None or there is None:
-            yield Row("partitions per query", of, None, here, None, "partitions")
-        elif parts == 1 or here < parts:
-            yield Row("partitions per query", of, here, here, True, "partitions", "" if parts == 1 else "pruned")
+        if not metric.endswith(".partitions_per_call") or here is None:
+            continue
+        of = f"{name}: {metric.split('.')[1]}"
+        if here < parts:
+            yield Row("partitions per query", of, here, here, True, "partitions", "pruned")
         else:
             yield _row("partitions per query", of, there, here, "partitions")
 

@@ -216,7 +216,7 @@ def test_the_margin_in_force_is_the_twins_where_that_is_larger():
 
 
 def test_what_is_worse_in_the_pick_is_named_as_a_risk():
-    assert re.search(r"The pick is worse in [^\n]*`size\.index_bytes`", page())
+    assert re.search(r"The pick is worse in [^\n]*size index", page())
 
 
 def test_trials_left_out_are_named_and_doubts_counted():

@@ -96,19 +96,19 @@ def test_a_node_that_was_never_executed_is_no_reason():
 
 
 def test_rows_thrown_away_count_in_every_loop():
-    top = node("Nested Loop", 1.0, 9, node("Seq Scan", 1.0, 9, loops=10, Rows_Removed_by_Filter=5))
+    top = node("Nested Loop", 1.0, 9, node("Seq Scan", 1.0, 9, loops=10, Rows_Removed_by_Filter=50))
     [one] = filtered.explain(with_plan("heap", top), with_plan("by-day", node("Index Scan", 1.0, 1)), queries())
-    assert one.facts == {"own": 50.0, "base": 0.0}
+    assert one.facts == {"own": 500.0, "base": 0.0}
 
 
 def test_several_statements_of_one_query_are_all_looked_at():
     entry = {
         "params": [],
-        "plan": [{"Plan": node("Index Scan", 1.0, 1)}, {"Plan": node("Seq Scan", 1.0, 1, Rows_Removed_by_Filter=7)}],
+        "plan": [{"Plan": node("Index Scan", 1.0, 1)}, {"Plan": node("Seq Scan", 1.0, 1, Rows_Removed_by_Filter=700)}],
     }
     own = replace(prepared("by-day"), explains={"recent": [entry]})
     [one] = filtered.explain(own, with_plan("heap", node("Index Scan", 1.0, 1)), queries())
-    assert one.facts["own"] == 7.0
+    assert one.facts["own"] == 700.0
 
 
 def test_spills_are_told():

@@ -11,13 +11,15 @@ _LEAST = 0.05
 
 
 def explain(own: Prepared, base: Prepared, queries: Sequence[Query]) -> Iterator[Reason]:
-    """A query that touches other numbers of blocks; its part of all blocks saved or added by the mix."""
+    """A query that touches other numbers of blocks, and that matters: its part of all by which the mix differs."""
     gaps = {query.name: query.weight * _gap(own, base, query.name) for query in queries}
     whole = sum(abs(gap) for gap in gaps.values())
     for query in queries:
         name = f"query.{query.name}.blocks_per_call"
         mine, theirs = last(own, name), last(base, name)
         if mine is None or theirs is None or not differ(mine, theirs, by=_LEAST):
+            continue
+        if abs(gaps[query.name]) < _LEAST * whole:
             continue
         way = " fewer blocks than " if mine < theirs else " more blocks than "
         yield Reason(

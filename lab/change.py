@@ -1,0 +1,78 @@
+"""What would change from one candidate to another: schema, queries, settings, and what is promised."""
+
+import difflib
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from lab.model import Candidate, Prepared
+
+
+def changes(base: Candidate, own: Candidate, was: Prepared | None, now: Prepared | None) -> dict[str, Any]:
+    """From *base* to *own*; *was* and *now* are their instances, None where there is none.
+
+    Without both instances neither guarantees nor settings are known: `compared` says so.
+    """
+    lost, gained = _guarantees(was, now)
+    return {
+        "subject": own.name,
+        "reach": _reach(base.schema.text, own.schema.text),
+        "schema": _diff(base.schema.text, own.schema.text, base.name, own.name),
+        "queries": _rewritten(base, own),
+        "settings": _settings(was.settings, now.settings) if was and now else [],
+        "lost": lost,
+        "gained": gained,
+        "compared": bool(was and now),
+    }
+
+
+def setting(found: Mapping[str, Any] | None) -> str:
+    """A setting as one writes it; "(default)" where the server's own stands.
+
+    >>> setting({"value": "16384", "unit": "8kB"}), setting({"value": "on", "unit": None}), setting(None)
+    ('16384 x 8kB', 'on', '(default)')
+    """
+    if found is None:
+        return "(default)"
+    unit = str(found.get("unit") or "")
+    return f"{found['value']} x {unit}" if unit[:1].isdigit() else f"{found['value']}{unit and ' '}{unit}"
+
+
+def _guarantees(was: Prepared | None, now: Prepared | None) -> tuple[list[str], list[str]]:
+    """What the catalogs promise no longer, and what they promise anew."""
+    if was is None or now is None:
+        return [], []
+    old, new = set(was.guarantees), set(now.guarantees)
+    return sorted(old - new), sorted(new - old)
+
+
+def _reach(old: str, new: str) -> str:
+    """What the step from one schema to another touches: `none`, `indexes` alone, or `tables`.
+
+    >>> _reach("CREATE TABLE t (a int);", "create table t (a int);")
+    'none'
+    >>> _reach("CREATE TABLE t (a int);", "CREATE TABLE t (a int); CREATE INDEX ON t (a);")
+    'indexes'
+    """
+    was, now = ({" ".join(part.lower().split()) for part in text.split(";")} for text in (old, new))
+    if was == now:
+        return "none"
+    only_indexes = all(re.match(r"create (unique )?index\b", part) for part in was ^ now)
+    return "indexes" if only_indexes else "tables"
+
+
+def _diff(old: str, new: str, was: str, now: str) -> str:
+    """A unified diff, "" where nothing differs."""
+    return "\n".join(difflib.unified_diff(old.splitlines(), new.splitlines(), was, now, lineterm=""))
+
+
+def _rewritten(base: Candidate, own: Candidate) -> list[dict[str, Any]]:
+    """The queries whose text is another, with both texts."""
+    old = {query.name: "\n".join(one.text for one in query.statements) for query in base.queries}
+    new = {query.name: "\n".join(one.text for one in query.statements) for query in own.queries}
+    return [{"name": name, "text": text} for name, text in new.items() if old.get(name) != text]
+
+
+def _settings(was: Mapping[str, Mapping[str, Any]], now: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
+    names = sorted(name for name in was.keys() | now.keys() if setting(was.get(name)) != setting(now.get(name)))
+    return [{"name": name, "was": setting(was.get(name)), "now": setting(now.get(name))} for name in names]
