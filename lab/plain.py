@@ -3,10 +3,19 @@
 Standard library only: the process that sends holds nothing it does not need.
 """
 
+import itertools
 import time
 from array import array
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+
+Stated = tuple[str, tuple[int, ...], tuple[str | int, ...]]
+"""A statement: its text, which of the call's values it takes, and for `literal` its text in pieces,
+with an index into the values where a constant is to stand."""
+
+Asked = tuple[str, tuple[Stated, ...]]
+"""A query: how it is sent, and its statements."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +58,40 @@ class Calls:
         if self.nulls:
             return [None if self.nulls[param] else self.data[at[param] : at[param + 1]] for param in params]
         return [self.data[at[param] : at[param + 1]] for param in params]
+
+
+@dataclass(frozen=True)
+class Order:
+    """One process' share of a slice: drivers.Work, less what the process need not know.
+
+    *clients* are the numbers of its own; its calls are *share*[0] and every *share*[1]th after it.
+    *script* is the locustfile that drives the slice instead of the calls, None if none does.
+    """
+
+    connection: str
+    conninfo: str
+    clients: tuple[int, ...]
+    names: tuple[str, ...]
+    asked: tuple[Asked, ...]
+    calls: Calls
+    share: tuple[int, int]
+    for_s: float
+    saturate: bool
+    script: str | None = None
+
+    def seqs(self) -> Iterator[int]:
+        """The numbers of the operations to be done; those of a closed loop do not end."""
+        start, step = self.share
+        return itertools.count(start, step) if self.saturate else iter(range(start, len(self.calls), step))
+
+    def call(self, seq: int) -> tuple[Asked, list[bytes | None]]:
+        """What operation *seq* sends."""
+        call = seq % len(self.calls)
+        return self.asked[self.calls.queries[call]], self.calls.values(call)
+
+    def name(self, seq: int) -> str:
+        """The query of operation *seq*."""
+        return self.names[self.calls.queries[seq % len(self.calls)]]
 
 
 class Log:

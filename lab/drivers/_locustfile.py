@@ -9,7 +9,6 @@ import locust  # isort: split
 
 import ctypes
 import gc
-import itertools
 import os
 import signal
 import sys
@@ -19,7 +18,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import partial
 from multiprocessing.connection import Connection
-from typing import Any, ClassVar
+from typing import Any
 
 import gevent
 from gevent.event import Event
@@ -29,14 +28,13 @@ from locust.stats import RequestStats, bucket_response_time, get_stats_summary
 from locust.util.load_locustfile import load_locustfile
 
 from lab import pg
-from lab.plain import Calls, Log
+from lab.plain import Asked, Log, Order
 
 RETRY_S = (0.01, 1.0)  # the first pause before a lost connection is tried again, and the longest
 WAKE_NS = 100_000  # what waking up takes; what is left of it is spent looking at the clock
 _LIBC = ctypes.CDLL(None, use_errno=True)
-_PR_SET_PDEATHSIG = 1
-_TFD_TIMER_ABSTIME = 1
-_READ, _WRITE = 1, 2  # libev's names for them
+_PR_SET_PDEATHSIG, _TFD_TIMER_ABSTIME = 1, 1
+_READ, _WRITE = 1, 2  # of libev
 
 
 class Stopped(BaseException):
@@ -78,72 +76,60 @@ class Alarm:
 
 
 class Turn:
-    """This process' share of one slice: see _ops.order."""
+    """A slice of the declared mix. Its clients take from one list of calls."""
 
-    def __init__(self, order: dict[str, Any]) -> None:
-        self.connection: str = order["connection"]
-        self.conninfo: str = order["conninfo"]
-        self.clients: list[int] = order["clients"]
-        self.names: list[str] = order["names"]
-        self.asked: list[pg.Asked] = order["asked"]
-        self.saturate: bool = order["saturate"]
-        self.for_ns = int(order["for_s"] * 1e9)
+    def __init__(self, order: Order) -> None:
+        self.order = order
+        self.names = list(order.names)
         self.zero_ns = self.end_ns = 0
-        self.table: Calls = order["calls"]
-        start, step = order["share"]
-        self._seqs = itertools.count(start, step) if self.saturate else iter(range(start, len(self.table), step))
+        self._seqs = order.seqs()
         self.logs: list[Log] = []
         self.done = Event()
 
     def open(self) -> None:
         """Connect and prepare; RefusedError if the server does."""
-        for client in Client.first(len(self.clients)):
+        for client in CLIENTS[: len(self.order.clients)]:
             client.connect(self)
 
     def begin(self, zero_ns: int) -> None:
         """Let the clients go; due times count from *zero_ns* on CLOCK_MONOTONIC."""
         gc.disable()  # a pause of the collector would be taken for the server's
-        self.zero_ns, self.end_ns = zero_ns, zero_ns + self.for_ns
-        for number, client in zip(self.clients, Client.first(len(self.clients)), strict=True):
+        self.zero_ns, self.end_ns = zero_ns, zero_ns + int(self.order.for_s * 1e9)
+        for number, client in zip(self.order.clients, CLIENTS[: len(self.order.clients)], strict=True):
             client.turns.put((number, self))
 
     def stop(self) -> None:
         """End the slice now."""
-        for client in Client.first(len(self.clients)):
+        for client in CLIENTS[: len(self.order.clients)]:
             client.interrupt()
 
     def report(self, log: Log) -> None:
         """A client has ended."""
         self.logs.append(log)
-        if len(self.logs) == len(self.clients):
+        if len(self.logs) == len(self.order.clients):
             self.done.set()
 
-    def calls(self, alarm: Alarm) -> Iterator[tuple[int, pg.Asked, list[bytes | None]]]:
+    def calls(self, alarm: Alarm) -> Iterator[tuple[int, Asked, list[bytes | None]]]:
         """The next call that no client has taken, when it is due, until there is none."""
-        if self.saturate:
+        if self.order.saturate:
             alarm.until(self.zero_ns)
             while time.monotonic_ns() < self.end_ns:
                 seq = next(self._seqs)
-                yield seq, *self._call(seq)
+                yield seq, *self.order.call(seq)
         else:
             for seq in self._seqs:
-                call = self._call(seq)
-                alarm.until(self.zero_ns + self.table.dues[seq])
+                call = self.order.call(seq)
+                alarm.until(self.zero_ns + self.order.calls.dues[seq])
                 yield seq, *call
-
-    def _call(self, seq: int) -> tuple[pg.Asked, list[bytes | None]]:
-        call = seq % len(self.table)
-        return self.asked[self.table.queries[call]], self.table.values(call)
 
     def count(self, stats: RequestStats) -> None:
         """Feed Locust's own counters, a slice at a time: its event per request costs more than a request."""
         took_ms: dict[str, list[float]] = {name: [] for name in self.names}
         for log in self.logs:
             for seq, start_ns, end_ns in zip(log.seq, log.start_ns, log.end_ns, strict=True):
-                took_ms[self.names[self.table.queries[seq % len(self.table)]]].append((end_ns - start_ns) / 1e6)
+                took_ms[self.order.name(seq)].append((end_ns - start_ns) / 1e6)
             for position in log.troubles:
-                name = self.names[self.table.queries[log.seq[position] % len(self.table)]]
-                stats.get(name, "pg").num_failures += 1
+                stats.get(self.order.name(log.seq[position]), "pg").num_failures += 1
                 stats.total.num_failures += 1
         for name, times in took_ms.items():
             for entry in (stats.get(name, "pg"), stats.total) if times else ():
@@ -154,10 +140,13 @@ def _count(entry: Any, times_ms: list[float]) -> None:
     """Add requests to one line of Locust's table."""
     entry.num_requests += len(times_ms)
     entry.total_response_time += sum(times_ms)
-    entry.max_response_time = max(entry.max_response_time, *times_ms)
-    entry.min_response_time = min(entry.min_response_time or times_ms[0], *times_ms)
+    entry.max_response_time = max(entry.max_response_time, max(times_ms))
+    entry.min_response_time = min(entry.min_response_time or times_ms[0], min(times_ms))
     for bucket, number in Counter(map(bucket_response_time, times_ms)).items():
         entry.response_times[bucket] += number
+
+
+CLIENTS: list["Client"] = []  # all that were ever spawned, in that order: a slice takes the first few
 
 
 class Client(locust.User):
@@ -165,32 +154,26 @@ class Client(locust.User):
 
     abstract = False
     wait_time = locust.constant(0)
-    _everyone: ClassVar[list["Client"]] = []
 
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)
         self.turns: Queue[tuple[int, Turn]] = Queue()
         self._wires: dict[str, pg.Wire] = {}
         self._alarm = Alarm()
-        self._everyone.append(self)
-
-    @classmethod
-    def first(cls, number: int | None = None) -> list["Client"]:
-        """The first so many clients, or all."""
-        return cls._everyone[:number]
+        CLIENTS.append(self)
 
     def connect(self, turn: Turn) -> None:
         """Have a live connection of that name, with everything prepared; RefusedError if it cannot be."""
-        wire = self._wires.get(turn.connection)
+        wire = self._wires.get(turn.order.connection)
         if wire is not None:
             wire.check()
         if wire is None or wire.lost:
-            self.forget(turn.connection)
+            self.forget(turn.order.connection)
             try:
-                self._wires[turn.connection] = wire = pg.Wire(turn.conninfo, waits)
+                self._wires[turn.order.connection] = wire = pg.Wire(turn.order.conninfo, waits)
             except pg.Error as error:
                 raise RefusedError("connection", pg.words(error)) from None
-        for index, asked in enumerate(turn.asked):
+        for index, asked in enumerate(turn.order.asked):
             try:
                 wire.prepare(asked)
             except pg.Error as error:
@@ -219,19 +202,19 @@ class Client(locust.User):
 
     def _drive(self, turn: Turn, log: Log) -> None:
         """The inner loop: nothing here but the call and two looks at the clock."""
-        wire = self._wires[turn.connection]
+        wire = self._wires[turn.order.connection]
         for seq, asked, values in turn.calls(self._alarm):
             start_ns = time.monotonic_ns()
             try:
                 log.add(seq, start_ns, *wire.run(asked, values))
             except Stopped:
                 log.add(seq, start_ns, 0, "unknown", None)
-                self.forget(turn.connection)
+                self.forget(turn.order.connection)
                 raise
             if wire.lost:
                 if not self._reconnect(turn):
                     return
-                wire = self._wires[turn.connection]
+                wire = self._wires[turn.order.connection]
 
     def _reconnect(self, turn: Turn) -> bool:
         """Try until there is a connection, or the time of the slice is over."""
@@ -281,28 +264,27 @@ class Script:
         Gated.__name__ = user.__name__
         return Gated
 
-    def plan(self, order: dict[str, Any]) -> None:
+    def plan(self, order: Order) -> None:
         """Take the order for the next slice."""
-        self._environment.host = order["conninfo"]
-        self._users, self._for_s = len(order["clients"]), order["for_s"]
+        self._environment.host = order.conninfo
+        self._for_s = order.for_s
         self.gate, self.done, self._halt = Event(), Event(), Event()
         self.failures: list[str] = []
         self.clients: list[gevent.Greenlet] = []
         self.names: list[str] = []
-        self.logs: list[Log] = []
+        self.logs = [Log(number) for number in order.clients]
 
     def open(self) -> None:
         """Spawn the users and wait until each has come through its on_start."""
-        self._runner.start(self._users, spawn_rate=100)
-        while len(self.clients) < self._users:
+        self._runner.start(len(self.logs), spawn_rate=100)
+        while len(self.clients) < len(self.logs):
             gevent.sleep(0.001)
         if self.failures:
             self._runner.stop()
             raise RefusedError("script", f"on_start: {self.failures[0]}")
-        self.logs = [Log(client) for client in range(self._users)]
 
     def begin(self, zero_ns: int) -> None:
-        """Let the users go, for the time of the slice."""
+        """Let the users go at *zero_ns*, for the time of the slice."""
         gevent.spawn(self._run, zero_ns)
 
     def _run(self, zero_ns: int) -> None:
@@ -321,6 +303,8 @@ class Script:
         self, name: str, response_time: float, response_length: int, exception: object = None, **_: object
     ) -> None:
         """Take an event for an operation; what ends after the slice was cut off by its end."""
+        if not self.gate.is_set():
+            return  # of on_start
         me = gevent.getcurrent()
         log = self.logs[self.clients.index(me) if me in self.clients else 0]
         if name not in self.names:
@@ -346,17 +330,18 @@ class Generator:
         self._turn: Turn | Script | None = None
 
     def serve(self) -> None:
-        """Do what the pipe says; `stop` alone is not answered."""
+        """Do what the pipe says, and leave Locust's own table in the log; `stop` alone is not answered."""
         with suppress(EOFError):
             while True:
                 gevent.socket.wait_read(self._pipe.fileno())
                 order, *rest = self._pipe.recv()
                 getattr(self, order)(*rest)
+        sys.stdout.write("\n".join(get_stats_summary(self._environment.stats)) + "\n")
 
-    def start(self, order: dict[str, Any]) -> None:
+    def start(self, order: Order) -> None:
         """Connect and prepare for a slice; it begins at `go`."""
         try:
-            self._turn = self._scripted(order) if order["script"] else self._declared(order)
+            self._turn = self._declared(order) if order.script is None else self._scripted(order)
             self._turn.open()
         except RefusedError as refused:
             self._turn = None
@@ -364,19 +349,18 @@ class Generator:
         else:
             self._pipe.send(("ready",))
 
-    def _scripted(self, order: dict[str, Any]) -> Script:
-        self._script = self._script or Script(order["script"])
+    def _scripted(self, order: Order) -> Script:
+        self._script = self._script or Script(str(order.script))
         self._script.plan(order)
         return self._script
 
-    def _declared(self, order: dict[str, Any]) -> Turn:
+    def _declared(self, order: Order) -> Turn:
         """Have as many users as clients; they stay for the whole run."""
-        turn = Turn(order)
-        if len(Client.first()) < len(turn.clients):
-            self._runner.start(len(turn.clients), spawn_rate=100)
-            while len(Client.first()) < len(turn.clients):
-                gevent.sleep(0.001)
-        return turn
+        if len(CLIENTS) < len(order.clients):
+            self._runner.start(len(order.clients), spawn_rate=100)
+        while len(CLIENTS) < len(order.clients):
+            gevent.sleep(0.001)
+        return Turn(order)
 
     def go(self, zero_ns: int) -> None:
         """Begin the slice; it is reported when the last client has ended."""
@@ -400,24 +384,17 @@ class Generator:
 
     def forget(self, connection: str) -> None:
         """Close the connections of that name."""
-        for client in Client.first():
+        for client in CLIENTS:
             client.forget(connection)
         self._pipe.send(("forgotten",))
-
-    def summary(self) -> None:
-        """Locust's own table, for the log."""
-        sys.stdout.write("\n".join(get_stats_summary(self._environment.stats)) + "\n")
 
 
 def main(descriptor: int) -> None:
     """Serve until the lab closes the pipe or dies, however it dies."""
     _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    hub = gevent.get_hub()
-    hub.SYSTEM_ERROR = (Exception,)  # a greenlet's exception is a bug of ours and ends the process
+    gevent.get_hub().SYSTEM_ERROR = (Exception,)  # a greenlet's exception is a bug of ours and ends the process
     gc.freeze()
-    generator = Generator(Connection(descriptor))
-    generator.serve()
-    generator.summary()
+    Generator(Connection(descriptor)).serve()
 
 
 if __name__ == "__main__":

@@ -14,16 +14,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from lab import pg, statement
+from lab import statement
 from lab.drivers import OPS, Work
 from lab.errors import ClusterError, LabError
 from lab.model import Query, Statement
-from lab.plain import Calls, Log
+from lab.plain import Asked, Calls, Log, Order
 
 OUTCOMES = ("ok", "failed", "unknown")
 
 
-def asked(query: Query) -> pg.Asked:
+def asked(query: Query) -> Asked:
     """What a Wire needs of a query."""
     return query.send, tuple(
         (stated.text, stated.takes, _pieces(stated) if query.send == "literal" else ()) for stated in query.statements
@@ -56,25 +56,21 @@ def unprepared(work: Work, index: int, words: str) -> LabError:
     return LabError(f"{query.file}: the server refuses query {query.name!r}: {words}")
 
 
-def order(work: Work, share: tuple[int, int], script: str | None = None) -> dict[str, Any]:
-    """One process' share of a slice, for a process without Arrow.
-
-    *script* is the locustfile that drives the slice instead of the calls, if one does. *share* is
-    (which, of how many): its clients and calls are every so manieth from which.
-    """
+def order(work: Work, share: tuple[int, int], script: str | None = None) -> Order:
+    """The share of one process of several; *share* is (which, of how many)."""
     which, many = share
-    return {
-        "script": script,
-        "connection": work.connection,
-        "conninfo": work.endpoint.conninfo,
-        "clients": list(range(which, work.clients, many)),
-        "names": [query.name for query in work.queries],
-        "asked": [asked(query) for query in work.queries],
-        "saturate": work.saturate,
-        "for_s": work.for_s,
-        "share": share,
-        "calls": calls(work.calls),
-    }
+    return Order(
+        connection=work.connection,
+        conninfo=work.endpoint.conninfo,
+        clients=tuple(range(which, work.clients, many)),
+        names=tuple(query.name for query in work.queries),
+        asked=tuple(asked(query) for query in work.queries),
+        calls=calls(work.calls),
+        share=share,
+        for_s=work.for_s,
+        saturate=work.saturate,
+        script=script,
+    )
 
 
 def calls(table: pa.Table) -> Calls:

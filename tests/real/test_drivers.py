@@ -361,3 +361,71 @@ def test_threads_are_gone_after_a_slice(opened, database):
     before = threading.active_count()
     driven(opened["inline"], work(database, [ONE], calls([0])))
     assert threading.active_count() == before
+
+
+# --- a locustfile of the author's own -------------------------------------------------------
+
+SCRIPT = """
+import locust, psycopg
+
+class Reader(locust.User):
+    wait_time = locust.constant(0.01)
+
+    def on_start(self):
+        self.connection = psycopg.connect(self.host, autocommit=True)
+
+    @locust.task(3)
+    def read(self):
+        with self.environment.events.request.measure("pg", "read") as request:
+            request["response_length"] = self.connection.execute("SELECT pg_sleep(0.02)").rowcount
+
+    @locust.task
+    def fail(self):
+        with self.environment.events.request.measure("pg", "fail"):
+            self.connection.execute("SELECT 1 / 0")
+"""
+
+
+def scripted(folder, text, **changes):
+    path = folder / "mine.py"
+    path.write_text(text)
+    return locust.opened(workdir=folder, options={"locustfile": str(path), **changes})
+
+
+def test_an_authors_users_run_side_by_side_and_their_requests_are_operations(database, tmp_path):
+    with scripted(tmp_path, SCRIPT) as driver:
+        for _ in range(2):  # users of one slice are gone in the next
+            ops = driven(driver, work(database, [], calls([]), clients=4, for_s=0.6)).ops
+            names = ops["name"].to_pylist()
+            assert ops.schema == OPS
+            assert set(names) == {"read", "fail"}
+            assert len(ops) > 4 * 0.6 / 0.05  # one after the other they could not be as many
+            assert set(ops["client"].to_pylist()) == {0, 1, 2, 3}
+            for name, outcome, state, rows in zip(
+                names, *(ops[column].to_pylist() for column in ("outcome", "sqlstate", "rows")), strict=True
+            ):
+                assert outcome == "unknown" or (outcome, state, rows) == (
+                    ("failed", "22012", 0) if name == "fail" else ("ok", None, 1)
+                )
+            reads = ms(ops, "end_ns", "start_ns")[np.array(names) == "read"]
+            assert 20 <= np.median(reads) < 60
+            assert ops["due_ns"].equals(ops["start_ns"])
+
+
+def test_scripted_users_in_two_processes(database, tmp_path):
+    with scripted(tmp_path, SCRIPT, processes=2) as driver:
+        ops = driven(driver, work(database, [], calls([]), clients=3, for_s=0.3)).ops
+        assert set(ops["client"].to_pylist()) == {0, 1, 2}
+        assert ops["seq"].to_pylist() == list(range(len(ops)))
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("import nothing_of_the_kind", "No module named"),
+        (SCRIPT.replace("self.host", "self.host + ' dbname=absent'"), 'on_start: .*"absent" does not exist'),
+    ],
+)
+def test_a_script_that_cannot_begin_is_named(database, tmp_path, text, words):
+    with scripted(tmp_path, text) as driver, pytest.raises(LabError, match=rf"mine\.py: .*{words}"):
+        driver.start(work(database, [], calls([])))
