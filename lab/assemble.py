@@ -34,7 +34,7 @@ class Build:
         built = self._candidates(entries, lab, production)
         prepare, inside = self._timeline(built, lab, {entry.name: entry.path for entry in entries})
         wanted = self._only(built, [entry.name for entry in entries])
-        catalogue = self._catalogue(entries, lab, production)
+        catalogue = self._catalogue(entries, built, self._renderer(lab, production))
         requirements = self._requirements(prepare + inside)
         objective = self._objective(prepare + inside)
         if self.mistakes.found:
@@ -109,10 +109,9 @@ class Build:
             self.page, self.form, self.asked.workload, self.asked.names, self.parts, render, self.mistakes
         )
         built = {entry.name: candidates.build(entry, desk) for entry in entries}
-        if self.form.baseline not in built and not self._refused(entries):
-            self.mistakes.add(
-                self.page.at("baseline"), f"no candidate {self.form.baseline!r} {among(self.form.baseline, built)}"
-            )
+        baseline = self.form.baseline
+        if baseline and baseline not in built and not self._refused(entries):
+            self.mistakes.add(self.page.at("baseline"), f"no candidate {baseline!r} {among(baseline, built)}")
         return {name: candidate for name, candidate in built.items() if candidate is not None}
 
     def _refused(self, entries: Sequence[candidates.Entry]) -> bool:
@@ -160,7 +159,9 @@ class Build:
         keep = {self.form.baseline, *self.given.only}
         return {name: one for name, one in built.items() if not self.given.only or name in keep}
 
-    def _catalogue(self, entries: Sequence[candidates.Entry], lab: Lab, production: Production) -> Catalogue | None:
+    def _catalogue(
+        self, entries: Sequence[candidates.Entry], built: Mapping[str, Candidate], render: candidates.Render
+    ) -> Catalogue | None:
         form = self.form.catalogue
         entry = next((entry for entry in entries if form and entry.name == form.candidate), None)
         if form is None or entry is None:
@@ -169,7 +170,8 @@ class Build:
                 where = self.page.at("catalogue", "candidate")
                 self.mistakes.add(where, f"no candidate {form.candidate!r} {among(form.candidate, names)}")
             return None
-        render = self._renderer(lab, production)
+        if entry.name not in built:
+            return None
         name = entry.form.schema_ or self.form.schema_ or ""
         rendered = [render(name, "", {**entry.values, "partitions": count}) for count in form.partitions]
         schemas = tuple(schema for schema in rendered if schema is not None)

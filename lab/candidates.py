@@ -126,7 +126,7 @@ def _folded(name: str) -> str:
 
 def build(entry: Entry, desk: Desk) -> Candidate | None:
     """The candidate of *entry*, or None after noting its mistakes."""
-    before = len(desk.mistakes.found)
+    before = desk.mistakes.noted
     own, shared = entry.form, desk.shared
     schema = _file(entry, desk, own.schema_ or shared.schema_, "schema")
     if not own.schema_ and not shared.schema_:
@@ -145,7 +145,7 @@ def build(entry: Entry, desk: Desk) -> Candidate | None:
         topology=shape(topology.topology.model_dump(), desk, _where(entry, topology, "topology")),
         ingest=_ingest(ingest.ingest, desk, _where(entry, ingest, "ingest")),
     )
-    return candidate if len(desk.mistakes.found) == before else None
+    return candidate if desk.mistakes.noted == before else None
 
 
 def _where(entry: Entry, form: keys.Shared, key: str) -> Path:

@@ -1,7 +1,7 @@
 """workload.yaml, its SQL and its data.yaml become a Workload: what is asked, and of which rows."""
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -41,16 +41,16 @@ def read(name: str, page: Page, data: Page | None, fetch: Fetch, parts: keys.Par
     if form is None:
         return None
     asked = weights(page, ("mix",), mistakes)
-    _named("params", form.params, asked, page, mistakes)
-    queries = [_query(query, weight, page, form, fetch, mistakes) for query, weight in asked.items()]
-    known = [query for query in queries if query is not None]
-    driver = kind_known(parts, "drivers", form.driver, page, ("driver",), mistakes)
-    if driver:
-        mistakes.extend(_beyond(known, form.driver, page, parts))
+    for other in form.params:
+        if other not in asked:
+            mistakes.add(page.at("params", other), f"no query {other!r} in the mix {among(other, asked)}")
+    desk = _Desk(page, form, streams, fetch, mistakes)
+    read_ = (_query(query, weight, desk) for query, weight in asked.items())
+    queries = tuple(query for query in read_ if query is not None)
+    if kind_known(parts, "drivers", form.driver, page, ("driver",), mistakes):
+        mistakes.extend(_beyond(queries, form.driver, page, parts))
     script = fetch(form.locustfile, page.at("locustfile")) if form.locustfile else None
-    for query in known if streams is not None else ():
-        mistakes.extend(_strangers(query, streams or {}, page, fetch))
-    return Read(Workload(name, tuple(known), streams or {}, form.clients, form.driver, script), tuple(asked), start)
+    return Read(Workload(name, queries, streams or {}, form.clients, form.driver, script), tuple(asked), start)
 
 
 def weights(page: Page, path: Path, mistakes: Mistakes) -> dict[str, float]:
@@ -73,26 +73,37 @@ def weights(page: Page, path: Path, mistakes: Mistakes) -> dict[str, float]:
 # --- queries --------------------------------------------------------------------------------
 
 
-def _query(name: str, weight: float, page: Page, form: keys.Workload, fetch: Fetch, mistakes: Mistakes) -> Query | None:
-    sql = fetch(f"{name}.sql", page.at("mix", name))
+@dataclass(frozen=True)
+class _Desk:
+    """What every query is read with. *streams* None: data.yaml is wrong, and origins cannot be checked."""
+
+    page: Page
+    form: keys.Workload
+    streams: Mapping[str, Stream] | None
+    fetch: Fetch
+    mistakes: Mistakes
+
+
+def _query(name: str, weight: float, desk: _Desk) -> Query | None:
+    sql = desk.fetch(f"{name}.sql", desk.page.at("mix", name))
     if sql is None:
         return None
-    before = len(mistakes.found)
-    params = _params(form.params[name], page, name, mistakes) if name in form.params else None
-    if len(mistakes.found) > before:
+    before = desk.mistakes.noted
+    params = _params(desk.form.params[name], name, desk) if name in desk.form.params else None
+    if desk.mistakes.noted > before:
         return None
     try:
         query = statement.read(name, sql.file, sql.text, params=params, weight=weight)
     except ScenarioError as error:
-        mistakes.extend(error.mistakes)
+        desk.mistakes.extend(error.mistakes)
         return None
     for parameter in query.params:
+        where = _place(query, parameter, desk.page, sql.text)
+        if desk.streams is not None and (stranger := _stranger(parameter.origin, desk.streams)):
+            desk.mistakes.add(where, stranger)
         if parameter.name not in statement.used(query):
             sign = "" if parameter.name.startswith("$") else ":"
-            mistakes.add(
-                _place(query, parameter, page, sql.text),
-                f"is never used (write {sign}{parameter.name} in {sql.file}, or take it out)",
-            )
+            desk.mistakes.add(where, f"is never used (write {sign}{parameter.name} in {sql.file}, or take it out)")
     return query
 
 
@@ -104,21 +115,21 @@ def _place(query: Query, parameter: Parameter, page: Page, text: str) -> str:
     return f"{query.file}:{statement.header(query.file, text).line('params')}: params: {parameter.name}"
 
 
-def _params(tree: Any, page: Page, query: str, mistakes: Mistakes) -> tuple[Parameter, ...]:
+def _params(tree: Any, query: str, desk: _Desk) -> tuple[Parameter, ...]:
     """The parameters of one query in workload.yaml: name: source, or a list for $1, $2 ..."""
     named = {f"${number}": source for number, source in enumerate(tree, 1)} if isinstance(tree, list) else tree
     if not isinstance(named, dict) or not named:
-        mistakes.add(page.at("params", query), "is no mapping (parameter: stream.column zipf(1.1))")
+        desk.mistakes.add(desk.page.at("params", query), "is no mapping (parameter: stream.column zipf(1.1))")
         return ()
     found = []
     for number, (name, source) in enumerate(named.items()):
-        where = page.at("params", query, number if isinstance(tree, list) else name)
+        where = desk.page.at("params", query, number if isinstance(tree, list) else name)
         try:
             if not isinstance(source, str):
                 raise ValueError(f"{source!r} is no source (stream.column zipf(1.1), or window.to - 7d)")
             found.append(statement.parameter(name, source))
         except ValueError as error:
-            mistakes.add(where, str(error))
+            desk.mistakes.add(where, str(error))
     return tuple(found)
 
 
@@ -139,7 +150,7 @@ def needs(query: Query) -> Iterator[str]:
         yield "transaction"
 
 
-def _beyond(queries: list[Query], driver: str, page: Page, parts: keys.Parts) -> Iterator[str]:
+def _beyond(queries: Iterable[Query], driver: str, page: Page, parts: keys.Parts) -> Iterator[str]:
     """What the driver cannot do, with those that can."""
     for query in queries:
         asked = frozenset(needs(query))
@@ -173,24 +184,17 @@ def _streams(page: Page, parts: keys.Parts, mistakes: Mistakes) -> tuple[Mapping
     return (found if len(found) == len(data.streams) else None), (starts[0] if starts else None)
 
 
-def _strangers(query: Query, streams: Mapping[str, Stream], page: Page, fetch: Fetch) -> Iterator[str]:
-    """Origins that are no column of a stream. Columns are known where the stream lists them."""
-    for parameter in query.params:
-        stream, _, column = parameter.origin.partition(".")
-        if not stream or stream == "window":
-            continue
-        text = fetch(f"{query.name}.sql", "")
-        where = _place(query, parameter, page, text.text if text else "")
-        if stream not in streams:
-            yield f"{where}: no stream {stream!r} in the data {among(stream, streams)}"
-        elif (columns := streams[stream].options.get("columns")) and column not in columns:
-            yield f"{where}: no column {column!r} in stream {stream!r} {among(column, columns)}"
-
-
-def _named(key: str, tree: Mapping[str, Any], queries: Mapping[str, float], page: Page, mistakes: Mistakes) -> None:
-    for name in tree:
-        if name not in queries:
-            mistakes.add(page.at(key, name), f"no query {name!r} in the mix {among(name, queries)}")
+def _stranger(origin: str, streams: Mapping[str, Stream]) -> str | None:
+    """What is wrong with an origin that is no column of a stream. Columns are known where the stream lists them."""
+    stream, _, column = origin.partition(".")
+    if stream in ("", "window"):
+        return None
+    if stream not in streams:
+        return f"no stream {stream!r} in the data {among(stream, streams)}"
+    columns = streams[stream].options.get("columns")
+    if columns and column not in columns:
+        return f"no column {column!r} in stream {stream!r} {among(column, columns)}"
+    return None
 
 
 def kind_known(parts: keys.Parts, package: str, kind: str, page: Page, path: Path, mistakes: Mistakes) -> bool:

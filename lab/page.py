@@ -43,9 +43,13 @@ class Page:
 
 @dataclass
 class Mistakes:
-    """What is wrong with the files of one scenario, in the order found; each said once."""
+    """What is wrong with the files of one scenario, in the order found; each said once.
+
+    *noted* counts repetitions too: two candidates of one matrix make the same mistakes.
+    """
 
     found: list[str] = field(default_factory=list)
+    noted: int = 0
 
     def add(self, where: str, what: str) -> None:
         """Note that at *where* something is wrong: *what* (what would be right)."""
@@ -53,7 +57,10 @@ class Mistakes:
 
     def extend(self, mistakes: Iterable[str]) -> None:
         """Note complete messages."""
-        self.found += [mistake for mistake in mistakes if mistake not in self.found]
+        for mistake in mistakes:
+            self.noted += 1
+            if mistake not in self.found:
+                self.found.append(mistake)
 
 
 def dotted(path: Path) -> str:

@@ -6,12 +6,14 @@ with `workload/` wherever it was found.
 """
 
 import datetime
+import difflib
 import posixpath
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
@@ -94,7 +96,7 @@ def read(name: str, reader: Reader, parts: keys.Parts, given: Given = _NOTHING) 
     page = files.page(FILE)
     if page is None or not _is_this_format(page, files.mistakes):
         raise ScenarioError(files.mistakes.found)
-    form = check(keys.Scenario, page, files.mistakes)
+    form = check(keys.Scenario, page, files.mistakes) or _what_is_right(page)
     entries = candidates.entries(page, files.mistakes)
     asked = files.workload(page, parts)
     if form is None or asked is None:
@@ -115,6 +117,26 @@ def _is_this_format(page: Page, mistakes: Mistakes) -> bool:
     if next(iter(page.tree)) != "format":
         mistakes.add(page.at("format"), "is not the first key (it decides how the rest is read)")
     return True
+
+
+# Keys that may be wrong or missing without making others look wrong, and what stands in for them.
+_APART = {"question", "objective", "requirements", "least_effect", "profile", "baseline", "isolation", "catalogue"}
+_STANDS_IN = {"question": "-", "objective": {"minimise": "mix.server_ms_per_op"}, "baseline": "-"}
+
+
+def _what_is_right(page: Page) -> keys.Scenario | None:
+    """The form without its mistakes, so that the rest is looked at too; None where too much hangs on them."""
+    try:
+        return keys.Scenario.model_validate(page.tree)
+    except ValidationError as found:
+        wrong = {str(error["loc"][0]) for error in found.errors()}
+    known = {field.alias or name for name, field in keys.Scenario.model_fields.items()}
+    meant = {near for key in wrong - known for near in difflib.get_close_matches(key, known, n=1)}
+    if not (wrong & known) | meant <= _APART:
+        return None
+    tree = {key: value for key, value in page.tree.items() if key not in wrong}
+    form = keys.Scenario.model_validate({**_STANDS_IN, **tree})
+    return form if "baseline" in tree else form.model_copy(update={"baseline": ""})
 
 
 @dataclass
