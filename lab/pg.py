@@ -15,6 +15,8 @@ from psycopg import sql as _sql
 from psycopg.pq.abc import PGresult
 from psycopg.rows import dict_row
 
+from lab.plain import Asked, Stated
+
 Error = psycopg.Error
 OperationalError = psycopg.OperationalError
 Connection = psycopg.Connection[Any]
@@ -119,13 +121,6 @@ def copying(connection: Connection, table: str, columns: str) -> Iterator[Callab
 
 Waits = Callable[[int], tuple[Callable[[], None], Callable[[], None]]]
 """From a descriptor: what returns once it can be read, and what returns once it can be written."""
-
-Stated = tuple[str, tuple[int, ...], tuple[str | int, ...]]
-"""A statement in plain types: its text, which of the call's values it takes, and for `literal` its
-text in pieces, with an index into the values where a constant is to stand."""
-
-Asked = tuple[str, tuple[Stated, ...]]
-"""A query in plain types: how it is sent, and its statements."""
 
 _BEGIN, _COMMIT, _ROLLBACK = ((word, (), (word,)) for word in ("BEGIN", "COMMIT", "ROLLBACK"))
 
