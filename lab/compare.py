@@ -102,17 +102,16 @@ class Comparison:
     def singly(self, side: str, *, alpha: float) -> tuple[Interval, float]:
         """The difference with an interval of its own, and its two-sided p.
 
-        Paired over units; where the sides have fewer than two units in common, as with passes over
-        one load each, over all their values as independent ones, which leaves the load out of it.
+        Over the units both sides have. Where there are not two, as with passes over one load each,
+        no bound is known: passes repeat each other and not the load, and two loads of one table
+        were seen to plan one query in times a factor of two apart.
         """
         p = self.block.pairs[side] if self.control == self.block.control else stats.Pair(0.0, math.nan, 0)
-        if p.n > 1:
-            half, chance = stats.half_width(p, alpha), stats.p_value(p)
-            return Interval(p.mean, p.mean - half, p.mean + half), chance
-        own, base = self._values(side), self._values(self.control)
-        half, chance = stats.welch(own, base, alpha)
-        middle = float(own.mean() - base.mean())
-        return Interval(middle, middle - half, middle + half), chance
+        if p.n < 2:
+            middle = float(self._values(side).mean() - self._values(self.control).mean())
+            return Interval(middle, -math.inf, math.inf), 1.0
+        half = stats.half_width(p, alpha)
+        return Interval(p.mean, p.mean - half, p.mean + half), stats.p_value(p)
 
     def _values(self, side: str) -> stats.Array:
         """All values of a side, on the scale."""

@@ -109,23 +109,6 @@ def p_value(p: Pair) -> float:
     return float(2 * special.stdtr(p.n - 1, -abs(p.mean) / (p.sd / math.sqrt(p.n))))
 
 
-def welch(own: Array, base: Array, alpha: float = 0.05) -> tuple[float, float]:
-    """Half-width and two-sided p of the difference of two means of independent values.
-
-    Welch, Biometrika 34 (1947) 28. Without two values on each side: (inf, 1.0).
-    """
-    if own.size < 2 or base.size < 2:
-        return math.inf, 1.0
-    shares = np.array([own.var(ddof=1) / own.size, base.var(ddof=1) / base.size])
-    difference = float(own.mean() - base.mean())
-    variance = float(shares.sum())
-    if variance <= NOTHING**2:
-        return 0.0, 1.0 if abs(difference) <= NOTHING else 0.0
-    df = variance**2 / float((shares**2 / np.array([own.size - 1, base.size - 1])).sum())
-    error = math.sqrt(variance)
-    return t_quantile(1 - alpha / 2, df) * error, float(2 * special.stdtr(df, -abs(difference) / error))
-
-
 def looks(p_values: Sequence[float], q: float = 0.10) -> list[bool]:
     """Which of many are worth a look: the false ones among them are a share of at most *q*.
 

@@ -133,12 +133,14 @@ def _described(all_of: Case, compared: Mapping[str, Comparison], scope: Scopes) 
         for side in all_of.challengers:
             if c.has(side) and not c.exact(side):
                 interval, chance = c.singly(side, alpha=ALPHA)
-                told.append(_evidence(c, side, interval, Family.DESCRIBED, Verdict.DESCRIBED, _TOLD, scope))
+                because = _TOLD if interval.high < math.inf else _ALONE
+                told.append(_evidence(c, side, interval, Family.DESCRIBED, Verdict.DESCRIBED, because, scope))
                 chances.append(1.0 if all_of.twin(side) else chance)
     return [replace(e, look=look) for e, look in zip(told, stats.looks(chances, LOOK), strict=True)]
 
 
 _TOLD = "an interval for the reader"
+_ALONE = "each side was seen once, so that no interval is known"
 
 
 def _evidence(

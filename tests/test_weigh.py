@@ -256,6 +256,13 @@ def test_one_value_a_side_has_a_ratio_and_no_interval() -> None:
     assert (evidence.value, evidence.low, evidence.high) == pytest.approx((0.5, 0.0, math.inf))
 
 
+def test_passes_over_one_load_repeat_each_other_and_not_the_load() -> None:
+    metric = "query.recent.planning_ms"
+    evidence = find(judged(loaded(metric, heap=[1.0, 1.01, 0.99], brin=[2.0, 2.01, 1.99])), f"brin/{metric}")
+    assert (evidence.value, evidence.low, evidence.high) == (pytest.approx(2.0, rel=0.01), 0.0, math.inf)
+    assert not evidence.look
+
+
 # --- requirements ---------------------------------------------------------------------------
 
 
