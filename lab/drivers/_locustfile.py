@@ -34,7 +34,7 @@ RETRY_S = (0.01, 1.0)  # the first pause before a lost connection is tried again
 WAKE_NS = 100_000  # what waking up takes; what is left of it is spent looking at the clock
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _PR_SET_PDEATHSIG, _TFD_TIMER_ABSTIME = 1, 1
-_READ, _WRITE = 1, 2  # of libev
+_READ, _WRITE = 1, 2
 
 
 class Stopped(BaseException):

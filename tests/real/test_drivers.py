@@ -14,12 +14,12 @@ import numpy as np
 import psutil
 import pyarrow as pa
 import pytest
-import stub
 
 from lab import pace, pg
 from lab.drivers import CALLS, OPS, Work, inline, locust
 from lab.errors import ClusterError, DriverError, LabError, ScenarioError
 from lab.model import Endpoint, Query, Statement
+from tests import stub
 
 pytestmark = pytest.mark.server
 
