@@ -307,8 +307,7 @@ class Script:
             return  # of on_start
         me = gevent.getcurrent()
         log = self.logs[self.clients.index(me) if me in self.clients else 0]
-        if name not in self.names:
-            self.names.append(name)
+        self.names += [name] if name not in self.names else []
         sqlstate = getattr(exception, "sqlstate", None)
         lost = isinstance(exception, pg.Error) and (sqlstate or "08").startswith("08")
         outcome = "unknown" if lost or self._halt.is_set() else "failed" if exception else None

@@ -99,14 +99,21 @@ def table(work: Work, zero_ns: int, logs: Sequence[Log]) -> pa.Table:
     return pa.table(made, schema=OPS)
 
 
-def scripted_table(names: Sequence[str], logs: Sequence[Log]) -> pa.Table:
-    """The operations of a scripted slice as OPS; each log's `seq` is an index into *names*."""
+def scripted_table(parts: Sequence[tuple[Sequence[str], Sequence[Log]]]) -> pa.Table:
+    """The operations of a scripted slice as OPS, in the order they were started.
+
+    Each part is one process' names and logs; a log's `seq` is an index into the names.
+    """
+    table = pa.concat_tables([_scripted(names, logs) for names, logs in parts]).unify_dictionaries()
+    table = table.take(np.argsort(table["start_ns"].to_numpy(), kind="stable"))
+    return table.set_column(0, "seq", pa.array(np.arange(len(table))))
+
+
+def _scripted(names: Sequence[str], logs: Sequence[Log]) -> pa.Table:
     made = _written(logs)
-    count = len(made["seq"])
-    named = _named(made["seq"].to_numpy().astype(np.int32), names)
-    made |= {"name": named, "due_ns": made["start_ns"], "key": pa.nulls(count, pa.string())}
-    made["seq"] = pa.array(np.arange(count))
-    return pa.table(made, schema=OPS)
+    name = _named(made["seq"].to_numpy().astype(np.int32), names)
+    key = pa.nulls(len(name), pa.string())
+    return pa.table({**made, "name": name, "due_ns": made["start_ns"], "key": key}, schema=OPS)
 
 
 def _written(logs: Sequence[Log]) -> "dict[str, pa.Array[Any]]":

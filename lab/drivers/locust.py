@@ -15,8 +15,6 @@ from multiprocessing.connection import Connection, Pipe
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-
 from lab.drivers import Driven, Work, _ops
 from lab.errors import DriverError, LabError, ScenarioError
 
@@ -179,6 +177,5 @@ class Drive:
         if self._work.queries:
             table = _ops.table(self._work, self._zero_ns, [log for logs, _, _ in answers for log in logs])
         else:
-            parts = [_ops.scripted_table(names, logs) for logs, _, names in answers]
-            table = pa.concat_tables(parts).unify_dictionaries()
+            table = _ops.scripted_table([(names, logs) for logs, _, names in answers])
         return Driven(table, self._zero_ns, self._wall_ns, cpu_s)
