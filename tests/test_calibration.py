@@ -10,11 +10,11 @@ from dataclasses import replace
 from functools import lru_cache
 
 import pytest
-from simulate import NOISES, OBJECTIVE, Truth, band, drifting, experiment, scenario
 
 from lab import stats
 from lab.model import Evidence, Family, LeastEffect, Verdict, Weighed
 from lab.weigh import weigh
+from tests.simulate import NOISES, OBJECTIVE, Truth, band, drifting, experiment, scenario
 
 EXPERIMENTS = 1000
 DESCRIBED = "retire.ms"

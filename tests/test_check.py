@@ -3,11 +3,11 @@
 import numpy as np
 import pyarrow as pa
 import pytest
-from slices import MS, START, drive, ops, prepared, sliced
 
 from lab import check
 from lab.check import FAILED, FOREIGN, GENERATOR, NOT_ASSESSED, OVERLOADED, WARM_UP, Disagreement
 from lab.model import Instance, Slice
+from tests.slices import MS, START, drive, ops, prepared, sliced
 
 
 def kinds(*slices: Slice) -> set[str]:

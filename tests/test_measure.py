@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from slices import MS, START, drive, ops, prepared, sliced, step
 
 from lab import measure, metrics
 from lab.model import Instance, Measurement, Requirement, Slice
+from tests.slices import MS, START, drive, ops, prepared, sliced, step
 
 LIMIT = Requirement("query.recent.p95_ms", at_most=50.0)
 

@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import pytest
-from simulate import OBJECTIVE, Truth, experiment, scenario
 
 from lab.check import FAILED, FOREIGN, GENERATOR, OVERLOADED, Disagreement
 from lab.model import (
@@ -22,6 +21,7 @@ from lab.model import (
     Weighed,
 )
 from lab.weigh import weigh
+from tests.simulate import OBJECTIVE, Truth, experiment, scenario
 
 SIZE = "size.total_bytes"
 P95 = "query.recent.p95_ms"
