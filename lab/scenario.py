@@ -134,7 +134,7 @@ def _what_is_right(page: Page) -> keys.Scenario | None:
     meant = {near for key in wrong - known for near in difflib.get_close_matches(key, known, n=1)}
     if not (wrong & known) | meant <= _APART:
         return None
-    tree = {key: value for key, value in page.tree.items() if key not in wrong}
+    tree = {key: value for key, value in page.tree.items() if str(key) not in wrong}
     form = keys.Scenario.model_validate({**_STANDS_IN, **tree})
     return form if "baseline" in tree else form.model_copy(update={"baseline": ""})
 

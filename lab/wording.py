@@ -52,6 +52,8 @@ def _independent(form: type[BaseModel], found: ValidationError, tree: Any) -> li
 def _what(form: type[BaseModel], error: Any) -> str:
     """What the author is told of a finding of pydantic."""
     kind, context, given = error["type"], error.get("ctx", {}), error["input"]
+    if kind == "invalid_key":
+        return f"{given!r} cannot be a key here (keys are words)"
     if kind == "value_error":
         return str(context["error"])
     if kind in ("literal_error", "union_tag_invalid"):

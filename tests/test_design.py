@@ -4,11 +4,11 @@ from collections import Counter
 from dataclasses import replace
 
 import pytest
-from authored import FILES, edited, read
 
 from lab import scenario
 from lab.design import ROUNDS, Design, design, slugs_of
 from lab.model import Instance
+from tests.authored import FILES, edited, read
 
 S = "scenario.yaml"
 TIMELINE = "[{do: ingest}, {do: round, steps: [{do: drive, for: 2s, rate: 400}]}]"

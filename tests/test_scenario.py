@@ -7,11 +7,11 @@ from datetime import date
 from pathlib import Path
 
 import pytest
-from authored import FILES, Parts, edited, read
 
 from lab import parts, scenario
 from lab.errors import ScenarioError
 from lab.model import Scenario
+from tests.authored import FILES, Parts, edited, read
 
 S, W = "scenario.yaml", "workload/workload.yaml"
 TABLE = Path(__file__).with_name("mistakes.txt")
