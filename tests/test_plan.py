@@ -1,14 +1,16 @@
 """What a person who must decide reads, for every way a run can end."""
 
+import dataclasses
 import re
 from dataclasses import dataclass, replace
 
 import pytest
-import samples
-from samples import decision, evidence, judged, scenario
 
 from lab import plan, render
-from lab.model import Doubt, Evidence, Family, LeastEffect, Requirement, Verdict, Weighed
+from lab.model import Doubt, Evidence, Family, Requirement, Verdict, Weighed
+from lab.template import Rendered
+from tests import samples
+from tests.samples import decision, evidence, judged, scenario
 
 TIME = "the processor was shared with others in most trials"
 
@@ -196,11 +198,35 @@ def test_limits_of_one_metric_do_not_take_each_others_evidence():
             "heap", "append.rows_per_s", 15.0, scale="value", low=14.0, high=float("inf"), own=15.0, against="at_least",
             base=limit, family=Family.REQUIREMENT, verdict=verdict,
         )
-        for limit, verdict in ((10.0, Verdict.MET), (20.0, Verdict.NOT_MET))
+        for limit, verdict in ((20.0, Verdict.NOT_MET), (10.0, Verdict.MET))
     ]  # fmt: skip
     made = plan.plan(judged(scenario=scenario(requirements=limits), weighed=weighed(told=found)))
     assert made.book.value("requirement/0/heap/verdict") == "met"
     assert made.book.value("requirement/1/heap/verdict") == "not met"
+
+
+def test_requirements_that_look_alike_each_have_their_own_evidence():
+    """Limits that differ only in what they count: evidence comes in the scenario's order."""
+    limits = tuple(Requirement("query.recent.over_limit_share", at_most=0.01, limit_ms=ms) for ms in (50.0, 200.0))
+    found = [
+        evidence(
+            "heap",
+            limits[0].metric,
+            value,
+            scale="value",
+            low=0.0,
+            high=value,
+            own=value,
+            against="at_most",
+            base=0.01,
+            family=Family.REQUIREMENT,
+            verdict=Verdict.MET,
+        )
+        for value in (0.009, 0.001)
+    ]
+    made = plan.plan(judged(scenario=scenario(requirements=limits), weighed=weighed(told=found)))
+    assert [made.book.value(f"requirement/{n}/heap/value") for n in (0, 1)] == [0.009, 0.001]
+    assert "over 50.0 ms" in render.pages(made)["events.md"].text
 
 
 def test_two_pieces_of_evidence_at_one_address_are_a_bug():
@@ -279,9 +305,10 @@ def test_the_seal_says_run_root_and_method_and_covers_the_figures():
     pages = render.pages(plan.plan(judged()))
     seal = render.seal_of(pages["events.md"].text)
     assert (seal.scenario, seal.run, seal.root, seal.method) == ("events", "20260102T030405-ab12cd", "ab" * 32, "1")
-    more = judged(scenario=scenario(least_effect=LeastEffect(time=0.101)))
-    other = render.seal_of(render.pages(plan.plan(more))["events.md"].text)
-    assert other.printed != seal.printed
+    page, *figures = pages.values()
+    body = Rendered("", page.tokens[: -len(dataclasses.fields(render.Seal))])
+    assert seal.printed == render.printed([body, *figures])
+    assert seal.printed != render.printed([body])
 
 
 def test_the_seal_must_be_the_last_line():

@@ -3,10 +3,10 @@
 from dataclasses import replace
 
 import pytest
-from samples import prepared, scenario, studies
 
 from lab import metrics, project
 from lab.model import Lab, Production, Scope
+from tests.samples import prepared, scenario, studies
 
 NAMES = ("heap", "brin", "by-month", "by-day")
 

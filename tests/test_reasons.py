@@ -3,12 +3,12 @@
 from dataclasses import replace
 
 import pytest
-from samples import QUERIES, RULES, explains, judged, node, prepared, queries
 
 from lab import plan, reasons
 from lab.metrics import find
 from lab.reasons import blocks, filtered, index_only, indexes, locks, pruning, spill
 from lab.template import figures_in
+from tests.samples import QUERIES, RULES, explains, judged, node, prepared, queries
 
 
 def said(rule, own, base):

@@ -3,7 +3,6 @@
 import random
 
 import pytest
-import samples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -12,6 +11,7 @@ from lab.book import Book
 from lab.differences import compare as verify
 from lab.differences import differences
 from lab.template import rendered_text
+from tests import samples
 
 SMALL = rendered_text(
     "Time: {{ book.a | number }} ms, not {{ book.b | number }}.\n"
@@ -72,6 +72,11 @@ def test_an_added_sentence_is_not_in_the_plan():
     assert changed("The end.", "It is twice as 7 fast.\nThe end.") == [
         "line 9: 'It is twice as 7 fast.' is not in the plan"
     ]
+
+
+def test_an_edit_beside_an_added_line_is_still_told_where_it_is():
+    page = SMALL.text.replace("Time: 41.2", "A note.\nTime: 41.3")
+    assert told(page) == ["line 1: 'A note.' is not in the plan", "line 2: 41.3 should be 41.2 (a)"]
 
 
 def test_an_added_number_within_a_line_is_named():
