@@ -25,6 +25,7 @@ pytestmark = pytest.mark.server
 
 ONE = Query("one", "one.sql", (Statement("/* pglab:one */ SELECT 1"),))
 ECHO = Query("echo", "echo.sql", (Statement("/* pglab:echo */ INSERT INTO echoed VALUES ($1)", (0,)),))
+OTHERS = "SELECT count(*) AS n FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
 SLEEP = Query("sleep", "sleep.sql", (Statement("SELECT pg_sleep($1::float8)", (0,)),))
 
 
@@ -106,7 +107,7 @@ def test_attempts_are_rate_times_time(driver, database):
 
 def test_an_open_loop_starts_calls_when_they_are_due(driver, database):
     ops = driven(driver, work(database, [ONE], calls(pace.due_times(rate=50, for_s=0.6)))).ops
-    assert np.median(ms(ops, "start_ns", "due_ns")) < 5
+    assert np.median(np.abs(ms(ops, "start_ns", "due_ns"))) < 5
 
 
 def test_a_closed_loop_repeats_the_calls_until_the_time_is_over(driver, database):
@@ -176,11 +177,10 @@ def test_statements_are_prepared_once_per_connection_and_connections_kept(driver
 
 def test_a_forgotten_connection_is_closed(driver, database):
     driven(driver, work(database, [ONE], calls([0, 0, 0]), clients=3, connection="gone"))
-    mine = "SELECT count(*) AS n FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
-    assert ask(database, mine) == [{"n": 3}]
+    assert ask(database, OTHERS) == [{"n": 3}]
     driver.forget("gone")
     deadline = time.monotonic() + 5
-    while ask(database, mine) != [{"n": 0}]:
+    while ask(database, OTHERS) != [{"n": 0}]:
         assert time.monotonic() < deadline
         time.sleep(0.02)
 
@@ -246,11 +246,11 @@ def test_a_stall_shows_in_latency_from_due(driver, folder):
     due = pace.due_times(rate=100, for_s=3)
     with stub.serving(folder, stub.stalled(1, 1)) as server:
         there = Endpoint("stub", "read", server.conninfo)
-        ops = driven(driver, work(there, [ONE], calls(due), for_s=3, clients=4, connection="stall")).ops
+        ops = driven(driver, work(there, [ONE], calls(due), for_s=3, clients=2, connection="stall")).ops
         driver.forget("stall")
     assert len(ops) == 300
     assert np.percentile(ms(ops, "end_ns", "due_ns"), 99) > 500
-    assert np.percentile(ms(ops, "end_ns", "start_ns"), 50) < 100
+    assert np.percentile(ms(ops, "end_ns", "start_ns"), 99) < 500  # what a closed loop would have seen
 
 
 def test_slow_answers_are_found_where_they_were_slow(driver, folder):
@@ -284,6 +284,7 @@ def test_two_processes_share_clients_and_calls(database, tmp_path):
         ops = driven(driver, work(database, [ONE], calls(pace.due_times(rate=200, for_s=0.5)), clients=3)).ops
         assert sorted(ops["seq"].to_pylist()) == list(range(100))
         assert set(ops["client"].to_pylist()) == {0, 1, 2}
+        assert ask(database, OTHERS) == [{"n": 3}]
         order = work(database, [ONE], calls([0]), clients=2, for_s=0.3, saturate=True)
         seqs = sorted(driven(driver, order).ops["seq"].to_pylist())
         assert len(seqs) == len(set(seqs)) > 50
