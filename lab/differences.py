@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from lab.template import Rendered
 
+_EMPTY = "(an empty line)"
 _SHOWN = 60  # characters of a longer text that a message shows
 _FIGURE = re.compile(r"[^\W_]*\d[\w.,]*")
 _ATOM = re.compile(r"\w+(?:[.,]\w+)*|\s+|.")
@@ -72,6 +73,7 @@ def differences(page: str, expected: Rendered) -> list[Difference]:
         return []
     due, got = _lines(expected), text.split("\n")
     found = list(_compare(due, got))
+    found = [one for one in found if _EMPTY not in (one.found, one.expected)] or found
     # Equal texts alone verify. Should the telling of a difference ever miss it, it is told bluntly.
     return found or [Difference(1, "", "the page", "what the stored run makes of it")]
 
@@ -145,11 +147,11 @@ def _of_pair(
         if got[other].strip():
             yield Difference(first + other + 1, "", got[other].strip(), "")
         else:
-            yield Difference(first + other + 1, "", "(an empty line)", "")
+            yield Difference(first + other + 1, "", _EMPTY, "")
     elif one is not None and other is None:
         line = due[one]
         addresses = ", ".join(dict.fromkeys(address for _, _, address in line.spans))
-        yield Difference(first + len(got) + 1, addresses, "", line.text.strip() or "(an empty line)")
+        yield Difference(first + len(got) + 1, addresses, "", line.text.strip() or _EMPTY)
     elif one is not None and other is not None and due[one].text != got[other]:
         yield from _in_line(due[one], got[other], first + other + 1)
 

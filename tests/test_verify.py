@@ -74,6 +74,11 @@ def test_an_added_sentence_is_not_in_the_plan():
     ]
 
 
+def test_empty_lines_are_told_only_where_nothing_else_is():
+    assert told(SMALL.text.replace("The end.", "\nA note.\n\nThe end.")) == ["line 10: 'A note.' is not in the plan"]
+    assert told(SMALL.text.replace("The end.", "\nThe end.")) == ["line 9: '(an empty line)' is not in the plan"]
+
+
 def test_an_edit_beside_an_added_line_is_still_told_where_it_is():
     page = SMALL.text.replace("Time: 41.2", "A note.\nTime: 41.3")
     assert told(page) == ["line 1: 'A note.' is not in the plan", "line 2: 41.3 should be 41.2 (a)"]
