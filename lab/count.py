@@ -200,7 +200,7 @@ def _wal_bytes(explained: Json) -> float:
 def _temp_bytes(explained: Json) -> float:
     """Bytes of temporary files written and read, at the default block size of 8192 bytes."""
     top = explained["Plan"]
-    return sum(8192.0 * top.get(f"Temp {how} Blocks", 0) for how in ("Read", "Written"))
+    return 8192.0 * float(sum(top.get(f"Temp {how} Blocks", 0) for how in ("Read", "Written")))
 
 
 _COUNTS = {

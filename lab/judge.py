@@ -54,7 +54,7 @@ def judge(folder: Path) -> Judgement:
         raise RecordError(f"{folder}: holds no finished trial (go on with pglab run --resume)")
     read = scenario_of(stored.run)
     sheet = project.sheet(read, stored.prepared, stored.studies)
-    doubts = [*check.check(stored.slices), *check.warm_up(stored.slices)]
+    doubts = check.check(stored.slices)
     differing = check.disagreements(stored.prepared, read.baseline)
     measurements = measure.measure(stored.slices, stored.prepared, read.requirements)
     weighed = weigh.weigh(
@@ -73,7 +73,7 @@ def judge(folder: Path) -> Judgement:
         scenario=read,
         weighed=weighed,
         run=stored.run,
-        method={"version": METHOD_VERSION},
+        method={"version": METHOD_VERSION, "level": 1 - weigh.ALPHA, "look": weigh.LOOK},
         root=store.root(folder),
         prepared=stored.prepared,
         measurements=measurements,
@@ -83,6 +83,7 @@ def judge(folder: Path) -> Judgement:
         reasons=why,
         sheet=sheet,
         planned_rounds=stored.rounds,
+        not_estimable=measure.not_estimable(stored.slices),
     )
     return Judgement(folder, judged)
 

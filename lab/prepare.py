@@ -8,7 +8,7 @@ import re
 import subprocess
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from lab import pg
 from lab.errors import ClusterError, IngestError
-from lab.ingest import Load
+from lab.ingest import Load, Loaded
 from lab.model import Candidate, Endpoint, Json, SqlFile
 from lab.sources import Source
 
@@ -49,23 +49,44 @@ def apply(psql: Path, endpoint: Endpoint, sql: SqlFile, who: str) -> None:
             stdin=subprocess.DEVNULL,
         )
     if done.returncode:
-        raise IngestError(f"{who}: {refusal(done.stderr, str(path), sql.file)}")
+        raise IngestError(f"{who}: {refusal(done.stderr, str(path), sql)}")
 
 
-def refusal(said: str, path: str, file: str) -> str:
+def refusal(said: str, path: str, sql: SqlFile) -> str:
     """psql's error in one line, with the author's file and the line, and a way out where one is known.
 
-    >>> print(refusal("psql:/x/schema.sql:3: ERROR:  no type txt\\nLINE 1: ...", "/x/schema.sql", "a.sql"))
-    a.sql:3: ERROR: no type txt
+    psql names the line where a statement ends; the server quotes the one it stumbled over.
+
+    >>> file = SqlFile("a.sql", "CREATE TABLE t (\\n  a txt\\n);")
+    >>> print(refusal("psql:/x/a.sql:3: ERROR:  no type txt\\nLINE 2:   a txt\\n", "/x/a.sql", file))
+    a.sql:2: ERROR: no type txt
     """
-    lines = [line.removeprefix("psql:").replace(path, file).strip() for line in said.splitlines()]
-    worst = [re.sub(r"\s+", " ", line) for line in lines if re.search(r"(ERROR|FATAL|DETAIL|HINT|error): ", line)]
-    text = " ".join(worst) or " ".join(lines) or "psql failed and said nothing"
+    text = " ".join(" ".join(line.split()) for line in said.splitlines() if _TOLD.search(line)) or " ".join(
+        said.split()
+    )
+    text = text.removeprefix("psql:").strip().replace(path, sql.file) or "psql failed and said nothing"
+    text = re.sub(
+        rf"^{re.escape(sql.file)}:(\d+)", lambda found: f"{sql.file}:{_stumbled(said, sql, int(found[1]))}", text
+    )
     if re.search(r"extension .* is not available", text):
         text += " (not in the embedded server; use --on docker with an image that has it)"
     if re.search(r"permission denied to create extension", text):
         text += " (the author's SQL runs as an ordinary role; name a trusted extension)"
     return text
+
+
+_TOLD = re.compile(r"(ERROR|FATAL|DETAIL|HINT|error): ")
+
+
+def _stumbled(said: str, sql: SqlFile, end: int) -> int:
+    """The line that the server quotes: the nearest one above the statement's *end* that holds the quote."""
+    quoted = re.search(r"^LINE \d+: (?:\.\.\.)?(.*?)(?:\.\.\.)?$", said, re.MULTILINE)
+    lines = sql.text.splitlines()
+    if quoted and quoted[1].strip():
+        for number in range(min(end, len(lines)), 0, -1):
+            if quoted[1].strip() in lines[number - 1]:
+                return number
+    return end
 
 
 # --- rows -----------------------------------------------------------------------------------
@@ -92,13 +113,7 @@ def fill(
         }
     for source in sources:
         first, last = span.of(source)
-        loaded = load(
-            endpoint,
-            tables[source.name],
-            source.schema,
-            source.batches(first, last),
-            connections=int(candidate.ingest.get("connections", 1)),
-        )
+        loaded = sent(load, endpoint, candidate, tables[source.name], source.schema, source.batches(first, last))
         if loaded.rows != last - first:
             raise IngestError(f"{candidate.name}: {source.name}: {loaded.rows} of {last - first} rows arrived")
         streams[source.name] = {"rows": loaded.rows, "bytes": loaded.bytes, "seconds": loaded.seconds}
@@ -110,6 +125,21 @@ def fill(
             pg.run(connection, "DROP SCHEMA source CASCADE")
     rows = sum(one["rows"] for one in streams.values())
     return {"rows": rows, "seconds": time.monotonic() - start, "load_sql_s": load_sql_s, "streams": streams}
+
+
+def sent(
+    load: Load,
+    endpoint: Endpoint,
+    candidate: Candidate,
+    table: tuple[str, str],
+    schema: pa.Schema,
+    batches: Iterable[pa.RecordBatch],
+) -> Loaded:
+    """Rows brought in by the candidate's own way; where they do not fit, the message names the candidate."""
+    try:
+        return load(endpoint, table, schema, batches, connections=int(candidate.ingest.get("connections", 1)))
+    except IngestError as error:
+        raise IngestError(f"{candidate.name}: {error}") from None
 
 
 @dataclass(frozen=True)

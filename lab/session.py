@@ -23,7 +23,7 @@ from typing import Any
 
 from lab import __version__, judge, parts, publish, run, scenario, store
 from lab import design as design_
-from lab.errors import PlaceError, RecordError, ScenarioError
+from lab.errors import ClusterError, PlaceError, RecordError, ScenarioError
 from lab.hosts import Host, embedded
 from lab.model import Json, Scenario
 from lab.run import Bench, Stop, Tell
@@ -135,12 +135,12 @@ class _Session:
     def __init__(self, asked: Asked, read: Scenario, run_id: str, stack: ExitStack, tell: Tell, stop: Stop) -> None:
         self.asked, self.scenario, self.id = asked, read, run_id
         self.on = _host_kind(asked.on, read)
-        self.host: Host = stack.enter_context(parts.load("hosts", self.on).opened(run_id))
+        self.host: Host = stack.enter_context(parts.load("hosts", self.on).opened(f"{run_id}.{secrets.token_hex(2)}"))
         self.seed = _seed(read)
         self.rounds = asked.rounds or design_.ROUNDS[read.profile]
         self.sources = _sources(read, self.seed)
         self.settings = {**SETTINGS, **_memory(read, self.sources)}
-        work = stack.enter_context(_workdir(self.host))
+        work = stack.enter_context(_workdir(self.host, "driver"))
         driver = stack.enter_context(
             parts.load("drivers", read.workload.driver).opened(workdir=work, options=_driver_options(read, work))
         )
@@ -157,7 +157,7 @@ class _Session:
 
     def preflight(self) -> None:
         """The author's mistakes, and whether the disk has room; before anything is kept."""
-        with _scratch(self.id) as logs:
+        with _workdir(self.host, "preflight") as logs:
             run.preflight(self.scenario, self.bench, logs)
         _room(self._disk_bytes())
 
@@ -198,6 +198,8 @@ class _Session:
             self.bench.stop.within(self.asked.max_time_s)
         try:
             complete = run.run(self.scenario, self._design(self.rounds), self.bench, folder)
+        except ClusterError as error:
+            raise ClusterError(f"{error} (finished trials are kept; go on with: {_again(self.asked)})") from error
         finally:
             shutil.rmtree(folder / ".logs", ignore_errors=True)
         if complete:
@@ -325,19 +327,9 @@ def _driver_options(read: Scenario, work: Path) -> dict[str, object]:
 
 
 @contextmanager
-def _workdir(host: Host) -> Iterator[Path]:
-    """A folder for the driver, below the run's home, so that what is left of it is found by its name."""
-    path = host.workdir()
-    try:
-        yield path
-    finally:
-        shutil.rmtree(path, ignore_errors=True)
-
-
-@contextmanager
-def _scratch(run_id: str) -> Iterator[Path]:
-    path = embedded.base() / run_id / "preflight"
-    path.mkdir(parents=True, exist_ok=True)
+def _workdir(host: Host, name: str) -> Iterator[Path]:
+    """A folder below the run's home, so that what is left of it is found by its name."""
+    path = host.workdir(name)
     try:
         yield path
     finally:

@@ -32,7 +32,7 @@ class Left:
 def left(base: Path, results: Path) -> list[Left]:
     """Everything that dead runs left below *base* and in *results*."""
     found = [*_processes(base), *_homes(base), *_wheels(base)]
-    living = {home.name for home in _folders(base) if alive(home)}
+    living = {home.name.partition(".")[0] for home in _folders(base) if alive(home)}  # ids of runs
     return found + list(_fragments(results, living))
 
 

@@ -140,9 +140,7 @@ def _append(kept: Kept, step: Any, tools: Tools, seed: int, fact: dict[str, Json
         start = time.monotonic_ns()
         author(kept, "before_append", bounds)
         table = prepare.table_of(kept.admin, kept.candidate, source.name)
-        loaded = load(
-            endpoint, table, source.schema, rows, connections=int(kept.candidate.ingest.get("connections", 1))
-        )
+        loaded = prepare.sent(load, endpoint, kept.candidate, table, source.schema, rows)
         author(kept, "after_append", bounds)
         fact["rows"] += loaded.rows
         fact["seconds"] = fact.get("seconds", 0.0) + (time.monotonic_ns() - start) / 1e9
@@ -249,7 +247,7 @@ def rehearse(kept: Kept, steps: Sequence[timeline.Step], tools: Tools) -> None:
                 load = tools.loads[kept.candidate.ingest["method"]]
                 table = prepare.table_of(kept.admin, kept.candidate, source.name)
                 rows = source.batches(source.rows, source.rows + min(few, step.rows))
-                load(kept.cluster.write(), table, source.schema, rows)
+                prepare.sent(load, kept.cluster.write(), kept.candidate, table, source.schema, rows)
                 author(kept, "after_append", bounds)
             elif step.do == "retire":
                 author(kept, "retire", _bounds(source, 0, tools.window_rows))

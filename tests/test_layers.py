@@ -9,9 +9,10 @@ TOP = Path(__file__).parent.parent
 
 LAYERS = {
     "0": "errors model metrics",
-    "1": """scenario assemble plain keys page wording candidates mix timeline statement template draw design workload pace check stats
-        measure readings compare require decide weigh reasons project plan dossier figure differences book form explain gate""",
-    "2a": "pg queries store",
+    "1": """scenario assemble keys page wording candidates mix timeline statement template draw design workload pace
+        check stats measure readings compare require decide weigh reasons project plan dossier figure differences book
+        form explain change gate""",
+    "2a": "pg plain queries store",
     "2b": "hosts sources probes render",
     "3": "clusters ingest drivers events",
     "4": "parts run trial prepare count judge publish session verify tidy doctor",
@@ -82,6 +83,8 @@ def test_each_library_has_one_home(path):
         assert name_of(path) in HOMES.get(library, {name_of(path)}), f"{library} is imported outside its home"
 
 
-@pytest.mark.parametrize("path", [p for p in MODULES if LAYER.get(name_of(p).partition(".")[0]) in ("0", "1")], ids=name_of)
+@pytest.mark.parametrize(
+    "path", [p for p in MODULES if LAYER.get(name_of(p).partition(".")[0]) in ("0", "1")], ids=name_of
+)
 def test_the_pure_layers_touch_no_clock_process_or_environment(path):
     assert not IMPURE & {name.partition(".")[0] for name in imported(path)}

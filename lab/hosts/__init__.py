@@ -56,8 +56,8 @@ class Host(Protocol):
         """The psql that fits this host's servers."""
         ...
 
-    def workdir(self) -> Path:
-        """A folder of the lab's own for the length of the run, found and removed with it."""
+    def workdir(self, name: str) -> Path:
+        """A new folder of the lab's own for the length of the run, found and removed with it."""
         ...
 
     def server(self, name: str, settings: Mapping[str, str], logs: Path) -> AbstractContextManager[Server]:

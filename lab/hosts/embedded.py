@@ -162,9 +162,9 @@ class Embedded:
         """The wheel's own psql."""
         return self.bin / "psql"
 
-    def workdir(self) -> Path:
-        """A folder of the lab's own below the run's home."""
-        path = self.home / "work"
+    def workdir(self, name: str) -> Path:
+        """A new folder of the lab's own below the run's home."""
+        path = self.home / name
         path.mkdir(mode=0o700)
         return path
 

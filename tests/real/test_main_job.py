@@ -1,0 +1,319 @@
+"""The whole length of it on a real server: from a scenario file to a verified plan, and what goes wrong."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from lab import store
+from tests.real import small
+
+pytestmark = pytest.mark.server
+LAST = "I have created a plan at .claude/doc/small.md, please read that first before you proceed"
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory) -> Path:
+    """A folder in which the small scenario has been run to its end; tests copy it before they spoil it."""
+    folder = small.write(tmp_path_factory.mktemp("a user's folder"))
+    done = small.pglab(folder, "run", "scenarios/small", "--on", "embedded", "--rounds", "4")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == LAST + "\n"
+    return folder
+
+
+@pytest.fixture
+def mine(finished, tmp_path) -> Path:
+    return Path(shutil.copytree(finished, tmp_path / "copy"))
+
+
+def plan_of(folder: Path) -> Path:
+    return folder / ".claude/doc/small.md"
+
+
+def run_of(folder: Path) -> Path:
+    return store.find(folder / "results", "small")
+
+
+# --- verify ---------------------------------------------------------------------------------
+
+
+def test_a_fresh_plan_verifies(finished):
+    done = small.pglab(finished, "verify", ".claude/doc/small.md")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_one_changed_digit_is_named_with_its_line(mine):
+    lines = plan_of(mine).read_text().splitlines(keepends=True)
+    at = next(n for n, line in enumerate(lines) if line.startswith("| `size.total_bytes`"))
+    lines[at] = re.sub(r"\d", lambda found: str((int(found[0]) + 1) % 10), lines[at], count=1)
+    plan_of(mine).write_text("".join(lines))
+    done = small.pglab(mine, "verify", ".claude/doc/small.md")
+    assert done.returncode == 1
+    assert f"line {at + 1}:" in done.stdout
+    assert "size.total_bytes" in done.stdout
+
+
+def test_an_added_sentence_with_a_number_is_named(mine):
+    text = plan_of(mine).read_text().replace("\n## Requirements\n", "\nIt is 7 times as fast.\n\n## Requirements\n", 1)
+    plan_of(mine).write_text(text)
+    done = small.pglab(mine, "verify", ".claude/doc/small.md")
+    assert done.returncode == 1
+    assert "It is 7 times as fast" in done.stdout
+
+
+def test_two_swapped_numbers_are_named(mine):
+    text = plan_of(mine).read_text()
+    line = next(line for line in text.splitlines() if line.startswith("| `wal.record_bytes_per_row`"))
+    first, second = re.findall(r"\d+ bytes/row", line)[:2]
+    swapped = line.replace(first, "@").replace(second, first).replace("@", second)
+    assert swapped != line
+    plan_of(mine).write_text(text.replace(line, swapped))
+    done = small.pglab(mine, "verify", ".claude/doc/small.md")
+    assert done.returncode == 1
+    assert done.stdout.count("wal.record_bytes_per_row") >= 2
+
+
+@pytest.mark.parametrize("name", ["ops.parquet", "facts.json"])
+def test_a_changed_stored_file_is_named(mine, name):
+    victim = sorted(run_of(mine).glob(f"trials/*/{name}"))[0]
+    data = bytearray(victim.read_bytes())
+    at = data.rindex(b"1") if name.endswith("json") else len(data) // 2
+    data[at] = ord("2") if name.endswith("json") else data[at] ^ 1
+    victim.write_bytes(data)
+    done = small.pglab(mine, "verify", ".claude/doc/small.md")
+    assert done.returncode in (1, 2), done.stdout
+    assert f"{victim.parent.name}/{name}" in done.stdout + done.stderr
+
+
+def test_a_plan_whose_run_is_gone_says_so(mine):
+    shutil.rmtree(mine / "results")
+    done = small.pglab(mine, "verify", ".claude/doc/small.md")
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    assert "results" in done.stderr
+
+
+def test_a_results_folder_of_another_format_is_refused(mine):
+    path = run_of(mine) / "run.json"
+    path.write_text(path.read_text().replace('"format": 1', '"format": 9', 1))
+    done = small.pglab(mine, "plan", "small")
+    assert done.returncode == 2
+    assert "is of format 9" in done.stderr
+
+
+def test_judging_again_gives_the_same_text(mine):
+    before = plan_of(mine).read_bytes()
+    done = small.pglab(mine, "plan", "small")
+    assert done.returncode == 0, done.stderr
+    assert plan_of(mine).read_bytes() == before
+
+
+def test_an_edited_plan_is_kept_beside_the_new_one(mine):
+    plan_of(mine).write_text(plan_of(mine).read_text() + "\nour own note\n")
+    done = small.pglab(mine, "plan", "small")
+    assert "was edited by hand" in done.stderr
+    (kept,) = plan_of(mine).parent.glob("small.edited-*.md")
+    assert "our own note" in kept.read_text()
+    assert "our own note" not in plan_of(mine).read_text()
+
+
+# --- what it found --------------------------------------------------------------------------
+
+
+def test_a_dropped_index_is_told_apart_by_what_was_counted(finished):
+    done = small.pglab(finished, "show", "small", "--json")
+    evidence = json.loads(done.stdout)["plan"]["evidence"]
+    (other,) = (name for name in evidence if name.startswith("Other"))
+    assert evidence[other]["size.index_bytes"]["verdict"] == "better"
+    assert evidence[other]["query.recent.blocks_per_call"]["verdict"] == "worse"
+
+
+def test_two_copies_of_one_schema_claim_nothing(tmp_path):
+    folder = small.write(tmp_path, **{"scenarios/small/other.sql": small.TABLE + small.INDEX})
+    done = small.pglab(folder, "run", "small", "--rounds", "6")
+    assert done.returncode == 0, done.stderr
+    shown = json.loads(small.pglab(folder, "show", "small", "--json").stdout)
+    claimed = [row for row in shown["rows"] if row[-1] in ("better", "worse")]
+    assert claimed == []
+
+
+def test_all_candidates_of_a_round_were_asked_the_same(finished):
+    stored = store.read(run_of(finished))
+    asked: dict[int, set[str]] = {}
+    for one in stored.slices:
+        ops = one.ops.sort_by("seq").select(["name", "key"]).to_pydict()
+        asked.setdefault(one.trial.round, set()).add(json.dumps(ops))
+    assert {len(different) for different in asked.values()} == {1}
+    assert len(set.union(*asked.values())) == len(asked), "rounds differ from each other"
+
+
+def test_a_trial_holds_what_the_server_did(finished):
+    stored = store.read(run_of(finished))
+    for one in stored.slices:
+        (driven,) = (step for step in one.steps if step["do"] == "drive")
+        assert sum(asked["calls"] for asked in driven["statements"].values()) == one.ops.num_rows
+        assert one.rows == one.rows_due == 2_000
+
+
+# --- interrupted ----------------------------------------------------------------------------
+
+
+def start(folder: Path, *words: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "lab.cli", "run", "scenarios/small", "--on", "embedded", *words],
+        cwd=folder,
+        env=small.environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def wait_for_trials(folder: Path, n: int) -> None:
+    until = time.monotonic() + 60
+    while len(list(folder.glob("results/small/*/trials/[!.]*"))) < n:
+        assert time.monotonic() < until, "no trial came"
+        time.sleep(0.02)
+
+
+def test_a_killed_run_goes_on_to_the_same_trials(finished, tmp_path):
+    folder = small.write(tmp_path)
+    lab = start(folder, "--rounds", "4")
+    wait_for_trials(folder, 4)
+    os.kill(lab.pid, signal.SIGKILL)
+    lab.communicate()
+    kept = store.trials_of(run_of(folder))
+    done = small.pglab(folder, "run", "scenarios/small", "--resume")
+    assert done.returncode == 0, done.stderr
+    assert kept < store.trials_of(run_of(folder)) == store.trials_of(run_of(finished))
+    verified = small.pglab(folder, "verify", ".claude/doc/small.md")
+    assert verified.returncode == 0, verified.stdout
+    gone_within(5)
+    cleaned = small.pglab(folder, "clean")
+    assert "servers' data" in cleaned.stdout, cleaned.stdout
+    assert small.pglab(folder, "clean").stdout.strip() == "nothing is left over"
+
+
+def gone_within(seconds: float) -> None:
+    """No server may outlive its lab."""
+    until = time.monotonic() + seconds
+    while any("cluster_name=pglab-2" in " ".join(p.info["cmdline"] or ()) for p in psutil.process_iter(["cmdline"])):
+        assert time.monotonic() < until, "a server outlived its lab"
+        time.sleep(0.05)
+
+
+def test_ctrl_c_once_finishes_the_trial_and_judges(tmp_path):
+    folder = small.write(tmp_path)
+    lab = start(folder, "--rounds", "40")
+    wait_for_trials(folder, 7)
+    os.kill(lab.pid, signal.SIGINT)
+    out, err = lab.communicate(timeout=60)
+    assert lab.returncode == 130, err
+    assert out == LAST + "\n"
+    assert "go on with: pglab run scenarios/small --resume" in err
+    assert "exploratory" in plan_of(folder).read_text().lower()
+
+
+def test_ctrl_c_twice_stops_and_keeps_what_was_finished(tmp_path):
+    folder = small.write(
+        tmp_path, **{"scenarios/small/scenario.yaml": small.SCENARIO.replace("for: 100ms", "for: 20s")}
+    )
+    lab = start(folder, "--rounds", "2")
+    until = time.monotonic() + 60
+    while not list(folder.glob("results/small/*/instances/plain.2")):
+        assert time.monotonic() < until
+        time.sleep(0.02)
+    time.sleep(1.0)
+    os.kill(lab.pid, signal.SIGINT)
+    time.sleep(0.5)
+    os.kill(lab.pid, signal.SIGINT)
+    _, err = lab.communicate(timeout=60)
+    assert lab.returncode == 130
+    assert "--resume" in err
+    assert "Traceback" not in err
+
+
+def test_a_server_that_dies_in_a_trial_loses_no_finished_one(tmp_path):
+    folder = small.write(tmp_path)
+    lab = start(folder, "--rounds", "30")
+    wait_for_trials(folder, 4)
+    mine = psutil.Process(lab.pid)
+    postmasters = [p for p in mine.children() if p.name() == "postgres"]
+    os.kill(postmasters[0].pid, signal.SIGKILL)
+    _, err = lab.communicate(timeout=60)
+    assert lab.returncode == 3, err
+    assert "Traceback" not in err
+    assert "--resume" in err
+    assert len(store.trials_of(run_of(folder))) >= 4
+
+
+def test_two_runs_do_not_measure_each_other(tmp_path):
+    folder = small.write(tmp_path)
+    lab = start(folder, "--rounds", "30")
+    wait_for_trials(folder, 1)
+    second = small.pglab(folder, "run", "scenarios/small")
+    os.kill(lab.pid, signal.SIGKILL)
+    lab.communicate()
+    small.pglab(folder, "clean")
+    assert second.returncode == 3
+    assert "another pglab is measuring" in second.stderr
+
+
+# --- the author's mistakes that only a server finds ---------------------------------------------
+
+SERVER_FINDS = {
+    "a schema the server refuses": (
+        {"scenarios/small/other.sql": "CREATE TABLE readings (\n  id bigintt\n);\n"},
+        ['Other "näme"', "other.sql:2", 'type "bigintt" does not exist'],
+    ),
+    "a query the server refuses": (
+        {"workloads/readings/by_id.sql": "-- params: id=readings.id\nSELECT nothing FROM readings WHERE id = :id\n"},
+        ["by_id.sql", 'column "nothing" does not exist'],
+    ),
+    "rows that do not fit": (
+        {"scenarios/small/other.sql": small.TABLE.replace("device integer", "device boolean")},
+        ['Other "näme"', "readings", "device"],
+    ),
+    "a stream without a table": (
+        {"scenarios/small/other.sql": "CREATE TABLE other (id bigint);\n"},
+        ["no table for the stream 'readings'", "load: load.sql"],
+    ),
+    "an extension that the embedded server lacks": (
+        {"scenarios/small/other.sql": 'CREATE EXTENSION "uuid-ossp";\n' + small.TABLE},
+        ["other.sql:1", "uuid-ossp", "--on docker"],
+    ),
+    "a step the server refuses": (
+        {"scenarios/small/retire.sql": "DELETE FROM readigns WHERE at < :to;\n"},
+        ["retire.sql", '"readigns" does not exist'],
+    ),
+}
+
+
+@pytest.mark.parametrize("what", SERVER_FINDS)
+def test_what_only_a_server_finds_is_one_message_before_the_first_trial(what, tmp_path):
+    changes, words = SERVER_FINDS[what]
+    done = small.pglab(small.write(tmp_path, **changes), "run", "scenarios/small")
+    assert done.returncode == 2, done.stderr
+    assert "Traceback" not in done.stderr
+    for word in words:
+        assert word in done.stderr
+    assert not (tmp_path / "results").exists()
+    assert not (tmp_path / ".claude").exists()
+
+
+def test_a_setting_the_server_refuses_is_told_with_its_words(tmp_path):
+    text = small.SCENARIO.replace("workload: readings\n", "workload: readings\nsettings: {work_mem: lots}\n")
+    done = small.pglab(small.write(tmp_path, **{"scenarios/small/scenario.yaml": text}), "run", "scenarios/small")
+    assert done.returncode != 0
+    assert "work_mem" in done.stderr
+    assert "Traceback" not in done.stderr
