@@ -9,7 +9,6 @@ Dror, Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC 2011): any part of
 had without what lies before it.
 """
 
-import contextlib
 import difflib
 import hashlib
 import re
@@ -344,15 +343,13 @@ def _arguments(law: Any) -> list[str]:
 
 def _number(part: str, text: str) -> float:
     """An int where the author wrote one: it decides whether the law's values are whole."""
-    with contextlib.suppress(ValueError):
-        return int(part)
     try:
         value = float(part)
     except ValueError:
         raise ValueError(f"law {text!r}: {part.strip()!r} is not a number") from None
     if not np.isfinite(value):
         raise ValueError(f"law {text!r}: {part.strip()!r} is not a finite number")
-    return value
+    return int(part) if part.strip().lstrip("+-").isdecimal() else value
 
 
 def _require(holds: bool, law: str, rule: str, got: object) -> None:
