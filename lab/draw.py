@@ -25,7 +25,7 @@ Floats = npt.NDArray[np.float64]
 Numbers = Ints | Floats
 
 _BUCKETS_PER_RANK = 8  # of the guide table: fewer make more binary searches, more spill the cache
-_BUCKETS_AT_MOST = 1 << 22
+_BUCKETS_AT_LEAST, _BUCKETS_AT_MOST = 1 << 12, 1 << 22
 
 
 def rng(*key: str | int, block: int = 0) -> np.random.Generator:
@@ -145,7 +145,7 @@ class Ranks:
     def __init__(self, shares: Floats) -> None:
         self._bounds = np.cumsum(shares)
         self._bounds[-1] = 1.0  # the sum of rounded shares may stop short of it
-        wanted = _BUCKETS_PER_RANK * len(shares)
+        wanted = max(_BUCKETS_AT_LEAST, _BUCKETS_PER_RANK * len(shares))
         self._buckets = min(_BUCKETS_AT_MOST, 1 << (wanted - 1).bit_length())
         edges = np.arange(self._buckets) / self._buckets
         self._guide = np.searchsorted(self._bounds, edges, side="right").astype(np.int32)

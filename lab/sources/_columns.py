@@ -18,7 +18,7 @@ from lab import draw
 Array = Any  # a pyarrow array; the stubs' element types say nothing here
 Words = npt.NDArray[np.uint64]
 
-BLOCK = 16_384  # rows: large enough to hide Python, small enough for the processor's second cache
+BLOCK = 32_768  # rows: large enough to hide Python, small enough for the processor's second cache
 
 _FRESH = 16  # characters of a text that are made anew: 64 bits, so texts are distinct
 _DAY_ZERO = 20_454  # 2026-01-01 in days since 1970
