@@ -224,7 +224,7 @@ def schema() -> None:
 
 
 def _print_json(value: "Json") -> None:
-    print(json.dumps(value, ensure_ascii=False, indent=1, default=str))  # noqa: T201
+    print(json.dumps(value, ensure_ascii=False, indent=1, default=str))
 
 
 def _finish(said: tuple[str, ...], data: "Json", as_json: bool) -> None:

@@ -64,7 +64,7 @@ def judge(folder: Path) -> Judgement:
         disagreements=differing,
         planned_rounds=stored.rounds,
         exploratory=any(more["why"] == "more rounds" for more in stored.more),
-        scope=lambda metric: project.scope(metric, sheet),
+        scope=lambda metric, candidate: project.scope(metric, sheet, (candidate, read.baseline)),
     )
     why = reasons.reasons(
         parts.rules(), stored.prepared, read.baseline, {name: one.queries for name, one in read.candidates.items()}

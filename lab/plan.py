@@ -87,7 +87,7 @@ def outline(judged: Judged, book: Book, subject: str | None) -> dict[str, Any]:
         "explained": _explained(judged, book, subject),
         "sides": sides,
         "open": _open(sides),
-        "scopes": _scopes(evidence, book),
+        "scopes": _scopes([one for one in evidence if one.candidate == subject], book),
         "autovacuum_off": any(one.settings.get("autovacuum", {}).get("value") == "off" for one in judged.prepared),
         "broken": _broken(judged, book),
         "watch": _watch(judged, book),

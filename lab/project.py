@@ -43,7 +43,7 @@ def sheet(scenario: Scenario, prepared: Sequence[Prepared], studies: Sequence[St
     """
     first = {one.instance.candidate: one for one in reversed(prepared) if not one.instance.twin}
     known = [first[name] for name in scenario.candidates if name in first]
-    return (
+    found = (
         _row("rows per day", "", scenario.production.rows_per_day, _rows_per_day(scenario), "rows"),
         _row("days kept", "", scenario.production.keep_days, scenario.lab.days, "days"),
         *_keys(scenario),
@@ -51,24 +51,44 @@ def sheet(scenario: Scenario, prepared: Sequence[Prepared], studies: Sequence[St
         _row("checkpoint distance", "", scenario.production.checkpoint_rows, None, "rows"),
         *(row for one in known for row in _of_candidate(scenario, one, studies)),
     )
+    return tuple(map(_as_it_is, found)) if _whole(scenario) else found
 
 
-def scope(metric: str, rows: Iterable[Row]) -> Scope:
+def scope(metric: str, rows: Iterable[Row], sides: Sequence[str] = ()) -> Scope:
     """How far a claim about *metric* reaches, given the sheet.
 
     Times and rates belong to the host that measured them. Counts and sizes transfer where every
-    invariant they depend on is kept; else production's value cannot be had from this data.
+    invariant they depend on is kept by the *sides* compared (all candidates, if none are named);
+    else production's value cannot be had from this data.
     """
     of = metrics.row(metric)
     if of.kind in ("time", "rate"):
         return Scope.THIS_HOST
     found = list(rows)
+    others = {row.of.partition(": ")[0] for row in found if row.invariant == "partitions in all"} - set(sides)
     query = metric.split(".")[1] if metric.startswith("query.") else ""
     for invariant in of.invariants:
         about = [row for row in found if row.invariant == invariant and _concerns(row, query)]
+        about = [row for row in about if not (sides and row.of.partition(": ")[0] in others)]
         if not about or not all(row.kept for row in about):
             return Scope.NOT_DECIDABLE
     return Scope.TRANSFERS
+
+
+def _whole(scenario: Scenario) -> bool:
+    """Whether the lab's rows are the rows in question: nothing is shrunk, and no other volume is stated."""
+    there = scenario.production
+    return not (scenario.lab.shrink or there.rows_per_day or there.keep_days or there.entities)
+
+
+def _as_it_is(row: Row) -> Row:
+    """A row of unstated production is kept where the lab has the very data; a cache is the host's."""
+    if row.production is not None or row.invariant in _HOSTS:
+        return row
+    return Row(row.invariant, row.of, row.lab, row.lab, True, row.unit, "the rows are those in question")
+
+
+_HOSTS = ("checkpoint distance", "data / cache", "newest day / cache", "memory for a sort")
 
 
 def _concerns(row: Row, query: str) -> bool:

@@ -23,15 +23,16 @@ ALPHA = 0.05
 LOOK = 0.10
 """Of the described metrics marked for a look, the share that may be there by chance."""
 
-Scopes = Callable[[str], Scope]
+Scopes = Callable[[str, str], Scope]  # of a metric, for a candidate against the baseline
 
 
-def reach(metric: str) -> Scope:
+def reach(metric: str, candidate: str = "") -> Scope:
     """How far a claim about a metric goes if nobody knows better: counts transfer, times do not.
 
     >>> reach("size.total_bytes"), reach("retire.ms")
     (<Scope.TRANSFERS: 'transfers'>, <Scope.THIS_HOST: 'this host only'>)
     """
+    del candidate
     return Scope.TRANSFERS if metrics.row(metric).kind in ("exact", "size") else Scope.THIS_HOST
 
 
@@ -81,7 +82,7 @@ def _required(all_of: Case, scope: Scopes) -> list[Evidence]:
     """Every requirement on every candidate, each candidate at its share of the error rate."""
     alpha = ALPHA / len(all_of.scenario.candidates)
     found = [
-        require(all_of, requirement, candidate, scope=scope(requirement.metric), alpha=alpha)
+        require(all_of, requirement, candidate, scope=scope(requirement.metric, candidate), alpha=alpha)
         for requirement in all_of.scenario.requirements
         for candidate in all_of.scenario.candidates
     ]
@@ -159,7 +160,7 @@ def _evidence(
         high=high,
         family=family,
         verdict=verdict,
-        scope=scope(c.metric),
+        scope=scope(c.metric, side),
         because=because,
         trials=c.readings.trials(side, c.control),
         own=c.readings.mean(side),

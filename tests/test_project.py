@@ -42,8 +42,21 @@ def test_thin_breaks_rows_per_query():
 
 
 def test_what_nobody_said_of_production_is_neither_kept_nor_broken():
-    rows = sheet(scenario(production=Production(), lab=Lab()))
+    rows = sheet(scenario(production=Production(), lab=Lab(shrink=("short",))))
     assert {one.kept for one in rows if one.of == "" or one.invariant == "rows per query"} == {None}
+
+
+def test_rows_that_stand_for_themselves_keep_what_depends_on_rows_and_not_on_the_host():
+    rows = sheet(scenario(production=Production(), lab=Lab()))
+    assert row(rows, "rows per partition", "by-day").kept
+    assert row(rows, "data / cache", "heap").kept is None
+    assert project.scope("size.total_bytes", rows) is Scope.TRANSFERS
+
+
+def test_a_claim_about_one_candidate_is_not_held_against_another():
+    rows = sheet()
+    assert project.scope("size.total_bytes", rows, ("by-day", "heap")) is Scope.NOT_DECIDABLE
+    assert project.scope("size.total_bytes", rows, ("brin", "heap")) is Scope.TRANSFERS
 
 
 def test_a_large_partition_keeps_bytes_per_row_and_a_thin_one_does_not():
