@@ -32,6 +32,7 @@ from lab.model import Instance, Json, Prepared, Slice, Study, Trial
 
 FORMAT = 1
 RUN = "run.json"
+_PART = ".partial-"  # how the name of what is being written begins; tidy knows it too
 
 
 @dataclass(frozen=True)
@@ -155,12 +156,19 @@ def slug(name: str) -> str:
 
 
 def write_json(path: Path, value: Json) -> None:
-    """One JSON value, readable, and on the disk when this returns."""
-    with path.open("w", encoding="utf-8") as file:
-        json.dump(value, file, ensure_ascii=False, indent=1, allow_nan=False)
-        file.write("\n")
-        file.flush()
-        os.fsync(file.fileno())
+    """One JSON value, readable; on the disk, whole, when this returns, and until then not there."""
+    part = path.with_name(f"{_PART}{path.name}")
+    try:
+        with part.open("w", encoding="utf-8") as file:
+            json.dump(value, file, ensure_ascii=False, indent=1, allow_nan=False)
+            file.write("\n")
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+    _sync(path.parent)
 
 
 def _seal(path: Path, what: Mapping[str, Json]) -> None:
@@ -185,11 +193,12 @@ def _instance(instance: Instance) -> dict[str, Json]:
 def _appearing(target: Path) -> Iterator[Path]:
     """A folder that gets its name when the block ends well, and else was never there."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    part = Path(tempfile.mkdtemp(prefix=".partial-", dir=target.parent))
+    part = Path(tempfile.mkdtemp(prefix=_PART, dir=target.parent))
     try:
         yield part
         part.chmod(0o755)
-        _sync(part)
+        for path in (*part.rglob("*"), part):
+            _sync(path)
         part.rename(target)
         _sync(target.parent)
     except BaseException:
@@ -197,8 +206,8 @@ def _appearing(target: Path) -> Iterator[Path]:
         raise
 
 
-def _sync(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
     finally:
@@ -212,16 +221,27 @@ def _disk(where: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise PlaceError(
-            f"{where}: cannot be written: {error.strerror} (free some room or name another folder with --results; "
-            "finished trials are kept, go on with --resume)"
+            f"{where}: cannot be written: {error.strerror or error} "
+            "(free some room or name another folder with --results; finished trials are kept, go on with --resume)"
         ) from error
 
 
 # --- reading --------------------------------------------------------------------------------
 
 
+class _Record(dict[str, Any]):
+    """What a file holds; a key that it lacks is told with the file's name."""
+
+    def __init__(self, path: Path, value: Mapping[str, Any]) -> None:
+        super().__init__(value)
+        self._path = path
+
+    def __missing__(self, key: str) -> Any:
+        raise RecordError(f"{self._path}: has no {key!r} (it is not as pglab run wrote it)")
+
+
 def read_json(path: Path) -> Any:
-    """One JSON value; RecordError where it is missing, broken or of another format."""
+    """One JSON value; RecordError where it is missing, broken or of another format, or lacks what is asked of it."""
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -230,7 +250,7 @@ def read_json(path: Path) -> Any:
         raise RecordError(f"{path}: cannot be read: {error}") from None
     if isinstance(value, dict) and value.get("format", FORMAT) != FORMAT:
         raise RecordError(f"{path}: is of format {value['format']!r} (this pglab reads format {FORMAT})")
-    return value
+    return _Record(path, value) if isinstance(value, dict) else value
 
 
 def read_run(folder: Path) -> Mapping[str, Json]:
@@ -359,7 +379,7 @@ def seals(folder: Path) -> list[Path]:
 
 def root(folder: Path) -> str:
     """The Merkle root of a run: one sha256 over the names and sha256s of its seals, 64 hex digits."""
-    lines = (f"{path.relative_to(folder).as_posix()} {_sha256(path)}\n" for path in seals(folder))
+    lines = (f"{path.relative_to(folder).as_posix()} {_sha256(path)}\n" for path in seals(folder) if path.exists())
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
@@ -367,7 +387,11 @@ def problems(folder: Path) -> list[str]:
     """Every file of a run that is not what its seal says, in words; [] where all is well."""
     found = []
     for seal in (path for path in seals(folder) if path.name in _SEALS.values()):
-        due = read_json(seal).get("checksums", {})
+        try:
+            due = read_json(seal)["checksums"]
+        except RecordError as error:
+            found.append(str(error))
+            continue
         there = {k: v for k, v in _checksums(seal.parent).items() if k != seal.name}
         where = seal.parent.relative_to(folder).as_posix()
         found += [f"{where}/{name}: is missing" for name in due.keys() - there.keys()]

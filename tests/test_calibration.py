@@ -16,6 +16,7 @@ from lab.model import Evidence, Family, LeastEffect, Verdict, Weighed
 from lab.weigh import weigh
 from tests.simulate import NOISES, OBJECTIVE, Truth, band, drifting, experiment, scenario
 
+pytestmark = pytest.mark.long
 EXPERIMENTS = 1000
 DESCRIBED = "retire.ms"
 MARGIN = math.log1p(LeastEffect().time)
