@@ -50,9 +50,8 @@ def design(
     """
     instances = tuple(_instances(scenario))
     marks = {name: _mark(scenario, name, seed, what or {}) for name in scenario.candidates}
-    slugs = slugs_of(scenario.candidates)
     numbers = range(1, (ROUNDS[scenario.profile] if rounds is None else rounds) + 1)
-    return Design(seed, instances, tuple(_round(scenario, instances, n, seed, slugs, marks) for n in numbers))
+    return Design(seed, instances, tuple(_round(scenario, instances, n, seed, marks) for n in numbers))
 
 
 def _instances(scenario: Scenario) -> Iterable[Instance]:
@@ -69,7 +68,6 @@ def _round(
     instances: tuple[Instance, ...],
     number: int,
     seed: int,
-    slugs: Mapping[str, str],
     marks: Mapping[str, str],
 ) -> tuple[Trial, ...]:
     """The trials of round *number*, from 1. The candidates do not enter the seed: all are asked the same."""
@@ -78,7 +76,7 @@ def _round(
     trials = []
     for position, index in enumerate(order):
         instance = instances[index]
-        name = f"{slugs[instance.candidate]}.{instance.load}.r{number}"
+        name = f"{slug(instance.candidate)}.{instance.load}.r{number}"
         digest = _digest([marks[instance.candidate], instance.load, number])
         trials.append(Trial(f"{name}-{digest}", instance, number, position, asked))
     return tuple(trials)
@@ -88,30 +86,19 @@ def _round(
 
 
 def slug(name: str) -> str:
-    """*name* for a file system: at most 24 of a-z, 0-9 and -.
+    """*name* for a file system: at most 24 of a-z, 0-9 and -; names that differ have slugs that differ.
 
-    >>> slug("Über 'heap', v2"), slug("by-day"), slug("東京")
-    ('uber-heap-v2', 'by-day', 'candidate')
+    A name of which something is lost has a digest of it in its slug.
+
+    >>> slug("by-day"), slug("Über 'heap', v2"), slug("東京")
+    ('by-day', 'uber-heap-v2-7edab', 'candidate-8289e')
     """
     plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
-    return re.sub(r"[^a-z0-9]+", "-", plain.lower()).strip("-")[:_SLUG_LETTERS].rstrip("-") or "candidate"
-
-
-def slugs_of(names: Iterable[str]) -> dict[str, str]:
-    """A slug for each name, no two alike: later ones of equal slugs get a number.
-
-    >>> slugs_of(["heap", "Heap", "heap-2"])
-    {'heap': 'heap', 'Heap': 'heap-2', 'heap-2': 'heap-2-2'}
-    """
-    found: dict[str, str] = {}
-    for name in names:
-        mine, number = slug(name), 1
-        while mine in found.values():
-            number += 1
-            tail = f"-{number}"
-            mine = slug(name)[: _SLUG_LETTERS - len(tail)] + tail
-        found[name] = mine
-    return found
+    kept = re.sub(r"[^a-z0-9]+", "-", plain.lower()).strip("-") or "candidate"
+    if kept == name and len(kept) <= _SLUG_LETTERS:
+        return kept
+    tail = hashlib.blake2b(name.encode()).hexdigest()[:5]
+    return f"{kept[: _SLUG_LETTERS - 6].rstrip('-')}-{tail}"
 
 
 def _mark(scenario: Scenario, name: str, seed: int, what: Mapping[str, Json]) -> str:

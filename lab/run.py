@@ -7,7 +7,7 @@ the store writes it before the next one begins, and a later run goes on from the
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
@@ -17,14 +17,16 @@ from lab.clusters import Cluster, OpenCluster
 from lab.design import Design
 from lab.errors import IngestError
 from lab.hosts import Host
-from lab.model import Candidate, Instance, Json, Prepared, Scenario, Slice, Study, Trial
+from lab.model import Candidate, Instance, Json, Prepared, Scenario, Slice, SqlFile, Study, Trial
 from lab.prepare import Span
 from lab.probes.host import HostProbe
 from lab.trial import Kept, Tools
 
 SETS = 8  # parameter sets of the count pass; more than the five after which a plan may turn generic
-STUDY_SETS = 6
-ROUND_OVERHEAD_S = 0.15  # a first guess; the run measures its own
+STUDY_SETS = 2  # planned anew at each call, so that there is no sixth execution to wait for
+ROUND_OVERHEAD_S = 0.15  # a first guess, as are the next two; the run measures its own
+_PREPARE_S = 4.0
+_BEFORE_A_TRIAL_S = {"kept": 0.0, "restored": 1.0, "fresh": _PREPARE_S}
 
 
 class Tell(Protocol):
@@ -73,16 +75,18 @@ def run(scenario: Scenario, design: Design, bench: Bench, folder: Path) -> bool:
     Stops early, between two trials, when bench.stop says so. Raise ClusterError or IngestError
     where it cannot go on; what was kept by then stays.
     """
-    clock = _Clock(scenario, design, bench.tell)
     have = store.trials_of(folder)
     rounds = [[one for one in trials if one.id not in have] for trials in design.rounds]
-    _studies(scenario, bench, folder, clock)
+    first = _first_trials(rounds) if scenario.isolation != "fresh" else {}
+    studies = _missing_studies(scenario, folder)
+    clock = _Clock(scenario, bench.tell, studies=len(studies), prepare=len(first), trials=sum(map(len, rounds)))
+    _studies(scenario, bench, folder, clock, studies)
     with ExitStack() as stack:
         ready = _Ready(scenario, bench, folder, stack, clock)
-        if scenario.isolation != "fresh":
-            first = _first_trials(rounds)
-            for instance in (one for one in design.instances if one in first):
-                ready.prepare(first[instance])
+        for instance in (one for one in design.instances if one in first):
+            if bench.stop.before(0):
+                return False
+            ready.prepare(first[instance])
         for one in (one for trials in rounds for one in trials):
             if bench.stop.before(clock.trial_s):
                 return False
@@ -145,7 +149,8 @@ class _Ready:
         kept.admin.close()
         kept.cluster.restore()
         admin = self.stack.enter_context(pg.connected(kept.cluster.admin().conninfo))
-        return Kept(kept.instance, kept.candidate, kept.cluster, admin, kept.host, rows=kept.rows_before)
+        rows = kept.rows_before
+        return Kept(kept.instance, kept.candidate, kept.cluster, admin, kept.host, rows=rows, rows_before=rows)
 
     @contextmanager
     def _opened(self, instance: Instance, round_: int) -> Iterator[Kept]:
@@ -173,11 +178,16 @@ class _Ready:
         return found
 
 
-def _cluster(candidate: Candidate, bench: Bench, name: str, logs: Path) -> AbstractContextManager[Cluster]:
+@contextmanager
+def _cluster(candidate: Candidate, bench: Bench, name: str, logs: Path) -> Iterator[Cluster]:
+    """The candidate's cluster; a server that is gone while it is open is a ClusterError."""
     settings = {**bench.settings, **candidate.settings}
-    return bench.clusters[candidate.topology.kind](
-        bench.host, candidate.topology, name=name, settings=settings, logs=logs
-    )
+    opened = bench.clusters[candidate.topology.kind]
+    with (
+        opened(bench.host, candidate.topology, name=name, settings=settings, logs=logs) as cluster,
+        trial.answering(name, cluster),
+    ):
+        yield cluster
 
 
 def _span(scenario: Scenario, tools: Tools, rounds: int) -> Span:
@@ -209,6 +219,8 @@ def prepare_instance(kept: Kept, scenario: Scenario, tools: Tools, *, again: boo
             metrics |= prepare.sizes(admin, report["rows"])
             counted = count.count(kept.cluster.write().conninfo, candidate.queries, _sets(kept, tools, SETS))
             metrics |= counted.metrics
+            if any(map(count.writes, candidate.queries)):
+                prepare.settle(admin)  # what was rolled back takes room, and a resumed instance has none of it
         elif step.do == "maintain":
             trial.author(kept, "maintain", {})
     kept.rows = kept.rows_before = prepare.rows_in(admin)
@@ -238,25 +250,30 @@ def _sets(kept: Kept, tools: Tools, k: int) -> count.Sets:
 _STUDIED = ("locks_per_call", "fast_path_misses_per_call", "partitions_per_call", "planning_ms", "first_query_ms")
 
 
-def _studies(scenario: Scenario, bench: Bench, folder: Path, clock: "_Clock") -> None:
+def _missing_studies(scenario: Scenario, folder: Path) -> list[tuple[int, SqlFile]]:
+    """The points of the catalogue study that are not on disk: number of partitions, schema."""
+    catalogue = scenario.catalogue
+    if catalogue is None:
+        return []
+    points = zip(catalogue.partitions, catalogue.schemas, strict=True)
+    return [(n, schema) for n, schema in points if not store.has_study(folder, catalogue.candidate, n)]
+
+
+def _studies(
+    scenario: Scenario, bench: Bench, folder: Path, clock: "_Clock", missing: Sequence[tuple[int, SqlFile]]
+) -> None:
     """Count at each number of partitions, without rows: what planning and locking cost by themselves.
 
     Nothing is analysed: the planner takes a table it knows nothing of for ten pages, and an
     analysed empty one for none, for which it would not even open the indexes.
     """
-    catalogue = scenario.catalogue
-    if catalogue is None:
+    if scenario.catalogue is None or not missing or bench.stop.before(0):
         return
-    candidate = scenario.candidates[catalogue.candidate]
-    missing = [
-        (n, schema)
-        for n, schema in zip(catalogue.partitions, catalogue.schemas, strict=True)
-        if not store.has_study(folder, candidate.name, n)
-    ]
-    if not missing or bench.stop.asked:
-        return
+    candidate = scenario.candidates[scenario.catalogue.candidate]
     with _cluster(candidate, bench, "catalogue", folder / ".logs" / "catalogue") as cluster:
         for n, schema in missing:
+            if bench.stop.before(0):
+                return
             with clock.doing(f"catalogue study: {candidate.name} with {n} partitions", "study"):
                 pg.make_database(cluster.admin().conninfo)
                 study = _study(replace(candidate, schema=schema), cluster, n, bench.tools)
@@ -330,15 +347,12 @@ def _try(candidate: Candidate, cluster: Cluster, scenario: Scenario, tools: Tool
 class _Clock:
     """How long it will still take: first guesses, replaced by this run's own means."""
 
-    def __init__(self, scenario: Scenario, design: Design, tell: Tell) -> None:
+    def __init__(self, scenario: Scenario, tell: Tell, *, studies: int, prepare: int, trials: int) -> None:
         self._tell = tell
-        self._left = {
-            "study": len(scenario.catalogue.partitions) if scenario.catalogue else 0,
-            "prepare": len(design.instances) if scenario.isolation != "fresh" else 0,
-            "trial": sum(len(trials) for trials in design.rounds),
-        }
+        self._left = {"study": studies, "prepare": prepare, "trial": trials}
         driven = sum(getattr(step, "for_s", 0.05) for step in scenario.round)
-        self._guess = {"study": 5.0, "prepare": 4.0, "trial": driven + ROUND_OVERHEAD_S}
+        overhead = ROUND_OVERHEAD_S + _BEFORE_A_TRIAL_S[scenario.isolation]
+        self._guess = {"study": 5.0, "prepare": _PREPARE_S, "trial": driven + overhead}
         self._took: dict[str, list[float]] = {kind: [] for kind in self._left}
         self._start = time.monotonic()
 
@@ -368,7 +382,9 @@ class _Clock:
 
 def estimate_s(scenario: Scenario, design: Design) -> float:
     """A first guess of how long the whole takes."""
-    return _Clock(scenario, design, _silent).left_s()
+    studies = len(scenario.catalogue.partitions) if scenario.catalogue else 0
+    prepare = len(design.instances) if scenario.isolation != "fresh" else 0
+    return _Clock(scenario, _silent, studies=studies, prepare=prepare, trials=len(design.trials)).left_s()
 
 
 def _silent(what: str, *, done: float, left_s: float | None) -> None:

@@ -27,6 +27,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from lab.design import slug
 from lab.errors import PlaceError, RecordError
 from lab.model import Instance, Json, Prepared, Slice, Study, Trial
 
@@ -139,20 +140,9 @@ def label(instance: Instance) -> str:
     """The name of an instance's folder.
 
     >>> label(Instance("By Day", 2))
-    'by-day.d659.2'
+    'by-day-11062.2'
     """
     return f"{slug(instance.candidate)}.{instance.load}"
-
-
-def slug(name: str) -> str:
-    """A name as a file name: short ASCII, told apart by a digest where something was lost.
-
-    >>> slug("by-day"), slug('odd "name"'), slug("ä" * 40)
-    ('by-day', 'odd-name.ccf6', 'c.437b')
-    """
-    kept = "".join(c if c.isascii() and c.isalnum() else "-" for c in name.lower()).strip("-")
-    kept = "-".join(filter(None, kept.split("-")))[:24] or "c"
-    return kept if kept == name else f"{kept}.{hashlib.sha256(name.encode()).hexdigest()[:4]}"
 
 
 def write_json(path: Path, value: Json) -> None:
