@@ -3,14 +3,15 @@
 What is counted here repeats to the byte where the plan does (METHOD section 2), and so decides
 without statistics. Each pass asks every query with every parameter set, in one connection that
 has prepared them as the driver does; the first pass only warms (a prepared statement may change
-from custom to generic plans at its sixth execution), the others are kept.
+from custom to generic plans at its sixth execution), the others are kept. Queries that write come
+after all passes of those that only read.
 """
 
 import hashlib
+import re
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Any
 
 from lab import pg
@@ -50,19 +51,34 @@ def count(info: str, queries: Sequence[Query], sets: Sets, *, planned_anew: bool
             pg.run(connection, _ANEW)
             connection.commit()
         prepare(connection, queries)
-        _pass(connection, queries, sets)
-        passes = [_pass(connection, queries, sets) for _ in range(PASSES)]
+        reading = _passes(connection, [query for query in queries if not writes(query)], sets)
+        writing = _passes(connection, [query for query in queries if writes(query)], sets)
         digests = {query.name: _digests(connection, query, sets[query.name]) for query in queries}
         memory = pg.ask(connection, pg.query("memory"))["bytes"]
         planning = {query.name: _planning(connection, query, sets[query.name]) for query in queries}
-    metrics = {name: tuple(one.metrics[name] for one in passes) for name in passes[0].metrics}
+    metrics = {
+        name: tuple(one.metrics[name] for one in kept) for kept in (reading, writing) for name in kept[0].metrics
+    }
     metrics["backend_memory_bytes"] = (memory,)
     for query in queries:
         metrics[f"query.{query.name}.planning_ms"] = planning[query.name]
         metrics[f"query.{query.name}.first_query_ms"] = tuple(
             _first_ms(info, query, sets[query.name][0]) for _ in range(FIRSTS)
         )
-    return Counted(metrics, passes[-1].explains, digests)
+    explains = {**reading[-1].explains, **writing[-1].explains}
+    return Counted(metrics, {query.name: explains[query.name] for query in queries}, digests)
+
+
+def writes(query: Query) -> bool:
+    """May this query write? What it leaves behind, though rolled back, others would have to read past.
+
+    >>> writes(Query("q", "q.sql", (Statement("SELECT 1"), Statement("delete from t"))))
+    True
+    """
+    return any(_WRITES.search(statement.text) for statement in query.statements)
+
+
+_WRITES = re.compile(r"\b(insert|update|delete|merge)\b", re.IGNORECASE)
 
 
 def explain(info: str, queries: Sequence[Query], sets: Sets) -> None:
@@ -87,6 +103,11 @@ def prepare(connection: pg.Connection, queries: Iterable[Query]) -> None:
 class _Pass:
     metrics: Mapping[str, float]
     explains: Mapping[str, Json]
+
+
+def _passes(connection: pg.Connection, queries: Sequence[Query], sets: Sets) -> list[_Pass]:
+    _pass(connection, queries, sets)
+    return [_pass(connection, queries, sets) for _ in range(PASSES)]
 
 
 def _pass(connection: pg.Connection, queries: Sequence[Query], sets: Sets) -> _Pass:
@@ -164,8 +185,10 @@ def _first_ms(info: str, query: Query, params: Sequence[str | None]) -> float:
         start = time.monotonic_ns()
         prepare(connection, [query])
         for i, statement in enumerate(query.statements):
-            connection.execute(_call(query, i, statement, params).encode())
-        return (time.monotonic_ns() - start) / 1e6
+            pg.run(connection, _call(query, i, statement, params))
+        took_ns = time.monotonic_ns() - start
+        connection.rollback()  # what it wrote belongs to no round, and the next one would meet it
+        return took_ns / 1e6
 
 
 # --- reading EXPLAIN ------------------------------------------------------------------------
@@ -224,27 +247,21 @@ def _digest(connection: pg.Connection, query: Query, params: Sequence[str | None
     lines: list[str] = []
     try:
         for i, statement in enumerate(query.statements):
-            cursor = connection.execute(_call(query, i, statement, params).encode())
-            if cursor.description:
-                answer = [_line(row) for row in cursor.fetchall()]
-                lines += answer if query.ordered else sorted(answer)
+            columns, rows = pg.texts(connection, _call(query, i, statement, params))
+            answer = ["\t".join(map(_word, columns, row)) for row in rows]
+            lines += answer if query.ordered else sorted(answer)
     finally:
         connection.rollback()
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
 
 
-def _line(row: Sequence[Any]) -> str:
-    return "\t".join(map(_word, row))
+def _word(column: str, text: str | None) -> str:
+    r"""A value of a type, as the server words it; fractional numbers to 12 digits, since sums
+    depend on the order of rows.
 
-
-def _word(value: object) -> str:
-    r"""A value as text: fractional numbers to 12 digits, since sums depend on the order of rows.
-
-    >>> _word(0.1 + 0.2) == _word(Decimal("0.30")), _word(None), _word(3)
-    (True, '\\N', '3')
+    >>> _word("float8", "0.30000000000000004") == _word("numeric", "0.30"), _word("float8", None), _word("text", "0.30")
+    (True, '\\N', '0.30')
     """
-    if value is None:
+    if text is None:
         return "\\N"
-    if isinstance(value, float | Decimal):
-        return f"{float(value):.12g}"
-    return str(value)
+    return f"{float(text) + 0.0:.12g}" if column in ("float4", "float8", "numeric") else text

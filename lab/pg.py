@@ -99,10 +99,46 @@ def ask(connection: Connection, statement: str, params: Params = ()) -> dict[str
     return row
 
 
+def texts(connection: Connection, statement: str) -> tuple[list[str], list[list[str | None]]]:
+    """The types of a statement's columns and its rows, as the server words them; [], [] where it returns none.
+
+    Nothing is made of the values: a timestamp may be `infinity`, which is no datetime.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(statement.encode())
+        found = cursor.pgresult
+        if found is None or not found.nfields:
+            return [], []
+        types = connection.adapters.types
+        columns = [info.name if (info := types.get(found.ftype(n))) else "" for n in range(found.nfields)]
+        values = [[found.get_value(row, n) for n in range(found.nfields)] for row in range(found.ntuples)]
+    return columns, [[None if one is None else one.decode() for one in row] for row in values]
+
+
 def run(connection: Connection, *statements: str) -> None:
     """Execute statements that return nothing worth having."""
     for statement in statements:
         connection.execute(statement.encode())
+
+
+@contextmanager
+def acting_as(connection: Connection, role: str) -> Iterator[None]:
+    """Another role for the length of a `with` block, by a superuser's connection, which is then as it was.
+
+    What is set in the block is reset, and a transaction that is left open is rolled back.
+    """
+    run(connection, f"SET SESSION AUTHORIZATION {ident(role)}")
+    try:
+        yield
+    finally:
+        if not connection.closed:
+            connection.rollback()
+            run(connection, "RESET SESSION AUTHORIZATION; RESET ALL")
+
+
+def in_transaction(connection: Connection) -> bool:
+    """Is a transaction open, failed ones among them?"""
+    return connection.info.transaction_status in (pq.TransactionStatus.INTRANS, pq.TransactionStatus.INERROR)
 
 
 @contextmanager

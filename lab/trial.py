@@ -80,20 +80,20 @@ def drive(kept: Kept, trial: Trial, steps: Sequence[timeline.Step], tools: Tools
         if driven is not None:
             ops.append(driven.ops)
         facts.append(fact)
-    with _server_answers(kept):
+    with answering(kept.instance.name, kept.cluster):
         rows = prepare.rows_in(kept.admin)
     return Slice(trial, tuple(facts), pa.concat_tables(ops) if ops else OPS.empty_table(), rows, kept.rows)
 
 
 @contextmanager
-def _server_answers(kept: Kept) -> Iterator[None]:
+def answering(name: str, cluster: Cluster) -> Iterator[None]:
     """A server that is gone is the environment's failure, told with the server's last words."""
     try:
         yield
     except pg.OperationalError as error:
-        for server in kept.cluster.servers:
+        for server in cluster.servers:
             server.cpu_s()  # says how the server died, if it did
-        raise ClusterError(f"{kept.instance.name}: the connection was lost: {error}") from error
+        raise ClusterError(f"{name}: the connection was lost: {pg.words(error)}") from error
 
 
 @contextmanager
@@ -103,7 +103,7 @@ def _watched(kept: Kept, do: str) -> Iterator[dict[str, Json]]:
     The probes' own readings stay outside of the step's clock.
     """
     fact: dict[str, Json] = {"do": do}
-    with _server_answers(kept):
+    with answering(kept.instance.name, kept.cluster):
         driving = do in ("drive", "saturate")
         statements = kept.server.statements() if driving else {}
         others, totals = kept.host.read(), kept.server.read()
@@ -218,21 +218,23 @@ _STEPS: Mapping[str, Callable[[Kept, Any, Tools, int, dict[str, Json]], Driven |
 
 
 def author(kept: Kept, step: str, bounds: Mapping[str, str]) -> None:
-    """Run the candidate's own SQL of a step, statement by statement, with `:from` and `:to` filled in."""
+    """Run the candidate's own SQL of a step, statement by statement, with `:from` and `:to` filled in.
+
+    Nothing of it outlives it in the connection: neither a setting nor a transaction.
+    """
     sql = kept.candidate.steps.get(step)
     if sql is None:
         return
-    pg.run(kept.admin, "SET SESSION AUTHORIZATION lab")
     try:
-        for text in statement.bound(sql.text, bounds, sql.file):
-            pg.run(kept.admin, text)
-    except pg.OperationalError:
-        raise
+        with pg.acting_as(kept.admin, "lab"):
+            for text in statement.bound(sql.text, bounds, sql.file):
+                pg.run(kept.admin, text)
+            if pg.in_transaction(kept.admin):
+                raise IngestError(f"{kept.candidate.name}: {sql.file}: leaves a transaction open (end it with COMMIT;)")
     except pg.Error as error:
+        if kept.admin.closed:
+            raise
         raise _refused(kept.candidate, sql, error) from None
-    finally:
-        if not kept.admin.closed:
-            pg.run(kept.admin, "RESET SESSION AUTHORIZATION")
 
 
 def rehearse(kept: Kept, steps: Sequence[timeline.Step], tools: Tools) -> None:

@@ -1,0 +1,372 @@
+"""From a schema file to an instance, on a real server: applied, filled, settled, and what is known of it."""
+
+from dataclasses import replace
+
+import pyarrow as pa
+import pytest
+
+from lab import pg, prepare, trial
+from lab.errors import ClusterError, IngestError
+from lab.ingest import copy_binary
+from lab.model import Endpoint, Instance, SqlFile
+from lab.prepare import Span
+from tests import samples
+
+pytestmark = pytest.mark.server
+
+TABLE = SqlFile("t.sql", "CREATE TABLE events (id bigint PRIMARY KEY, name text, value float8);\n")
+
+
+class Rows:
+    """A source of so many rows, without a time."""
+
+    name = "events"
+    schema = pa.schema([("id", pa.int64()), ("name", pa.string()), ("value", pa.float64())])
+
+    def __init__(self, rows: int = 2_000, wide: int = 20) -> None:
+        self.rows = rows
+        self.wide = wide
+
+    def batches(self, first, last):
+        numbers = range(first, last)
+        columns = [list(numbers), ["x" * self.wide for _ in numbers], [n / 7 for n in numbers]]
+        yield pa.record_batch(columns, schema=self.schema)
+
+    def time_of(self, row):
+        del row
+
+
+class Failing(Rows):
+    """One row is missing."""
+
+    def batches(self, first, last):
+        yield from super().batches(first, last - 1)
+
+
+@pytest.fixture
+def psql(host):
+    return host.psql()
+
+
+@pytest.fixture
+def admin(database):
+    """A superuser's connection to the test's own database, with the lab's extensions."""
+    with pg.connected(as_admin(database)) as connection:
+        pg.run(connection, "CREATE SCHEMA pglab", "CREATE EXTENSION pg_stat_statements SCHEMA pglab")
+        pg.run(connection, "CREATE EXTENSION pg_walinspect SCHEMA pglab")
+        yield connection
+
+
+def as_admin(database: Endpoint) -> str:
+    return database.conninfo.replace("user=lab", "user=pglab")
+
+
+def candidate(schema: SqlFile = TABLE, load: str | None = None, **steps: str):
+    return replace(
+        samples.candidate("heap"),
+        schema=schema,
+        load=SqlFile("load.sql", load) if load else None,
+        steps={name: SqlFile(f"{name}.sql", text) for name, text in steps.items()},
+    )
+
+
+def fill(psql, database, who=None, source=None, span=None):
+    return prepare.fill(psql, database, who or candidate(), copy_binary.load, [source or Rows()], span or Span())
+
+
+# --- the author's SQL -----------------------------------------------------------------------
+
+REFUSED = {
+    "an unknown type, in the middle of a statement": (
+        "-- a comment\nCREATE TABLE t (\n  id bigint,\n  name txet\n);\n",
+        r'heap: s\.sql:4: ERROR: type "txet" does not exist',
+    ),
+    "a syntax error": ("SELECT 1;\n\nCREATE TABEL t ();\n", r's\.sql:3: ERROR: syntax error at or near "TABEL"'),
+    "a constraint, with the server's detail": (
+        "CREATE TABLE t (a int UNIQUE);\nINSERT INTO t VALUES (1), (1);\n",
+        r"s\.sql:2: ERROR: duplicate key .*DETAIL: Key \(a\)=\(1\) already exists",
+    ),
+    "a right that an ordinary role has not": ("CREATE ROLE other;\n", r"s\.sql:1: ERROR: permission denied"),
+    "an extension that is not there": (
+        'CREATE EXTENSION "uuid-ossp";\n',
+        r"s\.sql:1: ERROR: extension .* is not available .*--on docker",
+    ),
+    "a file that it includes": ("\\i other.sql\n", r"s\.sql:1: (error: )?other\.sql: No such file"),
+    "rows of a COPY": (
+        "CREATE TABLE t (a int);\nCOPY t FROM stdin;\n1\nzwei\n\\.\n",
+        r's\.sql:\d: ERROR: invalid input syntax for type integer: "zwei"',
+    ),
+}
+
+
+@pytest.mark.parametrize("what", REFUSED)
+def test_what_the_server_refuses_is_told_with_the_authors_file_and_line(psql, database, what):
+    text, words = REFUSED[what]
+    with pytest.raises(IngestError, match=words) as told:
+        prepare.apply(psql, database, SqlFile("s.sql", text), "heap")
+    assert "\n" not in str(told.value)
+    assert "/tmp" not in str(told.value)
+
+
+def test_a_file_of_quotes_and_letters_of_all_kinds_is_applied(psql, database):
+    prepare.apply(psql, database, SqlFile("ö.sql", 'CREATE TABLE "Ünï ""q""" (a text DEFAULT \'東京\');\n'), "heap")
+    with pg.connected(database.conninfo) as connection:
+        pg.run(connection, 'INSERT INTO "Ünï ""q""" DEFAULT VALUES')
+        assert pg.ask(connection, 'SELECT a FROM "Ünï ""q"""') == {"a": "東京"}
+
+
+def test_what_pg_dump_writes_is_a_schema_file(psql, host, database):
+    prepare.apply(psql, database, TABLE, "heap")
+    text = host.run(host.bin / "pg_dump", "-s", "-d", database.conninfo)
+    assert "\\restrict" in text
+    with pg.connected(database.conninfo) as connection:
+        pg.run(connection, "DROP TABLE events")
+    prepare.apply(psql, database, SqlFile("dump.sql", text), "heap")
+    with pg.connected(database.conninfo) as connection:
+        assert prepare.rows_in(connection) == 0
+        assert len(prepare.guarantees(connection)) >= 1
+
+
+def test_the_authors_psqlrc_and_environment_do_not_enter(psql, database, monkeypatch, tmp_path):
+    (tmp_path / ".psqlrc").write_text("\\quit\n")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("PGOPTIONS", "-c search_path=nowhere")
+    prepare.apply(psql, database, TABLE, "heap")
+    monkeypatch.delenv("PGOPTIONS")
+    with pg.connected(database.conninfo) as connection:
+        assert prepare.table_of(connection, candidate(), "events") == ("public", "events")
+
+
+# --- rows -----------------------------------------------------------------------------------
+
+
+def test_all_rows_arrive_and_the_report_says_how_many(psql, database):
+    prepare.apply(psql, database, TABLE, "heap")
+    report = fill(psql, database)
+    with pg.connected(database.conninfo) as connection:
+        assert prepare.rows_in(connection) == report["rows"] == report["streams"]["events"]["rows"] == 2_000
+    assert report["load_sql_s"] == 0.0
+    assert 0 < report["streams"]["events"]["seconds"] <= report["seconds"]
+
+
+def test_a_row_that_is_lost_on_the_way_is_seen(psql, database):
+    prepare.apply(psql, database, TABLE, "heap")
+    with pytest.raises(IngestError, match="heap: events: 1999 of 2000 rows arrived"):
+        fill(psql, database, source=Failing())
+
+
+def test_streams_are_tables_of_the_schema_source_until_load_sql_has_run(psql, database):
+    schema = SqlFile("t.sql", "CREATE TABLE narrow (id bigint);\n")
+    load = "INSERT INTO narrow SELECT id FROM source.events WHERE id % 2 = 0;\n"
+    prepare.apply(psql, database, schema, "heap")
+    report = fill(psql, database, candidate(schema, load))
+    with pg.connected(database.conninfo) as connection:
+        assert prepare.rows_in(connection) == 1_000
+        assert pg.rows(connection, "SELECT FROM pg_namespace WHERE nspname = 'source'") == []
+    assert report["rows"] == 2_000
+    assert report["load_sql_s"] > 0
+
+
+def test_a_load_sql_that_is_refused_is_told_with_its_own_file(psql, database):
+    prepare.apply(psql, database, TABLE, "heap")
+    with pytest.raises(IngestError, match=r'heap: load\.sql:1: ERROR: relation "source\.evnets" does not exist'):
+        fill(psql, database, candidate(load="INSERT INTO events SELECT * FROM source.evnets;\n"))
+
+
+def test_a_stream_without_a_table_names_both_ways_out(psql, database):
+    with pytest.raises(IngestError, match=r"no table for the stream 'events' \(create table .*load: load\.sql"):
+        fill(psql, database)
+
+
+# --- settled --------------------------------------------------------------------------------
+
+
+def test_settling_leaves_nothing_running_and_nothing_to_do(psql, database, admin):
+    schema = SqlFile("t.sql", TABLE.text + "CREATE INDEX by_id ON events USING brin (id);\n")
+    prepare.apply(psql, database, schema, "heap")
+    fill(psql, database)
+    prepare.settle(admin)
+    seen = pg.ask(admin, "SELECT relpages, reltuples, relallvisible FROM pg_class WHERE relname = 'events'")
+    assert seen["reltuples"] == 2_000
+    assert seen["relallvisible"] == seen["relpages"] > 0
+    assert pg.ask(admin, pg.query("totals"))["autovacuums"] == 0
+    assert pg.ask(admin, "SELECT count(*) AS n FROM pg_stat_progress_vacuum") == {"n": 0}
+    left = pg.ask(admin, "SELECT brin_summarize_new_values('by_id') AS n")
+    assert left == {"n": 0}
+    assert pg.rows(admin, pg.query("statements")) == []
+
+
+def test_an_autovacuum_that_does_not_end_is_told_and_not_waited_for_for_ever(admin, monkeypatch):
+    monkeypatch.setattr(prepare, "_QUIET_S", 0.2)
+    really = pg.ask
+    monkeypatch.setattr(
+        prepare.pg, "ask", lambda *words: {"autovacuums": 1} if words[1] == pg.query("totals") else really(*words)
+    )
+    with pytest.raises(ClusterError, match=r"autovacuum worker was still busy .*autovacuum: off"):
+        prepare.settle(admin)
+
+
+# --- what is known --------------------------------------------------------------------------
+
+
+def test_sizes_add_up_to_what_the_server_says(psql, database, admin):
+    schema = SqlFile(
+        "t.sql",
+        "CREATE TABLE events (id bigint, name text, value float8) PARTITION BY RANGE (id);\n"
+        "CREATE TABLE low PARTITION OF events FOR VALUES FROM (0) TO (1000);\n"
+        "CREATE TABLE high PARTITION OF events FOR VALUES FROM (1000) TO (maxvalue);\n"
+        "ALTER TABLE low ALTER name SET STORAGE EXTERNAL;\n"
+        "CREATE INDEX ON events (value);\n"
+        "CREATE MATERIALIZED VIEW totals AS SELECT generate_series(1, 5000) AS n;\n",
+    )
+    prepare.apply(psql, database, schema, "heap")
+    fill(psql, database, candidate(schema), Rows(wide=3_000))
+    found = {name: values[0] for name, values in prepare.sizes(admin, 2_000).items()}
+    said = pg.ask(
+        admin, "SELECT sum(pg_total_relation_size(c))::float8 AS n FROM unnest('{low,high,totals}'::regclass[]) c"
+    )["n"]
+    assert found["size.heap_bytes"] + found["size.index_bytes"] + found["size.toast_bytes"] == said
+    assert found["size.total_bytes"] == said
+    assert found["size.bytes_per_row"] == said / 2_000
+    assert found["size.toast_bytes"] > 1_000 * 3_000
+    assert found["size.index_bytes"] > 0
+
+
+def loaded(psql, database, admin, *, before: str) -> dict[str, float]:
+    """WAL of a second load of a table whose pages are there already, after the statement *before*."""
+    prepare.apply(psql, database, TABLE, "heap")
+    fill(psql, database)
+    pg.run(admin, before)
+    start = prepare.position(admin)
+    pg.run(admin, "UPDATE events SET value = 0 WHERE id % 40 = 0")
+    found = prepare.load_metrics(admin, start, {"rows": 50, "seconds": 1.0})
+    return {name: values[0] for name, values in found.items()}
+
+
+def test_after_a_checkpoint_most_of_the_wal_is_full_page_images(psql, database, admin):
+    found = loaded(psql, database, admin, before="CHECKPOINT")
+    assert found["wal.fpi_bytes_per_row"] > 3 * found["wal.record_bytes_per_row"] > 0
+
+
+def test_without_a_checkpoint_there_are_only_records(psql, database, admin):
+    found = loaded(psql, database, admin, before="SELECT 1")
+    assert found["wal.fpi_bytes_per_row"] < found["wal.record_bytes_per_row"]
+
+
+def test_transactions_are_counted_one_by_one(psql, database, admin):
+    prepare.apply(psql, database, TABLE, "heap")
+    start = prepare.position(admin)
+    for n in range(7):
+        pg.run(admin, f"INSERT INTO events VALUES ({n})")
+    found = prepare.load_metrics(admin, start, {"rows": 7, "seconds": 2.0})
+    assert found["xids_per_million_rows"] == (1_000_000.0,)
+    assert found["ingest.rows_per_s"] == (3.5,)
+
+
+PROMISES = """
+CREATE TABLE device (id int PRIMARY KEY);
+CREATE TABLE reading (
+  id bigint, device int REFERENCES device, value float8 CHECK (value > 0), at timestamptz NOT NULL,
+  PRIMARY KEY (id, at)
+) PARTITION BY RANGE (at);
+CREATE TABLE reading_1 PARTITION OF reading FOR VALUES FROM ('2026-01-01') TO ('2027-01-01');
+CREATE UNIQUE INDEX ON device ((id + 1)) WHERE id > 5;
+CREATE INDEX ON reading (device);
+"""
+
+
+def test_guarantees_are_what_the_catalogs_say_once_for_a_whole_tree(psql, database, admin):
+    prepare.apply(psql, database, SqlFile("p.sql", PROMISES), "heap")
+    found = prepare.guarantees(admin)
+    for promise in (
+        "device: PRIMARY KEY (id)",
+        "reading: PRIMARY KEY (id, at)",
+        "reading: FOREIGN KEY (device) REFERENCES device(id)",
+        "reading: CHECK ((value > (0)::double precision))",
+        "reading: NOT NULL at",
+    ):
+        assert found.count(promise) == 1, found
+    assert sum("UNIQUE INDEX" in one and "WHERE (id > 5)" in one for one in found) == 1
+    assert not any("reading_1" in one for one in found)
+
+
+def test_guarantees_do_not_know_in_which_order_they_were_made(psql, database, admin):
+    first = "CREATE TABLE t (a int UNIQUE, b int CHECK (b > 0));"
+    prepare.apply(psql, database, SqlFile("p.sql", first), "heap")
+    one = prepare.guarantees(admin)
+    pg.run(admin, "DROP TABLE t")
+    again = "CREATE TABLE t (a int, b int); ALTER TABLE t ADD CHECK (b > 0); ALTER TABLE t ADD UNIQUE (a);"
+    prepare.apply(psql, database, SqlFile("p.sql", again), "heap")
+    assert prepare.guarantees(admin) == one
+
+
+def test_settings_are_those_that_differ_from_the_servers_own(admin):
+    found = prepare.settings(admin)
+    assert found["max_connections"] == {"value": "60", "unit": None, "source": "command line"}
+    assert "work_mem" not in found
+    assert not any("/" in str(one["value"]) for one in found.values() if one["source"] == "command line"), found
+
+
+def test_rows_are_counted_through_the_roots_and_only_the_authors(psql, database, admin):
+    prepare.apply(psql, database, SqlFile("p.sql", PROMISES), "heap")
+    assert prepare.rows_in(admin) == 0
+    pg.run(admin, "INSERT INTO device VALUES (1)", "INSERT INTO reading VALUES (1, 1, 1, '2026-05-05')")
+    assert prepare.rows_in(admin) == 2
+
+
+# --- the author's own steps -----------------------------------------------------------------
+
+
+@pytest.fixture
+def kept(admin):
+    def made(**steps: str) -> trial.Kept:
+        cluster = type("Cluster", (), {"servers": ()})()
+        return trial.Kept(Instance("heap", 1), candidate(**steps), cluster, admin, None)
+
+    return made
+
+
+def settled(admin) -> bool:
+    """Is the connection the lab's own again: its role, its settings, no transaction?"""
+    seen = pg.ask(admin, "SELECT session_user, current_setting('statement_timeout') AS timeout")
+    return seen == {"session_user": "pglab", "timeout": "0"} and not pg.in_transaction(admin)
+
+
+def test_a_step_runs_as_the_unprivileged_role_with_its_bounds(kept, admin):
+    pg.run(admin, "CREATE TABLE public.seen (who text, at timestamptz)", "GRANT INSERT ON public.seen TO lab")
+    trial.author(kept(retire="INSERT INTO seen SELECT session_user, :from;\n"), "retire", {"from": "2026-01-02 00:00"})
+    assert pg.ask(admin, "SELECT who, at::date::text AS day FROM public.seen") == {"who": "lab", "day": "2026-01-02"}
+    assert settled(admin)
+
+
+def test_a_step_that_vacuums_runs_outside_of_a_transaction(kept, admin):
+    pg.run(admin, "CREATE TABLE public.mine (a int)", "ALTER TABLE public.mine OWNER TO lab")
+    trial.author(kept(retire="DELETE FROM mine;\nVACUUM mine;\n"), "retire", {})
+
+
+REFUSED_STEPS = {
+    "a name": ("DELETE FROM evnets;\n", 'relation "evnets" does not exist'),
+    "an error in a transaction of its own": (
+        "BEGIN;\nDELETE FROM evnets;\nCOMMIT;\n",
+        'relation "evnets" does not exist',
+    ),
+    "a transaction that is left open": ("BEGIN;\nSELECT 1;\n", r"leaves a transaction open \(end it with COMMIT;\)"),
+    "a timeout, which is no lost connection": (
+        "SET statement_timeout = '20ms';\nSELECT pg_sleep(5);\n",
+        "canceling statement due to statement timeout",
+    ),
+    "a right": ("CHECKPOINT;\n", "permission denied"),
+}
+
+
+@pytest.mark.parametrize("what", REFUSED_STEPS)
+def test_a_step_that_is_refused_is_the_authors_mistake_and_leaves_the_connection_as_it_was(kept, admin, what):
+    text, words = REFUSED_STEPS[what]
+    with pytest.raises(IngestError, match=rf"heap: retire\.sql: .*{words}"):
+        trial.author(kept(retire=text), "retire", {})
+    assert settled(admin)
+
+
+def test_a_setting_of_a_step_does_not_outlive_it(kept, admin):
+    trial.author(kept(retire="SET statement_timeout = '1h';\nSELECT 1;\n"), "retire", {})
+    assert settled(admin)
