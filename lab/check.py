@@ -45,7 +45,11 @@ GENERATOR = "generator"
 WARM_UP = "warm-up"
 NOT_ASSESSED = "warm-up not assessed"
 FAILED = "failed operations"
-NOTES = frozenset({WARM_UP, NOT_ASSESSED, FAILED})
+DRIFT = "drift"
+NOTES = frozenset({WARM_UP, NOT_ASSESSED, FAILED, DRIFT})
+
+DRIFT_LEVEL = 0.99
+"""The baseline's first half of the rounds must differ from its second at this level to be called drift."""
 
 
 @dataclass(frozen=True)
@@ -204,6 +208,31 @@ def warm_up(slices: Sequence[Slice]) -> list[Doubt]:
         for instance, values in ratios.items()
         if (doubt := _warm_up_doubt(firsts[instance], np.array(values))) is not None
     ]
+
+
+def drift(slices: Sequence[Slice], baseline: str) -> list[Doubt]:
+    """Did the machine, or the data, change while the run lasted? Told of the baseline, which all share.
+
+    CPU seconds of the server per operation, first against second half of the rounds, Welch's t on
+    the logs. Interleaved rounds keep drift out of the comparisons; it is told because a limit that
+    is met on average may not be met at the end.
+    """
+    items = [item for item in slices if item.trial.instance == Instance(baseline, 1) and _cpu_per_operation(item) > 0]
+    items.sort(key=lambda item: item.trial.round)
+    values = np.log([_cpu_per_operation(item) for item in items])
+    half = len(items) // 2
+    if half < 2 or not stats.means_differ(values[:half], values[half:], alpha=1 - DRIFT_LEVEL):
+        return []
+    slower = values[half:].mean() > values[:half].mean()
+    what = f"the baseline took {'more' if slower else 'less'} processor time per operation later in the run"
+    return [Doubt(items[half].trial.id, DRIFT, what, False)]
+
+
+def _cpu_per_operation(item: Slice) -> float:
+    """CPU seconds of the server for each recorded operation of the driven steps; 0 where there is none."""
+    spent = [(step["server_cpu_s"], ops.num_rows) for step, ops in driven(item)]
+    done = sum(rows for _, rows in spent)
+    return sum(cpu_s for cpu_s, _ in spent) / done if done else 0.0
 
 
 def _warm_up_doubt(trial: str, ratios: stats.Array) -> Doubt | None:

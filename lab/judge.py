@@ -54,7 +54,7 @@ def judge(folder: Path) -> Judgement:
         raise RecordError(f"{folder}: holds no finished trial (go on with pglab run --resume)")
     read = scenario_of(stored.run)
     sheet = project.sheet(read, stored.prepared, stored.studies)
-    doubts = [*check.check(stored.slices), *check.warm_up(stored.slices)]
+    doubts = [*check.check(stored.slices), *check.warm_up(stored.slices), *check.drift(stored.slices, read.baseline)]
     differing = check.disagreements(stored.prepared, read.baseline)
     measurements = measure.measure(stored.slices, stored.prepared, read.requirements)
     weighed = weigh.weigh(

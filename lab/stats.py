@@ -109,6 +109,21 @@ def p_value(p: Pair) -> float:
     return float(2 * special.stdtr(p.n - 1, -abs(p.mean) / (p.sd / math.sqrt(p.n))))
 
 
+def means_differ(first: Array, second: Array, *, alpha: float) -> bool:
+    """Do two samples have different means, by Welch's test at *alpha*? Constants are compared exactly.
+
+    Welch, Biometrika 34 (1947) 28.
+
+    >>> means_differ(np.array([1.0, 1.1, 0.9]), np.array([2.0, 2.1, 1.9]), alpha=0.01)
+    True
+    >>> means_differ(np.array([1.0, 1.0]), np.array([1.0, 1.0]), alpha=0.01)
+    False
+    """
+    if not first.std() and not second.std():
+        return bool(first.mean() != second.mean())
+    return bool(_scipy.ttest_ind(first, second, equal_var=False).pvalue < alpha)
+
+
 def looks(p_values: Sequence[float], q: float = 0.10) -> list[bool]:
     """Which of many are worth a look: the false ones among them are a share of at most *q*.
 

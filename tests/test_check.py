@@ -195,3 +195,26 @@ def test_no_phrase_holds_a_digit() -> None:
     doubts = [*check.check(items), *check.warm_up(items)]
     assert len(doubts) > 4
     assert not any(c.isdigit() for doubt in doubts for c in doubt.what)
+
+
+# --- drift ---
+
+
+def run_of(cpu_s: list[float]) -> list:
+    """A baseline whose slices cost the server so many CPU seconds."""
+    return [sliced(drive(server_cpu_s=cpu), ops(90), round_=r) for r, cpu in enumerate(cpu_s)]
+
+
+def test_a_machine_that_slows_down_is_told() -> None:
+    (doubt,) = check.drift(run_of([0.10, 0.11, 0.09, 0.10, 0.20, 0.21, 0.19, 0.20]), "heap")
+    assert doubt.kind == check.DRIFT
+    assert "more processor time" in doubt.what
+    assert doubt.kind in check.NOTES, "interleaving keeps drift out of the ratios"
+
+
+def test_an_even_machine_is_not_said_to_drift() -> None:
+    assert check.drift(run_of([0.10, 0.11, 0.09, 0.10, 0.11, 0.10, 0.09, 0.10]), "heap") == []
+
+
+def test_another_candidates_drift_is_not_the_machines() -> None:
+    assert check.drift(run_of([0.1] * 4 + [0.2] * 4), "brin") == []
