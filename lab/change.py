@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from lab.model import Candidate, Prepared
+from lab.statement import tokens
 
 
 def changes(base: Candidate, own: Candidate, was: Prepared | None, now: Prepared | None) -> dict[str, Any]:
@@ -49,16 +50,22 @@ def _guarantees(was: Prepared | None, now: Prepared | None) -> tuple[list[str], 
 def _reach(old: str, new: str) -> str:
     """What the step from one schema to another touches: `none`, `indexes` alone, or `tables`.
 
-    >>> _reach("CREATE TABLE t (a int);", "create table t (a int);")
+    >>> _reach("-- the old one\\nCREATE TABLE t (a int);", "create table t (a int);")
     'none'
-    >>> _reach("CREATE TABLE t (a int);", "CREATE TABLE t (a int); CREATE INDEX ON t (a);")
+    >>> _reach("CREATE TABLE t (a int);", "-- with an index\\nCREATE TABLE t (a int); CREATE INDEX ON t (a);")
     'indexes'
     """
-    was, now = ({" ".join(part.lower().split()) for part in text.split(";")} for text in (old, new))
+    was, now = _statements(old), _statements(new)
     if was == now:
         return "none"
     only_indexes = all(re.match(r"create (unique )?index\b", part) for part in was ^ now)
     return "indexes" if only_indexes else "tables"
+
+
+def _statements(text: str) -> set[str]:
+    """The statements of a schema file, without comments, in lower case and single spaces."""
+    bare = "".join(" " if one.kind in ("comment", "block") else one.text for one in tokens("schema", text))
+    return {" ".join(part.lower().split()) for part in bare.split(";")}
 
 
 def _diff(old: str, new: str, was: str, now: str) -> str:
