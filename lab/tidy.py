@@ -40,12 +40,14 @@ def remove(found: Iterable[Left]) -> None:
     """Remove what `left` found: processes first, so that no folder comes back."""
     for one in found:
         if one.pid is not None:
-            with contextlib.suppress(psutil.NoSuchProcess):
+            with contextlib.suppress(psutil.NoSuchProcess, psutil.TimeoutExpired):
                 process = psutil.Process(one.pid)
                 process.kill()
                 process.wait(10)
-        else:
+        elif Path(one.where).is_dir():
             shutil.rmtree(one.where, ignore_errors=True)
+        else:
+            Path(one.where).unlink(missing_ok=True)
 
 
 def alive(home: Path) -> bool:
@@ -56,24 +58,27 @@ def alive(home: Path) -> bool:
     """
     try:
         owner = json.loads((home / "owner.json").read_text())
-        return bool(abs(psutil.Process(owner["pid"]).create_time() - owner["started"]) < 1.0)
-    except psutil.NoSuchProcess:
-        return False
-    except (OSError, ValueError, KeyError):
-        return home.exists() and _age_s(home) < 60
+        born = embedded.born(int(owner["pid"]))
+        return born is not None and bool(born == owner["started"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return _age_s(home) < 60
 
 
 def size(folder: Path) -> int:
-    """Bytes of all files below a folder, links counted where they are."""
+    """Bytes on the disk of a folder and all below it, or of a file; links counted where they are."""
     total = 0
-    for path in folder.rglob("*"):
+    for path in (folder, *folder.rglob("*")):
         with contextlib.suppress(OSError):
             total += path.lstat().st_blocks * 512
     return total
 
 
 def _age_s(path: Path) -> float:
-    return time.time() - path.stat().st_mtime
+    """Seconds since *path* was changed; for ever where it is gone."""
+    try:
+        return time.time() - path.stat().st_mtime
+    except FileNotFoundError:
+        return float("inf")
 
 
 def _folders(base: Path) -> list[Path]:
@@ -105,6 +110,7 @@ def _fragments(results: Path, living: Iterable[str]) -> Iterator[Left]:
     if not results.exists():
         return
     running = set(living)
-    for path in sorted([*results.glob("*/*/.logs"), *results.glob("*/.partial-*"), *results.glob("*/*/*/.partial-*")]):
-        if not running.intersection(path.parts) and _age_s(path) > 1:
+    names = ("*/*/.logs", "*/.partial-*", "*/*/.partial-*", "*/*/*/.partial-*")
+    for path in sorted(path for name in names for path in results.glob(name)):
+        if not running.intersection(path.parts) and path.exists() and _age_s(path) > 1:
             yield Left("unfinished files", str(path), size(path))

@@ -48,14 +48,32 @@ def opened(name: str) -> Iterator["Embedded"]:
     """The host for one run, with a folder of its own that is gone afterwards."""
     home = base() / name
     guard(base())
-    home.mkdir(mode=0o711, parents=True)
     try:
-        me = psutil.Process()
-        owner = {"pid": me.pid, "started": me.create_time()}
-        (home / "owner.json").write_text(json.dumps(owner))
-        yield Embedded(home)
+        home.mkdir(mode=0o711, parents=True)
+        (home / "owner.json").write_text(json.dumps({"pid": os.getpid(), "started": born(os.getpid())}))
+        host = Embedded(home)
+    except OSError as error:
+        shutil.rmtree(home, ignore_errors=True)
+        raise PlaceError(
+            f"{home}: cannot be made: {error.strerror or error} (set PGLAB_BASE to a larger disk)"
+        ) from None
+    try:
+        yield host
     finally:
         shutil.rmtree(home, ignore_errors=True)
+
+
+def born(pid: int) -> int | None:
+    """When a process started, in ticks since the machine did; None where it is gone, or a zombie.
+
+    A time of day would not do: that moves when the clock is set. The program's name, in
+    parentheses, may hold anything: fields are counted after the last one.
+    """
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    return None if fields[0] in "ZX" else int(fields[19])
 
 
 def guard(folder: Path) -> None:
@@ -170,9 +188,14 @@ class Embedded:
 
     def run(self, *command: str | Path) -> str:
         """Run a program as the servers' user and give its output; ClusterError with its words."""
-        done = subprocess.run(
-            list(map(str, command)), capture_output=True, text=True, check=False, cwd="/", **self._identity()
-        )
+        words = list(map(str, command))
+        try:
+            done = subprocess.run(words, capture_output=True, text=True, check=False, cwd="/", **self._identity())
+        except OSError as error:
+            raise PlaceError(
+                f"{words[0]}: cannot be run as {self._user.pw_name}: {error.strerror} "
+                "(set PGLAB_BASE to a folder that every user may enter, on a file system that runs programs)"
+            ) from None
         if done.returncode:
             raise ClusterError(f"{Path(command[0]).name}: {(done.stderr or done.stdout).strip()}")
         return str(done.stdout)
