@@ -5,6 +5,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from lab.errors import ScenarioError
 from lab.model import Candidate, Prepared
 from lab.statement import tokens
 
@@ -64,7 +65,10 @@ def _reach(old: str, new: str) -> str:
 
 def _statements(text: str) -> set[str]:
     """The statements of a schema file, without comments, in lower case and single spaces."""
-    bare = "".join(" " if one.kind in ("comment", "block") else one.text for one in tokens("schema", text))
+    try:
+        bare = "".join(" " if one.kind in ("comment", "block") else one.text for one in tokens("schema", text))
+    except ScenarioError:  # rows of a COPY among the statements are no SQL
+        bare = text
     return {" ".join(part.lower().split()) for part in bare.split(";")}
 
 
