@@ -33,8 +33,8 @@ app = typer.Typer(
     rich_markup_mode="rich",
     help="Measures PostgreSQL architectures against each other and writes an evidence-backed plan.",
 )
-out = Console(highlight=False, soft_wrap=True)
-err = Console(stderr=True, highlight=False, soft_wrap=True)
+out = Console(highlight=False, soft_wrap=True, emoji=False)
+err = Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON value on stdout and nothing else there.")]
 Results = Annotated[Path, typer.Option(help="The folder of stored runs.")]
@@ -212,8 +212,9 @@ def clean(
 
 
 @app.command(epilog="Example: pglab schema > scenario.schema.json")
-def schema() -> None:
-    """Print the JSON schema of scenario.yaml, for editors that complete it."""
+def schema(as_json: AsJson = True) -> None:
+    """Print the JSON schema of scenario.yaml, for editors that complete it; it is JSON either way."""
+    del as_json
     with _messages(True):
         from lab import scenario
 

@@ -4,7 +4,8 @@ The run keeps its own copy in analysis/. The one in `.claude/doc` is replaced on
 what its run gives; else it was edited, and stays beside the new one under another name.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,14 +28,17 @@ def publish(folder: Path, doc: Path) -> Published:
     """Judge the run in *folder* and write its plan to *doc*."""
     judgement = judge.judge(folder)
     pages = {path: page.text for path, page in judgement.pages.items()}
-    _write(folder / "analysis", {f"plan{Path(p).suffix}" if n == 0 else p: t for n, (p, t) in enumerate(pages.items())})
-    store.write_json(folder / "analysis" / "plan.json", judgement.data())
+    own = {f"plan{Path(p).suffix}" if n == 0 else p: t for n, (p, t) in enumerate(pages.items())}
+    with _disk(folder / "analysis"):
+        _write(folder / "analysis", own)
+        store.write_json(folder / "analysis" / "plan.json", judgement.data())
     target = doc / next(iter(pages))
     said = []
-    if target.exists() and target.read_text(encoding="utf-8") != pages[target.name] and edited(target, folder):
+    if target.exists() and target.read_bytes() != pages[target.name].encode() and edited(target, folder):
         kept = _set_aside(target)
         said.append(f"{target} was edited by hand; it is kept as {kept}")
-    _write(doc, pages)
+    with _disk(doc):
+        _write(doc, pages)
     said.append(f"I have created a plan at {target.as_posix()}, please read that first before you proceed")
     return Published(judgement.status, tuple(said), {"plan": target.as_posix(), **judgement.data()})
 
@@ -44,7 +48,7 @@ def edited(target: Path, folder: Path) -> bool:
 
     A plan that cannot be verified counts as edited: nothing is lost.
     """
-    seal = render.seal_of(target.read_text(encoding="utf-8"))
+    seal = render.seal_of(target.read_text(encoding="utf-8", errors="replace"))
     if seal is None:
         return True
     kept = folder.parent / seal.run / "analysis" / "plan.md"
@@ -68,13 +72,19 @@ def _set_aside(target: Path) -> Path:
 
 
 def _write(folder: Path, pages: Mapping[str, str]) -> None:
+    for name, text in pages.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8", newline="\n")
+
+
+@contextmanager
+def _disk(folder: Path) -> Iterator[None]:
+    """What the disk refuses, as one message."""
     try:
-        for name, text in pages.items():
-            path = folder / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text, encoding="utf-8", newline="\n")
+        yield
     except OSError as error:
         raise PlaceError(
-            f"{folder}: cannot be written: {error.strerror} (name another folder with --doc; the run is kept, "
-            "pglab plan writes its plan again)"
+            f"{folder}: cannot be written: {error.strerror or error} (free some room, or name another folder with "
+            "--doc; the run is kept, pglab plan writes its plan again)"
         ) from error

@@ -1,0 +1,338 @@
+"""The command line as people and scripts meet it: help, exit statuses, one JSON value, no traceback."""
+
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import typer.main
+from typer.testing import CliRunner
+
+from lab import cli, doctor, store
+from lab.errors import ClusterError, RecordError
+from tests.real import small
+from tests.test_store import RUN
+
+COMMANDS = sorted(typer.main.get_command(cli.app).commands)
+SEAL = "<!-- pglab scenario=small run=20260101T000000-abcdef root={root} method={method} printed={root} -->\n"
+
+
+def pglab(*words: str):
+    """The command in this process."""
+    return CliRunner().invoke(cli.app, list(words))
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch) -> Path:
+    """An empty current folder."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "200")
+    return tmp_path
+
+
+@pytest.fixture
+def runs(here) -> Path:
+    """A folder with one run that has no trial yet."""
+    return store.create(here / "results", {**RUN, "scenario": {"name": "small", "files": {}}})
+
+
+# --- help -----------------------------------------------------------------------------------
+
+
+def test_the_commands_are_those_that_were_promised():
+    assert set(COMMANDS) >= {"run", "plan", "verify", "show", "list", "doctor", "clean", "schema"}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_says_what_it_does_with_an_example(command):
+    done = pglab(command, "--help")
+    assert done.exit_code == 0
+    assert f"Example: pglab {command}" in " ".join(done.stdout.split())
+    assert typer.main.get_command(cli.app).commands[command].help.strip().endswith(".")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_json_and_says_what_its_options_are(command):
+    known = typer.main.get_command(cli.app).commands[command].params
+    assert "--json" in [word for one in known for word in one.opts]
+    assert [one.name for one in known if not (one.help or "").strip().endswith(".")] == []
+
+
+def test_without_a_word_there_is_help_and_the_version_is_told():
+    assert "Usage" in pglab().output
+    assert pglab("--version").stdout.startswith("pglab ")
+
+
+def test_help_does_not_import_what_only_a_run_needs():
+    script = (
+        "import sys; sys.argv = ['pglab', '--help']\nfrom lab import cli\n"
+        "try:\n    cli.main()\nexcept SystemExit:\n    pass\n"
+        "print(sorted({'pandas', 'scipy', 'pyarrow', 'numpy', 'psycopg', 'jinja2', 'pydantic', 'ruamel', 'psutil',"
+        " 'testcontainers', 'docker', 'locust', 'gevent'} & set(sys.modules)), file=sys.stderr)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, env=small.environment(), check=True
+    )
+    assert done.stderr == "[]\n"
+    assert "Usage" in done.stdout
+
+
+# --- one JSON value -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("words", [["list"], ["clean", "--dry-run"], ["doctor"], ["schema"]])
+def test_with_json_stdout_is_one_value(here, monkeypatch, words):
+    monkeypatch.setattr(doctor, "findings", lambda: [doctor.Finding("cores", True, "2")])
+    monkeypatch.setattr(doctor, "can_run", lambda _: True)
+    monkeypatch.setattr("lab.tidy.left", lambda *_: [])
+    done = pglab(*words, "--json")
+    assert done.exit_code == 0, done.output
+    json.loads(done.stdout)
+    assert here.exists()
+
+
+@pytest.mark.parametrize(
+    "words", [["verify", "no.md"], ["plan", "no"], ["show", "no"], ["run", "no"], ["run", "no", "--dry-run"]]
+)
+@pytest.mark.usefixtures("here")
+def test_a_failure_with_json_is_a_value_too_and_a_message_on_stderr(words):
+    done = pglab(*words, "--json")
+    value = json.loads(done.stdout)
+    assert value["status"] == done.exit_code == 2
+    assert value["error"]
+    assert " ".join(value["error"].split()) in " ".join(done.stderr.split())
+
+
+def test_a_list_of_runs_is_the_same_for_people_and_programs(runs):
+    (one,) = json.loads(pglab("list", "--json").stdout)
+    assert one == {**store.about(runs), "folder": "results/small/20260101T000000-abcdef"}
+    assert "20260101T000000-abcdef" in pglab("list").stdout
+
+
+@pytest.mark.usefixtures("here")
+def test_where_there_are_no_runs_the_list_says_how_to_make_one():
+    assert pglab("list").stdout == "no runs in results (pglab run SCENARIO makes one)\n"
+
+
+# --- exit statuses --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("well", "status"), [(True, 0), (False, 3)])
+def test_doctor_ends_with_3_where_nothing_can_run(monkeypatch, well, status):
+    monkeypatch.setattr("lab.doctor.findings", list)
+    monkeypatch.setattr("lab.doctor.can_run", lambda _: well)
+    assert pglab("doctor").exit_code == status
+
+
+@pytest.mark.parametrize(
+    ("error", "status"), [(RecordError("a"), 2), (ClusterError("b"), 3), (KeyboardInterrupt(), 130)]
+)
+@pytest.mark.usefixtures("here")
+def test_what_is_raised_decides_the_exit_status(monkeypatch, error, status):
+    def failing(*_):
+        raise error
+
+    monkeypatch.setattr("lab.session.perform", failing)
+    done = pglab("run", "small")
+    assert done.exit_code == status
+    assert done.stdout == ""
+    assert done.stderr.strip()
+
+
+@pytest.mark.usefixtures("here")
+def test_a_bug_keeps_its_traceback(monkeypatch):
+    def failing(*_):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("lab.session.perform", failing)
+    assert isinstance(pglab("run", "small").exception, ZeroDivisionError)
+
+
+NONSENSE = (
+    "rnu",
+    "run",
+    "run a --rounds 1",
+    "run a --rows 0",
+    "run a --rounds many",
+    "run a --max-time soon",
+    "run a --onn docker",
+    "verify",
+)
+
+
+@pytest.mark.parametrize("words", map(str.split, NONSENSE), ids=NONSENSE)
+@pytest.mark.usefixtures("here")
+def test_words_that_mean_nothing_are_the_users_mistake(words):
+    done = pglab(*words)
+    assert done.exit_code == 2
+    assert done.stderr.strip()
+    assert "Traceback" not in done.output
+
+
+def test_ctrl_c_asks_once_and_then_insists():
+    with cli._interruptible() as stop:
+        assert not stop.asked
+        signal.raise_signal(signal.SIGINT)
+        assert (stop.asked, stop.interrupted) == (True, True)
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+
+
+def test_what_looks_like_an_emoji_or_markup_stays_as_it_is(here):
+    done = pglab("verify", ":key:[bold].md")
+    assert ":key:[bold].md: is not there" in done.stderr
+    assert here.exists()
+
+
+# --- the author's mistakes ------------------------------------------------------------------
+
+YAML = "scenarios/small/scenario.yaml"
+WORK = "workloads/readings/workload.yaml"
+
+
+def edited(name: str, old: str, new: str) -> dict[str, str]:
+    assert small.FILES[name].count(old) >= 1, old
+    return {name: small.FILES[name].replace(old, new, 1)}
+
+
+MISTAKES = {
+    "a misspelt key": (
+        edited(YAML, "hypothesis: what", "hypotesis: what"),
+        ["scenario.yaml:", "hypotesis", "hypothesis"],
+    ),
+    "a misspelt key at the top": (edited(YAML, "baseline:", "baselin:"), ["scenario.yaml:9", "baselin", "'baseline'"]),
+    "a misspelt step": (edited(YAML, "do: drive", "do: drvie"), ["scenario.yaml:17", "drvie", "drive"]),
+    "a missing file": ({"scenarios/small/other.sql": None}, ["other.sql", "scenario.yaml:"]),
+    "a missing query": ({"workloads/readings/by_id.sql": None}, ["by_id", "workload.yaml:1"]),
+    "a missing workload": (edited(YAML, "workload: readings", "workload: readngs"), ["readngs", "scenario.yaml:8"]),
+    "a baseline that is no candidate": (
+        edited(YAML, "baseline: plain", "baseline: plan"),
+        ["scenario.yaml:9", "'plan'", "'plain'"],
+    ),
+    "a parameter without a source": (
+        {"workloads/readings/by_id.sql": "SELECT * FROM readings WHERE id = :id\n"},
+        ["by_id.sql:1", "id"],
+    ),
+    "a parameter of a column that is not there": (
+        edited("workloads/readings/by_id.sql", "readings.id", "readings.ids"),
+        ["by_id.sql:1", "ids"],
+    ),
+    "a requirement on a metric that does not exist": (
+        edited(YAML, "query.recent.p95_ms", "query.recnt.p95_ms"),
+        ["scenario.yaml:6", "recnt"],
+    ),
+    "two candidates of one name": (edited(YAML, '"Other \\"näme\\""', "plain"), ["scenario.yaml:", "plain"]),
+    "a template variable without a value": (
+        edited(YAML, "other.sql", "other.sql.j2")
+        | {"scenarios/small/other.sql.j2": "CREATE TABLE readings (id bigint);\n-- {{ intervall }}\n"},
+        ["other.sql.j2:2", "intervall"],
+    ),
+    "another format": (edited(YAML, "format: 1", "format: 2"), ["scenario.yaml:1", "format"]),
+    "no YAML": ({YAML: "a: [1\nb: {"}, ["scenario.yaml:"]),
+    "an empty file": ({YAML: ""}, ["scenario.yaml"]),
+    "a driver that does not exist": (edited(WORK, "locust", "locusts"), ["workload.yaml:3", "locusts", "locust"]),
+    "a profile that does not exist": (
+        edited(YAML, "format: 1\n", "format: 1\nprofile: quik\n"),
+        ["scenario.yaml:2", "quik", "quick"],
+    ),
+    "a duration that is none": (edited(YAML, "for: 100ms", "for: 100"), ["scenario.yaml:17", "100", "450ms"]),
+}
+
+
+@pytest.mark.parametrize("what", MISTAKES)
+def test_an_authors_mistake_is_a_message_with_its_place_and_status_2(here, what):
+    changes, words = MISTAKES[what]
+    small.write(here, **changes)
+    done = pglab("run", "scenarios/small")
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert isinstance(done.exception, SystemExit)
+    for word in words:
+        assert word in done.stderr, done.stderr
+    assert not (here / "results").exists()
+
+
+@pytest.mark.parametrize("name", [YAML, "scenarios/small/plain.sql", WORK, "workloads/readings/recent.sql"])
+def test_a_file_that_cannot_be_read_is_a_message_with_its_name(here, name):
+    small.write(here)
+    for spoilt in (b"\xff\xfe\x00 SELECT", None):
+        (here / name).unlink()
+        (here / name).mkdir() if spoilt is None else (here / name).write_bytes(spoilt)
+        done = pglab("run", "scenarios/small")
+        assert done.exit_code == 2
+        assert isinstance(done.exception, SystemExit)
+        assert Path(name).name in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--only", "plian"], ["plian", "plain"]),
+        (["--on", "kubernetes"], ["kubernetes", "embedded"]),
+        (["--profile", "quik"], ["quik", "quick"]),
+        (["--resume"], ["no run of small", "--resume"]),
+    ],
+)
+def test_a_mistaken_option_is_told_with_what_would_be_right(here, words, said):
+    small.write(here)
+    done = pglab("run", "scenarios/small", *words)
+    assert done.exit_code == 2, done.output
+    for word in said:
+        assert word in done.stderr
+
+
+def test_a_scenario_that_is_nowhere_is_told_with_where_it_was_looked_for(here):
+    done = pglab("run", "nowhere")
+    assert done.exit_code == 2
+    assert "nowhere" in done.stderr
+    assert here.exists()
+
+
+# --- mistaken records -----------------------------------------------------------------------
+
+
+def sealed(method: str = "1") -> str:
+    return "# A plan\n\n" + SEAL.format(root="0" * 64, method=method)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (None, "is not there (pglab plan RUN writes it)"),
+        ("# A plan of our own\n", "its last line names no run"),
+        (sealed(), "its run '20260101T000000-abcdef' is not in results/small (name its folder: --results)"),
+        ("\udcff\n" + sealed(), "its run '20260101T000000-abcdef' is not in"),
+    ],
+)
+def test_a_plan_that_cannot_be_verified_says_why(here, text, said):
+    if text is not None:
+        (here / "plan.md").write_text(text, errors="surrogateescape")
+    done = pglab("verify", "plan.md")
+    assert done.exit_code == 2
+    assert said in done.stderr
+
+
+def test_a_plan_of_another_method_is_to_be_judged_again(runs):
+    (runs.parents[2] / "plan.md").write_text(sealed("0"))
+    done = pglab("verify", "plan.md")
+    assert done.exit_code == 2
+    assert "pglab plan 20260101T000000-abcdef" in done.stderr
+
+
+@pytest.mark.parametrize("command", ["plan", "show", "list"])
+@pytest.mark.parametrize("spoilt", ['{"format": 9, "rounds": 2}', '{"format": 1}', "{", "[]", '{"name": "foreign"}'])
+def test_a_results_folder_of_another_format_is_refused_by_name(runs, command, spoilt):
+    (runs / "run.json").write_text(spoilt)
+    done = pglab(command, *([] if command == "list" else ["small"]))
+    assert done.exit_code == 2
+    assert isinstance(done.exception, SystemExit)
+    assert "run.json" in done.stderr or "no finished trial" in done.stderr
+
+
+@pytest.mark.parametrize("command", ["plan", "show"])
+@pytest.mark.usefixtures("runs")
+def test_a_run_without_a_trial_cannot_be_judged_and_says_how_to_go_on(command):
+    done = pglab(command, "small")
+    assert done.exit_code == 2
+    assert "holds no finished trial (go on with pglab run --resume)" in done.stderr
