@@ -162,7 +162,7 @@ NONSENSE = (
 )
 
 
-@pytest.mark.parametrize("words", map(str.split, NONSENSE), ids=NONSENSE)
+@pytest.mark.parametrize("words", [words.split() for words in NONSENSE], ids=NONSENSE)
 @pytest.mark.usefixtures("here")
 def test_words_that_mean_nothing_are_the_users_mistake(words):
     done = pglab(*words)
