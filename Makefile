@@ -10,13 +10,14 @@ export PYTHONDONTWRITEBYTECODE := 1
 export PIP_NO_INPUT := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check mutants bench lock clean-venv
+.PHONY: help demo test check mutants sample bench lock clean-venv
 
 help:
 	@echo "make demo     run scenarios/quickstart on an embedded PostgreSQL and write its plan (about two minutes)"
 	@echo "make test     all tests; those that need a Docker engine say so where there is none"
 	@echo "make check    format, lint, types and the tests of the pure layers (seconds)"
 	@echo "make mutants  break the code in known places; every break must turn its test red"
+	@echo "make sample   run the sample of results/ and its plan in tests/golden again (a quiet machine, a minute)"
 	@echo "make bench    the project's figures (ONLY=name,name for some)"
 	@echo "make lock     renew requirements/*.lock from pyproject.toml"
 
@@ -56,6 +57,9 @@ check: .venv/dev
 
 mutants: .venv/dev
 	@$(PY) tests/mutate.py $(ONLY)
+
+sample: .venv/dev
+	@$(PY) -m tests.golden.remake
 
 bench: .venv/dev
 	@$(PY) -m tests.benchmarks $(ONLY)

@@ -1,0 +1,6 @@
+CREATE TABLE readings (
+  id bigint PRIMARY KEY,
+  at timestamptz NOT NULL,
+  device integer NOT NULL,
+  value double precision
+);

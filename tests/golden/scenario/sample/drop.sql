@@ -1,0 +1,1 @@
+CALL drop_day(:from);

@@ -1,0 +1,2 @@
+DELETE FROM readings WHERE at >= :from AND at < :to;
+VACUUM readings;

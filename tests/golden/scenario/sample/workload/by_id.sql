@@ -1,0 +1,2 @@
+-- params: id=readings.id
+SELECT * FROM readings WHERE id = :id
