@@ -20,9 +20,7 @@ class Options(BaseModel):
 
 
 @contextmanager
-def opened(
-    host: Host, topology: Topology, *, name: str, settings: Mapping[str, str], logs: Path
-) -> Iterator["Single"]:
+def opened(host: Host, topology: Topology, *, name: str, settings: Mapping[str, str], logs: Path) -> Iterator["Single"]:
     """See clusters.OpenCluster."""
     Options.model_validate(dict(topology.options))
     with host.server(name, settings, logs) as server:
