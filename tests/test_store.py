@@ -187,6 +187,24 @@ def test_everything_that_is_kept_is_on_the_disk_before_it_gets_its_name(folder, 
     assert {"ops.parquet", "facts.json", "trial.json", "heap.1.log", "logs", "trials"} <= set(synced)
 
 
+@pytest.mark.parametrize("what", [*KEPT, "more-1.json", "done.json"])
+def test_nothing_has_its_name_before_it_is_whole(folder, monkeypatch, what):
+    record = {"more-1.json": store.take_up, "done.json": store.finish}
+    seen, really = [], os.fsync
+
+    def fsync(handle):
+        at = Path(f"/proc/self/fd/{handle}").readlink()
+        if not at.is_dir() or at.name.startswith("."):
+            seen.append([name for name in everything(folder) if ".partial-" not in name and name not in was])
+        really(handle)
+
+    was = ["run.json", what] if what in KEPT else ["run.json"]
+    monkeypatch.setattr(os, "fsync", fsync)
+    KEPT[what](folder) if what in KEPT else record[what](folder, {"rounds": 2})
+    assert seen
+    assert all(names == [] for names in seen), seen
+
+
 def test_what_a_kill_left_half_written_is_not_taken_for_a_trial(full):
     shutil.copytree(full / "trials" / trial().trial.id, full / "trials" / ".partial-x1y2")
     (full / "trials/.partial-x1y2/trial.json").unlink()
