@@ -104,6 +104,7 @@ def test_one_digit_is_named_with_its_line_and_its_address(mine):
     assert "size.total_bytes" in found
 
 
+@pytest.mark.long
 def test_an_added_sentence_with_a_number_is_named(mine):
     number, line = line_of(mine[0], "## Requirements")
     replace(mine[0], number, f"It is 7 times as fast.\n\n{line}")
@@ -111,12 +112,14 @@ def test_an_added_sentence_with_a_number_is_named(mine):
     assert "It is 7 times as fast" in found
 
 
+@pytest.mark.long
 def test_an_added_sentence_without_a_number_is_named(mine):
     number, line = line_of(mine[0], "## Requirements")
     replace(mine[0], number, f"Trust us.\n\n{line}")
     assert any("Trust us" in one for one in wrong(mine))
 
 
+@pytest.mark.long
 def test_two_swapped_numbers_are_both_named(mine):
     number, line = line_of(mine[0], "| `wal.record_bytes_per_row`")
     first, second = re.findall(r"\d+ bytes/row", line)[:2]
@@ -127,6 +130,7 @@ def test_two_swapped_numbers_are_both_named(mine):
     assert all(f"line {number + 1}:" in one and "wal.record_bytes_per_row" in one for one in found)
 
 
+@pytest.mark.long
 def test_a_removed_line_is_named(mine):
     number, line = line_of(mine[0], "| `size.total_bytes`")
     lines = mine[0].read_text().splitlines(keepends=True)
@@ -135,6 +139,7 @@ def test_a_removed_line_is_named(mine):
     assert line
 
 
+@pytest.mark.long
 def test_an_edited_figure_is_named(mine):
     (figure,) = (mine[0].parent / "sample").glob("catalogue.svg")
     text = figure.read_text()
@@ -163,17 +168,20 @@ def test_a_changed_stored_file_is_named(mine, name):
     assert "is not the run that the plan was made of" in found if sealing else victim.name in found
 
 
+@pytest.mark.long
 def test_a_removed_trial_is_noticed(mine):
     shutil.rmtree(sorted(run_of(mine[1]).glob("trials/*"))[0])
     assert any("is not the run that the plan was made of" in one for one in wrong(mine))
 
 
+@pytest.mark.long
 def test_a_trial_without_its_seal_is_named(mine):
     victim = sorted(run_of(mine[1]).glob("trials/*/trial.json"))[0]
     victim.unlink()
     assert any(f"{victim.parent.name}/trial.json: is not there" in one for one in wrong(mine))
 
 
+@pytest.mark.long
 def test_what_was_left_in_analysis_is_not_asked(mine):
     (run_of(mine[1]) / "analysis").mkdir()
     (run_of(mine[1]) / "analysis" / "plan.json").write_text("{}")

@@ -87,6 +87,7 @@ def test_a_control_character_is_found_at_its_line():
     ]
 
 
+@pytest.mark.long
 def test_what_goes_too_deep_is_refused():
     assert mistakes(edited((S, "Which index?", "[" * 3000 + "]" * 3000))) == [
         "scenario.yaml:1: goes too deep, or an alias holds itself (write it out)"
