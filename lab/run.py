@@ -208,8 +208,8 @@ def prepare_instance(kept: Kept, scenario: Scenario, tools: Tools, *, again: boo
     counted = count.Counted({}, {}, {})
     for step in scenario.prepare:
         if step.do == "ingest":
-            before = prepare.position(admin)
             prepare.apply(tools.psql, kept.cluster.write(), candidate.schema, candidate.name)
+            before = prepare.position(admin)  # from here on it is the rows that write
             load = tools.loads[candidate.ingest["method"]]
             report = prepare.fill(tools.psql, kept.cluster.write(), candidate, load, tools.sources, kept.span)
             metrics |= prepare.load_metrics(admin, before, report)
