@@ -97,6 +97,8 @@ def _try_all(mutants: list[Mutant], folder: Path) -> list[str]:
         place.restore()
         free.append(place.top)
         found += _told(place, os.waitstatus_to_exitcode(status))
+    for top in free:
+        shutil.rmtree(_base(top), ignore_errors=True)
     return found
 
 
@@ -116,8 +118,7 @@ def _test(top: Path, test: str) -> Any:
         signal.alarm(LIMIT_S)
         os.setpgid(0, 0)
         os.chdir(top)
-        base = Path(f"/var/tmp/pglab-mutant-{os.getuid()}-{top.name}")  # of its own: one run at a time measures
-        os.environ |= {"PYTHONPATH": str(top), "PYTHONDONTWRITEBYTECODE": "1", "PGLAB_BASE": str(base)}
+        os.environ |= {"PYTHONPATH": str(top), "PYTHONDONTWRITEBYTECODE": "1", "PGLAB_BASE": str(_base(top))}
         sys.dont_write_bytecode = True
         sys.path[:] = [str(top), *(path for path in sys.path if Path(path).resolve() not in (TOP, TOP / "tests"))]
         with Path("said").open("w") as said:
@@ -130,6 +131,11 @@ def _test(top: Path, test: str) -> Any:
         raise
     finally:
         os._exit(status)
+
+
+def _base(top: Path) -> Path:
+    """Where servers of one copy live, apart from those of the others: a machine measures one run at a time."""
+    return Path(f"/var/tmp/pglab-mutant-{os.getuid()}-{top.name}")
 
 
 def _copied(top: Path) -> Path:
