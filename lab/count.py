@@ -256,12 +256,16 @@ def _digest(connection: pg.Connection, query: Query, params: Sequence[str | None
 
 
 def _word(column: str, text: str | None) -> str:
-    r"""A value of a type, as the server words it; fractional numbers to 12 digits, since sums
-    depend on the order of rows.
+    r"""A value of a type, as the server words it. Floats to 12 digits, since their sums depend on
+    the order of rows; numerics in full, but for the zeros at their end.
 
     >>> _word("float8", "0.30000000000000004") == _word("numeric", "0.30"), _word("float8", None), _word("text", "0.30")
     (True, '\\N', '0.30')
+    >>> _word("numeric", "10000000000001") == _word("numeric", "10000000000002")
+    False
     """
     if text is None:
         return "\\N"
-    return f"{float(text) + 0.0:.12g}" if column in ("float4", "float8", "numeric") else text
+    if column in ("float4", "float8"):
+        return f"{float(text) + 0.0:.12g}"
+    return text.rstrip("0").rstrip(".") if column == "numeric" and "." in text else text

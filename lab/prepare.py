@@ -6,7 +6,6 @@ a checkpoint, nothing of the kind under way, statistics reset.
 
 import re
 import subprocess
-import tempfile
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -36,20 +35,19 @@ def apply(psql: Path, endpoint: Endpoint, sql: SqlFile, who: str) -> None:
     the `\\restrict` of pg_dump work, and its messages carry file and line. psql reads the
     rendered text, so a template's line numbers are those of what the template made.
     """
-    with tempfile.TemporaryDirectory(prefix="pglab-") as folder:
-        path = Path(folder) / "schema.sql"
-        path.write_text(sql.text, encoding="utf-8")
-        done = subprocess.run(
-            [psql, "-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", endpoint.conninfo, "-f", path],
-            capture_output=True,
-            text=True,
-            check=False,
-            cwd=folder,
-            env={"PGCLIENTENCODING": "UTF8", "LC_ALL": "C.UTF-8", "PGAPPNAME": "pglab"},
-            stdin=subprocess.DEVNULL,
-        )
+    done = subprocess.run(
+        [psql, "-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", endpoint.conninfo, "-f", "-"],
+        input=sql.text,
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        check=False,
+        cwd="/",
+        env={"PGCLIENTENCODING": "UTF8", "LC_ALL": "C.UTF-8", "PGAPPNAME": "pglab"},
+        start_new_session=True,  # Ctrl-C asks the lab to stop, not psql
+    )
     if done.returncode:
-        raise IngestError(f"{who}: {refusal(done.stderr, str(path), sql)}")
+        raise IngestError(f"{who}: {refusal(done.stderr, '<stdin>', sql)}")
 
 
 def refusal(said: str, path: str, sql: SqlFile) -> str:
@@ -239,6 +237,7 @@ def position(admin: pg.Connection) -> dict[str, Any]:
 def load_metrics(admin: pg.Connection, before: Mapping[str, Any], report: Json) -> dict[str, tuple[float, ...]]:
     """Exact metrics of the load since *before*: WAL per row, records and images apart, and xids."""
     after = position(admin)
+    pg.rows(admin, pg.query("flush"))
     wal = pg.ask(admin, pg.query("wal"), {"first": before["lsn"], "last": after["lsn"]})
     rows = report["rows"]
     return {
@@ -270,6 +269,20 @@ def rows_in(connection: pg.Connection) -> int:
 def settings(admin: pg.Connection) -> dict[str, dict[str, Json]]:
     """Name -> {value, unit, source} of what differs from the server's defaults."""
     return {row.pop("name"): row for row in pg.rows(admin, pg.query("settings"))}
+
+
+def durable(endpoint: Endpoint, who: str) -> None:
+    """Refuse a schema that makes writes cheaper by giving up what a crash would then take.
+
+    Asked as the author's own role, which may have settings of its own. Raise IngestError.
+    """
+    with pg.connected(endpoint.conninfo) as connection:
+        weak = [row["what"] for row in pg.rows(connection, pg.query("undurable"))]
+    if weak:
+        raise IngestError(
+            f"{who}: {', '.join(weak)}: would not survive a crash, and is compared with what does "
+            "(leave it out, or say `unsafe: why` in scenario.yaml)"
+        )
 
 
 def guarantees(admin: pg.Connection) -> tuple[str, ...]:

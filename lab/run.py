@@ -109,7 +109,8 @@ def _first_trials(rounds: Sequence[Sequence[Trial]]) -> Mapping[Instance, Trial]
 
 @dataclass
 class _Ready:
-    """The instances that are up, prepared when first asked for. *seen* bytes of each log are stored."""
+    """The instances that are up, prepared when first asked for. *seen* bytes of each log are
+    stored; each instance holds the rows that round *ahead* begins with."""
 
     scenario: Scenario
     bench: Bench
@@ -118,6 +119,7 @@ class _Ready:
     clock: "_Clock"
     kept: dict[Instance, Kept] = field(default_factory=dict)
     seen: dict[str, int] = field(default_factory=dict)
+    ahead: dict[Instance, int] = field(default_factory=dict)
 
     def prepare(self, first: Trial) -> None:
         """Bring an instance up, at the window that its *first* trial begins with."""
@@ -127,7 +129,7 @@ class _Ready:
             if self.scenario.isolation == "restored":
                 kept.admin.close()
                 kept.cluster.snapshot()
-        self.kept[first.instance] = kept
+        self.kept[first.instance], self.ahead[first.instance] = kept, first.round
 
     def drive(self, one: Trial) -> Slice:
         """The trial's slice, on its instance as the scenario's isolation says."""
@@ -141,6 +143,11 @@ class _Ready:
         kept = self.kept[one.instance]
         if self.scenario.isolation == "restored":
             kept = self.kept[one.instance] = self._restored(kept)
+        elif self.ahead[one.instance] != one.round:
+            tools.driver.forget(kept.connection)  # a trial between is on record: its rows came and went elsewhere
+            self.prepare(one)
+            kept = self.kept[one.instance]
+        self.ahead[one.instance] = one.round + 1
         return trial.drive(kept, one, steps, tools)
 
     def _restored(self, kept: Kept) -> Kept:
@@ -329,6 +336,8 @@ def _by_cluster(scenario: Scenario) -> dict[int, list[Candidate]]:
 
 def _try(candidate: Candidate, cluster: Cluster, scenario: Scenario, tools: Tools) -> None:
     prepare.apply(tools.psql, cluster.write(), candidate.schema, candidate.name)
+    if scenario.unsafe is None:
+        prepare.durable(cluster.write(), f"{candidate.name}: {candidate.schema.file}")
     few = Span(limit=PREFLIGHT_ROWS)
     load = tools.loads[candidate.ingest["method"]]
     prepare.fill(tools.psql, cluster.write(), candidate, load, tools.sources, few)

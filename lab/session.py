@@ -5,6 +5,7 @@ instance gets. What was decided is written into run.json before the first trial,
 is edited afterwards.
 """
 
+import contextlib
 import fcntl
 import glob
 import hashlib
@@ -107,22 +108,26 @@ def _again(asked: Asked) -> str:
     return " ".join(["pglab run", asked.scenario, "--resume", *where])
 
 
+MEASURING = Path("/var/tmp/pglab-measuring.lock")  # one for the machine, whoever measures and wherever
+
+
 @contextmanager
 def _measuring() -> Iterator[None]:
-    """One measuring run on a machine at a time: two would measure each other."""
+    """One measuring run on a machine at a time: two would measure each other.
+
+    A lock may be taken on a file that is only read, so that it serves users of whom one made it.
+    """
     embedded.guard(embedded.base())
-    with (embedded.base() / "measuring.lock").open("a+") as lock:
+    if not MEASURING.exists():
+        with contextlib.suppress(FileExistsError):
+            os.close(os.open(MEASURING, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644))
+    with MEASURING.open() as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            lock.seek(0)
             raise PlaceError(
-                f"another pglab is measuring on this machine (process {lock.read().strip()}); "
-                "two runs would measure each other: wait for it, or stop it"
+                "another pglab is measuring on this machine; two runs would measure each other: wait for it, or stop it"
             ) from None
-        lock.truncate(0)
-        lock.write(str(os.getpid()))
-        lock.flush()
         yield
 
 
@@ -151,6 +156,7 @@ class _Session:
             sources=self.sources,
             samples={source.name: source.sample(SAMPLE_ROWS, seed=self.seed) for source in self.sources},
             window_rows=_window_rows(read),
+            scripted=read.workload.locustfile is not None,
         )
         clusters = {kind: parts.load("clusters", kind).opened for kind in parts.kinds("clusters")}
         self.bench = Bench(self.host, clusters, tools, self.settings, tell, stop)
@@ -354,7 +360,7 @@ def _unfinished(asked: Asked, read: Scenario) -> Path:
 def _same(was: Mapping[str, Json], now: Mapping[str, Json]) -> None:
     """A run may only go on as it began; RecordError naming what differs."""
     differing = []
-    for key in ("overrides", "profile", "seed", "on", "host", "settings", "method"):
+    for key in ("overrides", "profile", "seed", "on", "host", "settings", "method", "versions"):
         if json.dumps(was[key], sort_keys=True) != json.dumps(now[key], sort_keys=True):
             differing.append(f"{key} was {was[key]!r} and is {now[key]!r}")
     old, new = was["scenario"]["files"], now["scenario"]["files"]

@@ -4,6 +4,7 @@ Everything that may differ between two candidates is measured around the step th
 differences of running totals. Nothing is judged here.
 """
 
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -12,11 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from lab import pace, pg, prepare, statement, timeline, workload
 from lab.clusters import Cluster
-from lab.drivers import OPS, Driven, Driver, Work
+from lab.drivers import CALLS, OPS, Driven, Driver, Work
 from lab.errors import ClusterError, IngestError
 from lab.ingest import Load
 from lab.model import Candidate, Instance, Json, Slice, SqlFile, Trial
@@ -33,7 +35,8 @@ class Tools:
     """What a run works with; the caller chose it. *loads*: ingest method -> its function.
 
     *samples*: stream -> rows that parameters are drawn from, the same for every candidate.
-    *window_rows* is how many rows `retire` takes away.
+    *window_rows* is how many rows `retire` takes away. *scripted*: the load is the workload's own
+    locustfile, and the mix is only counted.
     """
 
     psql: Path
@@ -42,6 +45,7 @@ class Tools:
     sources: Sequence[Source]
     samples: Mapping[str, pa.Table]
     window_rows: int
+    scripted: bool = False
 
 
 @dataclass
@@ -75,10 +79,12 @@ def drive(kept: Kept, trial: Trial, steps: Sequence[timeline.Step], tools: Tools
     ops: list[pa.Table] = []
     facts = []
     for number, step in enumerate(steps):
+        act = _STEPS[step.do](kept, step, tools, trial.seed + number)
         with _watched(kept, step.do) as fact:
-            driven = _STEPS[step.do](kept, step, tools, trial.seed + number, fact)
+            driven = act(fact)
         if driven is not None:
             ops.append(driven.ops)
+            _reckon(kept, fact)
         facts.append(fact)
     with answering(kept.instance.name, kept.cluster):
         rows = prepare.rows_in(kept.admin)
@@ -126,95 +132,131 @@ def _watched(kept: Kept, do: str) -> Iterator[dict[str, Json]]:
         fact["statements"] = {name: one for name, one in asked.items() if one["calls"] > 0}
 
 
-def _append(kept: Kept, step: Any, tools: Tools, seed: int, fact: dict[str, Json]) -> None:
+# --- steps ----------------------------------------------------------------------------------
+
+# What needs no server is made first; the act itself, under the clock and the probes, adds to the facts.
+Act = Callable[[dict[str, Json]], Driven | None]
+
+
+def _append(kept: Kept, step: Any, tools: Tools, seed: int) -> Act:
     """The next rows of every stream that has a time, by the candidate's own ingest method."""
     del seed
-    load = tools.loads[kept.candidate.ingest["method"]]
-    endpoint = kept.cluster.write()
-    fact["rows"] = 0
-    for source in _moving(tools.sources):
-        first = source.rows + kept.span.appended
-        last = first + step.rows
-        rows = list(source.batches(first, last))
-        bounds = _bounds(source, first, last)
-        start = time.monotonic_ns()
-        author(kept, "before_append", bounds)
-        table = prepare.table_of(kept.admin, kept.candidate, source.name)
-        loaded = prepare.sent(load, endpoint, kept.candidate, table, source.schema, rows)
-        author(kept, "after_append", bounds)
-        fact["rows"] += loaded.rows
-        fact["seconds"] = fact.get("seconds", 0.0) + (time.monotonic_ns() - start) / 1e9
-    kept.span = replace(kept.span, appended=kept.span.appended + step.rows)
-    kept.rows += fact["rows"]
+    first = {source.name: source.rows + kept.span.appended for source in _moving(tools.sources)}
+    rows = {s.name: list(s.batches(first[s.name], first[s.name] + step.rows)) for s in _moving(tools.sources)}
+
+    def act(fact: dict[str, Json]) -> None:
+        fact["rows"] = 0
+        for source in _moving(tools.sources):
+            bounds = _bounds(source, first[source.name], first[source.name] + step.rows)
+            author(kept, "before_append", bounds)
+            table = prepare.table_of(kept.admin, kept.candidate, source.name)
+            load = tools.loads[kept.candidate.ingest["method"]]
+            sent = prepare.sent(load, kept.cluster.write(), kept.candidate, table, source.schema, rows[source.name])
+            author(kept, "after_append", bounds)
+            fact["rows"] += sent.rows
+        kept.span = replace(kept.span, appended=kept.span.appended + step.rows)
+        kept.rows += fact["rows"]
+
+    return act
 
 
-def _retire(kept: Kept, step: Any, tools: Tools, seed: int, fact: dict[str, Json]) -> None:
+def _retire(kept: Kept, step: Any, tools: Tools, seed: int) -> Act:
     """The oldest rows go, by the candidate's own SQL."""
     del step, seed
-    fact["rows"] = 0
-    for source in _moving(tools.sources):
-        author(kept, "retire", _bounds(source, kept.span.retired, kept.span.retired + tools.window_rows))
-        fact["rows"] += tools.window_rows
-    kept.span = replace(kept.span, retired=kept.span.retired + tools.window_rows)
-    kept.rows -= fact["rows"]
+
+    def act(fact: dict[str, Json]) -> None:
+        fact["rows"] = 0
+        for source in _moving(tools.sources):
+            author(kept, "retire", _bounds(source, kept.span.retired, kept.span.retired + tools.window_rows))
+            fact["rows"] += tools.window_rows
+        kept.span = replace(kept.span, retired=kept.span.retired + tools.window_rows)
+        kept.rows -= fact["rows"]
+
+    return act
 
 
-def _maintain(kept: Kept, step: Any, tools: Tools, seed: int, fact: dict[str, Json]) -> None:
+def _maintain(kept: Kept, step: Any, tools: Tools, seed: int) -> Act:
     """The candidate's own `maintain` SQL, or VACUUM (ANALYZE) of all that is the author's."""
     del step, tools, seed
-    fact["own"] = "maintain" in kept.candidate.steps
-    author(kept, "maintain", {})
-    if not fact["own"]:
-        pg.run(kept.admin, "VACUUM (ANALYZE)")
+
+    def act(fact: dict[str, Json]) -> None:
+        fact["own"] = "maintain" in kept.candidate.steps
+        author(kept, "maintain", {})
+        if not fact["own"]:
+            pg.run(kept.admin, "VACUUM (ANALYZE)")
+
+    return act
 
 
-def _driven(kept: Kept, step: Any, tools: Tools, seed: int, fact: dict[str, Json]) -> Driven:
-    """A slice of the mix: open loop at a rate, or as fast as the clients go."""
+def _driven(kept: Kept, step: Any, tools: Tools, seed: int) -> Act:
+    """A slice of the mix, open loop at a rate or as fast as the clients go; or of scripted users."""
     saturate = step.do == "saturate"
-    rate = _SATURATE_CALLS_PER_S if saturate else step.rate
-    due_ns = (
-        pace.due_times(rate=rate, for_s=step.for_s, arrivals="poisson", seed=seed)
-        if not saturate
-        else np.zeros(int(rate), dtype=np.int64)
-    )
+    due_ns = _due(step, seed, scripted=tools.scripted)
+    queries = () if tools.scripted else kept.candidate.queries
     start, end = window(kept, tools.sources)
-    calls = workload.draw(
-        kept.candidate.queries, tools.samples, window_start=start, window_end=end, due_ns=due_ns, seed=seed
-    )
+    calls = CALLS.empty_table()
+    if queries:
+        calls = workload.draw(queries, tools.samples, window_start=start, window_end=end, due_ns=due_ns, seed=seed)
     work = Work(
         connection=kept.connection,
         endpoint=kept.cluster.write(),
-        queries=kept.candidate.queries,
+        queries=queries,
         calls=calls,
         clients=step.clients,
         for_s=step.for_s,
         saturate=saturate,
     )
-    load = tools.driver.start(work)
-    if not load.wait(step.for_s + _GRACE_S):
-        load.stop()
-    driven = load.ops()
-    fact |= {
-        "rate": None if saturate else step.rate,
-        "due": None if saturate else len(due_ns),
-        "for_s": step.for_s,
-        "clients": step.clients,
-        "generator_cpu_s": driven.cpu_s,
-        "zero_ns": driven.start_ns,
-        "zero_wall_ns": driven.wall_ns,
-    }
-    return driven
+
+    def act(fact: dict[str, Json]) -> Driven:
+        load = tools.driver.start(work)
+        if not load.wait(step.for_s + _GRACE_S):
+            load.stop()
+        driven = load.ops()
+        open_loop = not saturate and not tools.scripted
+        fact |= {
+            "rate": step.rate if open_loop else None,
+            "due": len(due_ns) if open_loop else None,
+            "for_s": step.for_s,
+            "clients": step.clients,
+            "generator_cpu_s": driven.cpu_s,
+            "zero_ns": driven.start_ns,
+            "zero_wall_ns": driven.wall_ns,
+        }
+        return driven
+
+    return act
 
 
-_SATURATE_CALLS_PER_S = 20_000  # parameters drawn for a closed loop; repeated when they run out
+def _due(step: Any, seed: int, *, scripted: bool) -> npt.NDArray[np.int64]:
+    """When calls are due: drawn at the step's rate, all at once for a closed loop, none for scripted users."""
+    if scripted:
+        return np.zeros(0, dtype=np.int64)
+    if step.do == "saturate":
+        return np.zeros(_SATURATE_CALLS, dtype=np.int64)
+    return pace.due_times(rate=step.rate, for_s=step.for_s, arrivals="poisson", seed=seed)
 
-_STEPS: Mapping[str, Callable[[Kept, Any, Tools, int, dict[str, Json]], Driven | None]] = {
+
+_SATURATE_CALLS = 20_000  # parameters drawn for a closed loop; repeated when they run out
+
+_STEPS: Mapping[str, Callable[[Kept, Any, Tools, int], Act]] = {
     "append": _append,
     "retire": _retire,
     "maintain": _maintain,
     "drive": _driven,
     "saturate": _driven,
 }
+
+_WRITES = re.compile(r"\b(insert|delete|merge|truncate|copy|call)\b", re.IGNORECASE)
+
+
+def _reckon(kept: Kept, fact: dict[str, Json]) -> None:
+    """Where the load itself may add rows or take them away, what is there now is what should be there."""
+    statements = [one.text for query in kept.candidate.queries for one in query.statements]
+    if any(map(_WRITES.search, statements)):
+        with answering(kept.instance.name, kept.cluster):
+            now = prepare.rows_in(kept.admin)
+        fact["rows_by_load"] = now - kept.rows
+        kept.rows = now
 
 
 def author(kept: Kept, step: str, bounds: Mapping[str, str]) -> None:

@@ -190,7 +190,9 @@ class Embedded:
         """Run a program as the servers' user and give its output; ClusterError with its words."""
         words = list(map(str, command))
         try:
-            done = subprocess.run(words, capture_output=True, text=True, check=False, cwd="/", **self._identity())
+            done = subprocess.run(
+                words, capture_output=True, text=True, check=False, cwd="/", start_new_session=True, **self._identity()
+            )
         except OSError as error:
             raise PlaceError(
                 f"{words[0]}: cannot be run as {self._user.pw_name}: {error.strerror} "

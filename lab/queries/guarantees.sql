@@ -16,4 +16,13 @@ WHERE i.indisunique
   AND NOT EXISTS (SELECT FROM pg_constraint c WHERE c.conindid = i.indexrelid)
   AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'pglab', 'source')
   AND n.nspname NOT LIKE 'pg\_toast%'
+UNION ALL
+SELECT format('%s: survives a crash', t.oid::regclass)
+FROM pg_class t
+JOIN pg_namespace n ON n.oid = t.relnamespace
+WHERE t.relkind IN ('r', 'p')
+  AND NOT t.relispartition
+  AND t.relpersistence = 'p'
+  AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'pglab', 'source')
+  AND n.nspname NOT LIKE 'pg\_toast%'
 ORDER BY 1

@@ -8,4 +8,4 @@ CREATE TABLE events (
   value double precision,
   payload jsonb NOT NULL
 );
-CREATE INDEX events_time ON events USING brin (occurred_at) WITH (pages_per_range = 16, autosummarize = on);
+CREATE INDEX events_time ON events USING brin (occurred_at) WITH (pages_per_range = 16);

@@ -269,6 +269,74 @@ def test_two_runs_do_not_measure_each_other(tmp_path):
     assert "another pglab is measuring" in second.stderr
 
 
+def test_ctrl_c_while_preparing_is_no_mistake_of_the_authors(tmp_path):
+    slow = small.TABLE + small.INDEX + "SELECT pg_sleep(3);\n"
+    folder = small.write(tmp_path, **{"scenarios/small/plain.sql": slow})
+    lab = start(folder, "--rounds", "2")
+    time.sleep(2.5)
+    os.killpg(lab.pid, signal.SIGINT)  # as a terminal does: every process of the group
+    out, err = lab.communicate(timeout=90)
+    assert lab.returncode == 130, err
+    assert "canceling statement" not in err
+    assert "--resume" in out
+
+
+# --- loads of another kind ------------------------------------------------------------------
+
+
+def test_a_mix_that_writes_is_measured(tmp_path):
+    changes = {
+        "workloads/readings/workload.yaml": "mix: {recent: 5, note: 2}\nclients: 2\ndriver: locust\n",
+        "workloads/readings/note.sql": (
+            "-- params: device=readings.device, at=window.to\nINSERT INTO notes (device, at) VALUES (:device, :at)\n"
+        ),
+        "scenarios/small/plain.sql": small.TABLE + small.INDEX + "CREATE TABLE notes (device int, at timestamptz);\n",
+        "scenarios/small/other.sql": small.TABLE + "CREATE TABLE notes (device int, at timestamptz);\n",
+    }
+    folder = small.write(tmp_path, **changes)
+    done = small.pglab(folder, "run", "scenarios/small", "--rounds", "3")
+    assert done.returncode == 0, done.stderr
+    stored = store.read(run_of(folder))
+    assert all(one.rows == one.rows_due > 2_000 for one in stored.slices)
+    assert "(left out: 0)" in plan_of(folder).read_text()
+
+
+SCRIPTED = """\
+import psycopg
+from locust import User, constant, task
+
+
+class Reader(User):
+    wait_time = constant(0.01)
+
+    def on_start(self):
+        self.connection = psycopg.connect(self.host, autocommit=True)
+
+    @task
+    def newest(self):
+        with self.environment.events.request.measure("pg", "newest"):
+            self.connection.execute("SELECT max(at) FROM readings").fetchall()
+"""
+
+
+def test_a_workloads_own_locustfile_drives_scripted_users(tmp_path):
+    changes = {
+        "workloads/readings/workload.yaml": (
+            "mix: {recent: 5, by_id: 2}\nclients: 2\ndriver: locust\nlocustfile: locustfile.py\n"
+        ),
+        "workloads/readings/locustfile.py": SCRIPTED,
+        "scenarios/small/scenario.yaml": small.SCENARIO.replace(
+            "requirements:\n  - {metric: query.recent.p95_ms, at_most: 1_000}\n", ""
+        ).replace("minimise: mix.server_ms_per_op", "minimise: cpu_s_per_op"),
+    }
+    folder = small.write(tmp_path, **changes)
+    done = small.pglab(folder, "run", "scenarios/small", "--rounds", "3")
+    assert done.returncode == 0, done.stderr
+    names = {name for one in store.read(run_of(folder)).slices for name in one.ops["name"].to_pylist()}
+    assert len(names) == 1
+    assert "newest" in names.pop()
+
+
 # --- the author's mistakes that only a server finds ---------------------------------------------
 
 SERVER_FINDS = {
@@ -291,6 +359,14 @@ SERVER_FINDS = {
     "an extension that the embedded server lacks": (
         {"scenarios/small/other.sql": 'CREATE EXTENSION "uuid-ossp";\n' + small.TABLE},
         ["other.sql:1", "uuid-ossp", "--on docker"],
+    ),
+    "a table that a crash would empty": (
+        {"scenarios/small/other.sql": small.TABLE.replace("CREATE TABLE", "CREATE UNLOGGED TABLE")},
+        ['Other "näme"', "other.sql", "unlogged table readings", "unsafe: why"],
+    ),
+    "a role that does not wait for the disk": (
+        {"scenarios/small/other.sql": small.TABLE + "ALTER ROLE lab SET synchronous_commit = off;\n"},
+        ["synchronous_commit = off", "unsafe: why"],
     ),
     "a step the server refuses": (
         {"scenarios/small/retire.sql": "DELETE FROM readigns WHERE at < :to;\n"},
