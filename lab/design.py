@@ -109,7 +109,7 @@ def _mark(scenario: Scenario, name: str, seed: int, what: Mapping[str, Json]) ->
             "scenario": scenario.name,
             "candidate": candidate,
             "streams": scenario.workload.streams,
-            "driver": [scenario.workload.driver, scenario.workload.locustfile],
+            "driver": [scenario.workload.driver, scenario.workload.locustfile, scenario.workload.processes],
             "production": scenario.production,
             "lab": scenario.lab,
             "steps": [step.model_dump(mode="json") for step in (*scenario.prepare, *scenario.round)],

@@ -188,6 +188,7 @@ class Workload(_Form):
     data: File = "data.yaml"
     clients: Clients = 4
     driver: Text = "locust"
+    processes: Annotated[int, Field(strict=True, ge=1, le=64, description="a whole number of processes, 1 to 64")] = 1
     params: Annotated[dict[str, Any], Field(description="query: {parameter: source}")] = {}
     locustfile: File | None = None
 

@@ -50,7 +50,9 @@ def read(name: str, page: Page, data: Page | None, fetch: Fetch, parts: keys.Par
     if kind_known(parts, "drivers", form.driver, page, ("driver",), mistakes):
         mistakes.extend(_beyond(queries, form.driver, page, parts))
     script = fetch(form.locustfile, page.at("locustfile")) if form.locustfile else None
-    return Read(Workload(name, queries, streams or {}, form.clients, form.driver, script), tuple(asked), start)
+    return Read(
+        Workload(name, queries, streams or {}, form.clients, form.driver, script, form.processes), tuple(asked), start
+    )
 
 
 def weights(page: Page, path: Path, mistakes: Mistakes) -> dict[str, float]:

@@ -104,6 +104,7 @@ class Workload:
     clients: int = 4
     driver: str = "locust"
     locustfile: SqlFile | None = None
+    processes: int = 1  # of the load generator
 
 
 @dataclass(frozen=True)

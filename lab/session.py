@@ -321,11 +321,12 @@ def _window_rows(read: Scenario) -> int:
 
 
 def _driver_options(read: Scenario, work: Path) -> dict[str, object]:
-    if read.workload.locustfile is None:
-        return {}
-    path = work / "locustfile.py"
-    path.write_text(read.workload.locustfile.text, encoding="utf-8")
-    return {"locustfile": path}
+    options: dict[str, object] = {"processes": read.workload.processes} if read.workload.processes > 1 else {}
+    if read.workload.locustfile is not None:
+        path = work / "locustfile.py"
+        path.write_text(read.workload.locustfile.text, encoding="utf-8")
+        options["locustfile"] = path
+    return options
 
 
 @contextmanager

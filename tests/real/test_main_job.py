@@ -286,7 +286,7 @@ def test_ctrl_c_while_preparing_is_no_mistake_of_the_authors(tmp_path):
 
 def test_a_mix_that_writes_is_measured(tmp_path):
     changes = {
-        "workloads/readings/workload.yaml": "mix: {recent: 5, note: 2}\nclients: 2\ndriver: locust\n",
+        "workloads/readings/workload.yaml": "mix: {recent: 5, note: 2}\nclients: 4\ndriver: locust\nprocesses: 2\n",
         "workloads/readings/note.sql": (
             "-- params: device=readings.device, at=window.to\nINSERT INTO notes (device, at) VALUES (:device, :at)\n"
         ),
