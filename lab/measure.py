@@ -145,6 +145,7 @@ def _of_slice(item: Slice, limits: Mapping[str, tuple[float, ...]]) -> Iterator[
         frame = _frame(pa.concat_tables([ops for _, ops in drives]))
         yield from _of_queries(frame, _seconds(drives), limits)
         yield from _of_mix(frame, steps, _seconds(drives))
+        yield from _of_blocks(frame, steps)
     saturated = list(check.driven(item, "saturate"))
     if saturated:
         frame = _frame(pa.concat_tables([ops for _, ops in saturated]))
@@ -222,6 +223,15 @@ def _of_mix(frame: Frame, steps: Sequence[Mapping[str, Json]], seconds: float) -
     ):
         if all(step.get(key) is not None for step in steps):
             yield Value(metric, unit * sum(step[key] for step in steps) / done, done)
+
+
+def _of_blocks(frame: Frame, steps: Sequence[Mapping[str, Json]]) -> Iterator[Value]:
+    """Blocks per operation as the server saw them: with what planning read, and rows no vacuum has seen."""
+    for query, done in frame[frame["ok"]].groupby("name", sort=True).size().items():
+        seen = [step["statements"][query] for step in steps if query in step.get("statements", {})]
+        if seen and all("blocks" in counters for counters in seen):
+            blocks = sum(counters["blocks"] for counters in seen)
+            yield Value(f"query.{query}.driven_blocks_per_call", blocks / int(done), int(done))
 
 
 def _of_saturation(frame: Frame, seconds: float) -> Iterator[Value]:

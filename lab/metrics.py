@@ -32,8 +32,11 @@ class Metric:
     invariants: tuple[str, ...] = ()
 
 
-_ROWS = ("rows per query",)
 _PARTS = ("partitions per query",)
+_LOCKS = ("locks per query",)
+_ROWS = ("rows per query", *_PARTS)
+_READ = (*_ROWS, "rows read in vain", "days per BRIN range")
+_BLOCKS = (*_READ, "blocks while driven")
 _WIDE = ("rows per partition",)
 
 TABLE: tuple[Metric, ...] = (
@@ -47,13 +50,16 @@ TABLE: tuple[Metric, ...] = (
     Metric("query.<query>.error_share", "share", "rate", "lower", "drive", zero=True),
     Metric("query.<query>.over_limit_share", "share", "rate", "lower", "drive", zero=True),
     Metric("query.<query>.planning_ms", "ms", "time", "lower", "count"),
-    Metric("query.<query>.blocks_per_call", "blocks", "exact", "lower", "count", invariants=_ROWS),
+    Metric(
+        "query.<query>.blocks_per_call", "blocks", "exact", "lower", "count", invariants=(*_READ, "blocks while driven")
+    ),
     Metric("query.<query>.rows_per_call", "rows", "exact", "lower", "count", True, 1, _ROWS),
-    Metric("query.<query>.locks_per_call", "locks", "exact", "lower", "count", True, 1, _PARTS),
-    Metric("query.<query>.fast_path_misses_per_call", "locks", "exact", "lower", "count", True, 1, _PARTS),
+    Metric("query.<query>.locks_per_call", "locks", "exact", "lower", "count", True, 1, _LOCKS),
+    Metric("query.<query>.fast_path_misses_per_call", "locks", "exact", "lower", "count", True, 1, _LOCKS),
     Metric("query.<query>.partitions_per_call", "relations", "exact", "lower", "count", True, 1, _PARTS),
     Metric("query.<query>.wal_bytes_per_call", "bytes", "exact", "lower", "count", True, 1, _ROWS),
-    Metric("query.<query>.temp_bytes_per_call", "bytes", "exact", "lower", "count", True, 1, _ROWS),
+    Metric("query.<query>.temp_bytes_per_call", "bytes", "exact", "lower", "count", True, 1, _READ),
+    Metric("query.<query>.driven_blocks_per_call", "blocks", "size", "lower", "drive", invariants=_READ),
     Metric("query.<query>.first_query_ms", "ms", "time", "lower", "count"),
     Metric("mix.server_ms_per_op", "ms", "time", "lower", "drive"),
     Metric("mix.per_s", "1/s", "rate", "higher", "drive"),
@@ -63,11 +69,11 @@ TABLE: tuple[Metric, ...] = (
     Metric("saturate.service_ms", "ms", "time", "lower", "saturate"),
     Metric("ingest.rows_per_s", "rows/s", "rate", "higher", "ingest"),
     Metric("append.rows_per_s", "rows/s", "rate", "higher", "append"),
-    Metric("append.wal_bytes_per_row", "bytes/row", "size", "lower", "append"),
+    Metric("append.wal_bytes_per_row", "bytes/row", "size", "lower", "append", invariants=_WIDE),
     Metric("retire.ms", "ms", "time", "lower", "retire"),
     Metric("retire.wal_bytes_per_row", "bytes/row", "size", "lower", "retire", invariants=_WIDE),
     Metric("maintain.ms", "ms", "time", "lower", "maintain"),
-    Metric("maintain.wal_bytes_per_row", "bytes/row", "size", "lower", "maintain", True),
+    Metric("maintain.wal_bytes_per_row", "bytes/row", "size", "lower", "maintain", True, 1, _WIDE),
     Metric("backend_memory_bytes", "bytes", "exact", "lower", "count", invariants=("partitions in all",)),
     Metric("size.total_bytes", "bytes", "exact", "lower", "count", invariants=_WIDE),
     Metric("size.heap_bytes", "bytes", "exact", "lower", "count", invariants=_WIDE),
@@ -76,7 +82,7 @@ TABLE: tuple[Metric, ...] = (
     Metric("size.bytes_per_row", "bytes/row", "exact", "lower", "count", invariants=_WIDE),
     Metric("wal.record_bytes_per_row", "bytes/row", "exact", "lower", "ingest", invariants=_WIDE),
     Metric("wal.fpi_bytes_per_row", "bytes/row", "exact", "lower", "ingest", True, 1, ("checkpoint distance",)),
-    Metric("xids_per_million_rows", "xids", "exact", "lower", "ingest", True),
+    Metric("xids_per_million_rows", "xids", "exact", "lower", "ingest", True, 1, ("rows in all",)),
 )
 
 _QUERY = "[a-z][a-z0-9_]*"

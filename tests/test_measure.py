@@ -110,6 +110,13 @@ def test_the_mix_costs_the_server_planning_and_execution() -> None:
     assert found["mix.per_s"] == 50.0
 
 
+def test_blocks_while_driven_are_those_of_all_statements_of_an_operation() -> None:
+    statements = {"recent": {"calls": 300, "plan_ms": 1.0, "exec_ms": 1.0, "blocks": 450}}
+    found = measure.measure([sliced(drive(statements=statements), ops(100))])
+    [one] = [one for one in found if one.metric == "query.recent.driven_blocks_per_call"]
+    assert (one.value, one.operations) == (4.5, 100)
+
+
 def test_saturation_has_a_service_time_and_no_latency() -> None:
     saturate = drive() | {"do": "saturate"}
     due = START + np.arange(100) * MS
