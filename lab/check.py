@@ -28,6 +28,9 @@ LATE_SHARE = 0.05
 FOREIGN_SHARE = 0.10
 """The share of the host's cores that other processes may take (METHOD section 4)."""
 
+BUSY_SHARE = 0.5
+"""Clients that wait for the server for more than this share of their time make the queue the server's."""
+
 LAG_SHARE = 0.05
 """Lag that grows by more than this share of the slice is not caught up: the rate is above capacity."""
 
@@ -46,7 +49,11 @@ WARM_UP = "warm-up"
 NOT_ASSESSED = "warm-up not assessed"
 FAILED = "failed operations"
 DRIFT = "drift"
-NOTES = frozenset({WARM_UP, NOT_ASSESSED, FAILED, DRIFT})
+UNSTABLE = "unstable answers"
+NOTES = frozenset({WARM_UP, NOT_ASSESSED, FAILED, DRIFT, UNSTABLE})
+
+ABOUT = {WARM_UP: "instances", NOT_ASSESSED: "instances", DRIFT: "instances", UNSTABLE: "queries"}
+"""What the kinds are about that are not about trials: what stands as their trial only names it."""
 
 DRIFT_LEVEL = 0.99
 """The baseline's first half of the rounds must differ from its second at this level to be called drift."""
@@ -88,6 +95,29 @@ def disagreements(prepared: Iterable[Prepared], baseline: str) -> list[Disagreem
     return [Disagreement(*key) for key in found]
 
 
+def unstable(found: Iterable[Disagreement], baseline: str) -> tuple[str, ...]:
+    """The queries that another load of the *baseline*, the twin included, answers otherwise than its first.
+
+    >>> unstable([Disagreement("heap (twin)", "newest", 0), Disagreement("brin", "recent", 0)], "heap")
+    ('newest',)
+    """
+    own = {baseline, Instance(baseline, 2, twin=True).name}
+    return tuple(dict.fromkeys(one.query for one in found if one.candidate in own))
+
+
+def counting(found: Sequence[Disagreement], baseline: str) -> list[Disagreement]:
+    """Those that put a candidate out: not where the *baseline* does not even agree with itself."""
+    unsure = unstable(found, baseline)
+    return [one for one in found if one.query not in unsure]
+
+
+def unstable_answers(found: Sequence[Disagreement], baseline: str) -> list[Doubt]:
+    """A doubt for each query on which the *baseline* disagrees with itself; nobody is out for it."""
+    queries = unstable(found, baseline)
+    what = f"loads of the baseline disagree in their answers to {', '.join(queries)}, and nobody is out for these"
+    return [Doubt(query, UNSTABLE, what, False) for query in queries]
+
+
 def _differing(right: Sequence[str], given: Sequence[str]) -> list[int | None]:
     """The places where two lists of digests differ; [None] where their lengths do."""
     if len(right) != len(given):
@@ -101,8 +131,10 @@ def _differing(right: Sequence[str], given: Sequence[str]) -> list[int | None]:
 def _of_trial(item: Slice) -> Iterator[Doubt]:
     """The doubts about one trial, gravest first."""
     trial = item.trial.id
-    generator = generator_late(item) > LATE_SHARE
-    overloaded = not generator and any(lag_grows(ops, step) for step, ops in driven(item))
+    late = generator_late(item) > LATE_SHARE
+    grows = [(ops, step) for step, ops in driven(item) if lag_grows(ops, step)]
+    overloaded = any(not late or clients_busy(ops, step) > BUSY_SHARE for ops, step in grows)
+    generator = late and not overloaded
     if item.rows != item.rows_due:
         yield Doubt(trial, "rows", "the tables held another number of rows than they should", True)
     if any(step.get("autovacuums", 0) for step in item.steps):
@@ -164,6 +196,18 @@ def _kept_waiting(ops: pa.Table) -> Ints:
     free[1:][client[1:] != client[:-1]] = np.iinfo(np.int64).min
     waited: Ints = start - np.maximum(due, free)
     return waited
+
+
+def clients_busy(ops: pa.Table, step: Mapping[str, Json]) -> float:
+    """The share of the clients' time that they waited for the server, over the last third of what was due.
+
+    Where the generator shares its processors with a saturated server it starts operations late as
+    well; but then its clients are busy, and what is due queues for them and not for the generator.
+    """
+    ordered = ops.sort_by("due_ns").slice(ops.num_rows * 2 // 3)
+    start, end = column(ordered, "start_ns"), column(ordered, "end_ns")
+    span = int(end.max() - start.min()) if start.size else 0
+    return float((end - start).sum() / (span * step["clients"])) if span else 0.0
 
 
 def lag_grows(ops: pa.Table, step: Mapping[str, Json]) -> bool:

@@ -21,6 +21,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
 from lab import change, explain, form, metrics
+from lab.check import ABOUT
 from lab.model import (
     Candidate,
     Doubt,
@@ -301,7 +302,10 @@ def _trials(measurements: Sequence[Measurement], doubts: Sequence[Doubt]) -> dic
 
 
 def _doubts(doubts: Sequence[Doubt]) -> list[dict[str, Any]]:
-    """One entry a kind, gravest first: those that leave trials out, then those about time."""
+    """One entry a kind, gravest first: those that leave trials out, then those about time.
+
+    *count* is of *of*: trials, or what the kind is about otherwise (check.ABOUT).
+    """
     kinds = {doubt.kind: doubt for doubt in doubts}
     return [
         {
@@ -310,6 +314,7 @@ def _doubts(doubts: Sequence[Doubt]) -> list[dict[str, Any]]:
             "leaves_out": one.leaves_out,
             "trials": sorted({doubt.trial for doubt in doubts if doubt.kind == kind}),
             "count": len({doubt.trial for doubt in doubts if doubt.kind == kind}),
+            "of": ABOUT.get(kind, "trials"),
         }
         for kind, one in sorted(kinds.items(), key=lambda item: not item[1].leaves_out)
     ]

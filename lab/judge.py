@@ -54,8 +54,13 @@ def judge(folder: Path) -> Judgement:
         raise RecordError(f"{folder}: holds no finished trial (go on with pglab run --resume)")
     read = scenario_of(stored.run)
     sheet = project.sheet(read, stored.prepared, stored.studies)
-    doubts = [*check.check(stored.slices), *check.warm_up(stored.slices), *check.drift(stored.slices, read.baseline)]
     differing = check.disagreements(stored.prepared, read.baseline)
+    doubts = [
+        *check.check(stored.slices),
+        *check.warm_up(stored.slices),
+        *check.drift(stored.slices, read.baseline),
+        *check.unstable_answers(differing, read.baseline),
+    ]
     measurements = measure.measure(stored.slices, stored.prepared, read.requirements)
     weighed = weigh.weigh(
         measurements,
@@ -79,7 +84,7 @@ def judge(folder: Path) -> Judgement:
         measurements=measurements,
         studies=stored.studies,
         doubts=doubts,
-        disagreements=differing,
+        disagreements=check.counting(differing, read.baseline),
         reasons=why,
         sheet=sheet,
         planned_rounds=stored.rounds,

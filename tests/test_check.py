@@ -78,6 +78,25 @@ def test_operations_never_reached_are_part_of_the_overload() -> None:
     assert kinds(item) == {OVERLOADED}
 
 
+def shared(number: int, *, service_ns: int, gap_ns: int) -> pa.Table:
+    """Due every 4 ms; each of four clients takes so long, and so long again to begin the next."""
+    due = START + np.arange(number) * 4 * MS
+    turn, client = np.divmod(np.arange(number), 4)
+    start = np.maximum(due + gap_ns, START + turn * (service_ns + gap_ns) + client * MS)
+    return ops(number, due=due, start=start, end=start + service_ns)
+
+
+def test_a_saturated_server_that_starves_the_generator_beside_it_is_overloaded() -> None:
+    item = sliced(drive(due=200, for_s=0.8), shared(200, service_ns=20 * MS, gap_ns=3 * MS))
+    assert check.generator_late(item) > check.LATE_SHARE
+    assert kinds(item) == {OVERLOADED}
+
+
+def test_a_queue_beside_clients_that_are_mostly_free_is_the_generators() -> None:
+    item = sliced(drive(due=200, for_s=0.8), shared(200, service_ns=8 * MS, gap_ns=15 * MS))
+    assert kinds(item) == {GENERATOR}
+
+
 @pytest.mark.parametrize("place", [10, 50, 70])
 def test_one_stall_is_no_overload(place: int) -> None:
     due = START + np.arange(100) * 5 * MS
@@ -185,6 +204,16 @@ def test_the_twin_is_asked_as_well() -> None:
     twin = prepared("heap", {"recent": ("zz",)}, instance=Instance("heap", 2, twin=True))
     found = check.disagreements([prepared("heap", {"recent": ("aa",)}), twin], "heap")
     assert found == [Disagreement("heap (twin)", "recent", 0)]
+
+
+def test_a_query_on_which_the_baseline_disagrees_with_itself_puts_nobody_out_and_is_told() -> None:
+    loads = [prepared("heap", {"newest": ("aa",), "recent": ("cc",)}, instance=Instance("heap", n)) for n in (1, 2)]
+    loads[1] = prepared("heap", {"newest": ("zz",), "recent": ("cc",)}, instance=Instance("heap", 2))
+    found = check.disagreements([*loads, prepared("brin", {"newest": ("bb",), "recent": ("dd",)})], "heap")
+    assert check.counting(found, "heap") == [Disagreement("brin", "recent", 0)]
+    (doubt,) = check.unstable_answers(found, "heap")
+    assert "newest" in doubt.what
+    assert doubt.kind in check.NOTES
 
 
 def test_no_phrase_holds_a_digit() -> None:

@@ -245,6 +245,14 @@ def test_what_is_worse_in_the_pick_is_named_as_a_risk():
     assert re.search(r"The pick is worse in [^\n]*size index", page())
 
 
+def test_doubts_about_instances_are_counted_in_instances():
+    doubts = [Doubt(samples.TRIALS[n], "warm-up", "the first third was slower", False) for n in range(3)]
+    doubts.append(Doubt(samples.TRIALS[3], "overloaded", "the lag grew", False))
+    text = page(doubts=doubts)
+    assert "(instances: 3): the first third was slower" in text
+    assert "(trials: 1): the lag grew" in text
+
+
 def test_trials_left_out_are_named_and_doubts_counted():
     doubts = [
         Doubt("t1", "rows", "rows were missing", True),
