@@ -1,13 +1,14 @@
 """The command line: parse, call one function, print, exit status. The only place that chooses.
 
 Exit statuses: 0 yes, 1 the answer is no, 2 the author's mistake, 3 the environment failed,
-4 unclear (gate), 130 interrupted.
+4 unclear (gate), 70 a bug of ours (with its traceback), 130 interrupted.
 """
 
 import json
 import signal
 import sys
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -41,6 +42,8 @@ Results = Annotated[Path, typer.Option(help="The folder of stored runs.")]
 Docs = Annotated[Path, typer.Option("--doc", help="The folder that plans are written to.")]
 RESULTS = Path("results")
 DOCS = Path(".claude/doc")
+BUG = 70
+"""EX_SOFTWARE: Python's own 1 would say that the answer is no."""
 
 
 def _version(asked: bool) -> None:
@@ -362,9 +365,13 @@ def _left(left_s: float | None) -> str:
 
 
 def main() -> None:
-    """The console script."""
-    app()
+    """The console script. What nobody expected keeps its traceback, and is not taken for an answer of no."""
+    try:
+        app()
+    except Exception:  # noqa: BLE001 - to say so is all that is done
+        traceback.print_exc()
+        sys.exit(BUG)
 
 
 if __name__ == "__main__":
-    sys.exit(app())
+    main()

@@ -150,6 +150,18 @@ def test_a_bug_keeps_its_traceback(monkeypatch):
     assert isinstance(pglab("run", "small").exception, ZeroDivisionError)
 
 
+def test_a_bug_is_not_taken_for_an_answer_of_no(monkeypatch, capsys):
+    def failing():
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(cli, "app", failing)
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == 70
+    assert "Traceback" in (told := capsys.readouterr().err)
+    assert "ZeroDivisionError" in told
+
+
 NONSENSE = (
     "rnu",
     "run",
