@@ -70,9 +70,15 @@ class Comparison:
 
     @cached_property
     def bound(self) -> float:
-        """What a difference of nothing may be, by the twin; 0.0 without one, inf where it cannot be told."""
-        if self.twin is None or not self.has(self.twin):
+        """What a difference of nothing may be, by the twin; 0.0 without one, inf where it cannot be told.
+
+        A twin that was not counted guards nothing; one of whose times none is fit is no guard either,
+        and then nothing may be claimed.
+        """
+        if self.twin is None or (self.all_exact and not self.has(self.twin)):
             return 0.0
+        if not self.has(self.twin):
+            return math.inf
         if self.exact(self.twin):
             return max(abs(x) for x in self.exactly(self.twin))
         return self.block.bound(self.twin)
@@ -97,6 +103,8 @@ class Comparison:
     def jointly(self, side: str, *, alpha: float) -> Interval:
         """The difference with an interval that holds together with those of all other sides."""
         middle, half = self.block.against_control(side, alpha=alpha)
+        if half == math.inf:
+            middle = self._apart(side)
         return Interval(middle, middle - half, middle + half)
 
     def singly(self, side: str, *, alpha: float) -> tuple[Interval, float]:
@@ -108,10 +116,13 @@ class Comparison:
         """
         p = self.block.pairs[side] if self.control == self.block.control else stats.Pair(0.0, math.nan, 0)
         if p.n < 2:
-            middle = float(self._values(side).mean() - self._values(self.control).mean())
-            return Interval(middle, -math.inf, math.inf), 1.0
+            return Interval(self._apart(side), -math.inf, math.inf), 1.0
         half = stats.half_width(p, alpha)
         return Interval(p.mean, p.mean - half, p.mean + half), stats.p_value(p)
+
+    def _apart(self, side: str) -> float:
+        """The difference of the means of all values, where units do not pair them."""
+        return float(self._values(side).mean() - self._values(self.control).mean())
 
     def _values(self, side: str) -> stats.Array:
         """All values of a side, on the scale."""

@@ -296,8 +296,14 @@ class Block:
         return joint_df(k, self.units) if k > 1 else math.nan
 
     def compare(self, own: str, base: str, c: float) -> tuple[float, float]:
-        """The mean difference own - base, and *c* of its standard errors: inf where unknown, 0.0 for constants."""
+        """The mean difference own - base, and *c* of its standard errors: inf where unknown, 0.0 for constants.
+
+        Two sides without a common unit differ by 0.0, give or take everything: never by nan, of
+        which every comparison is false.
+        """
         p = self.pairs[own] if base == self.control else pair(self.values[own], self.values[base])
+        if p.n == 0:
+            return 0.0, math.inf
         return p.mean, c * max(self.sd, p.sd) / math.sqrt(p.n) if p.n > 1 and c < math.inf else math.inf
 
     def against_control(self, own: str, *, alpha: float = 0.05) -> tuple[float, float]:
