@@ -14,10 +14,11 @@ from lab import stats
 from lab.compare import Comparison
 from lab.model import Decision, Evidence, Verdict
 from lab.readings import Case
+from lab.require import Standing
 
 Kind = Literal["recommend", "keep", "open", "no"]
 
-ALL_FAIL = "every candidate fails a requirement or gives other answers than the baseline"
+ALL_FAIL = "every candidate fails a requirement, or more operations than the baseline, or gives other answers"
 NONE_MEETS = "no candidate is shown to meet the requirements"
 NO_OBJECTIVE = "the objective was not measured on any candidate that meets the requirements"
 KEEP = "the baseline meets the requirements and may lose no more than the least effect"
@@ -27,40 +28,45 @@ NOT_TOLD = "a challenger is shown to be better than the baseline, but not which 
 UNSHOWN_BASELINE = (
     "no candidate is shown to lose no more than the least effect, nor the baseline to meet the requirements"
 )
-TWIN = "two loads of the baseline differ by more than the least effect, so that no challenger is recommended"
+TWIN = "two loads of the baseline may differ by more than the least effect, so that no challenger is recommended"
 EXPLORATORY = "the rounds are not those that were planned: the run is exploratory"
-DISQUALIFIED = "a candidate gives other answers than the baseline and is out"
+DOUBTFUL_BASELINE = "the baseline's times are doubtful, so that nothing can be compared with it"
 
 
 @dataclass(frozen=True)
 class Contest:
     """What the decision rests on: the objective compared, None where it was not measured,
-    the *claims* about it, and each candidate's *standing* with the requirements."""
+    the *claims* about it, and each candidate's *standing*: whether it may be chosen."""
 
     comparison: Comparison | None
     claims: Sequence[Evidence]
-    standing: Mapping[str, Verdict]
+    standing: Mapping[str, Standing]
+
+    @property
+    def eligible(self) -> list[str]:
+        """The candidates that may be chosen, in the author's order."""
+        return [side for side, (verdict, _) in self.standing.items() if verdict is Verdict.MET]
 
     @property
     def better(self) -> list[str]:
-        """The candidates shown to be better than the baseline that meet the requirements."""
-        return [
-            e.candidate
-            for e in self.claims
-            if e.verdict is Verdict.BETTER and self.standing.get(e.candidate) is Verdict.MET
-        ]
+        """The candidates shown to be better than the baseline that may be chosen."""
+        return [e.candidate for e in self.claims if e.verdict is Verdict.BETTER and e.candidate in self.eligible]
+
+    @property
+    def notes(self) -> list[str]:
+        """Why candidates may not be chosen although no requirement says so, each phrase once."""
+        return list(dict.fromkeys(because for _, because in self.standing.values() if because))
 
 
 def decide(case: Case, contest: Contest, *, exploratory: bool, alpha: float) -> Decision:
     """The decision, with what each eligible candidate may lose and what the run could have shown."""
     told: dict[str, tuple[bool, float]] = {}
-    eligible = [side for side, verdict in contest.standing.items() if verdict is Verdict.MET]
-    refused = contest.comparison is not None and case.refuses(contest.comparison.readings.metric)
+    refused = contest.comparison is not None and bool(case.refuses(contest.comparison.readings.metric))
     if contest.comparison is not None and not refused:
-        told = contest.comparison.losses(eligible, alpha=alpha)
+        told = contest.comparison.losses(contest.eligible, alpha=alpha)
     lost = {side: loss for side, (_, loss) in told.items()}
     kind, pick, because = _choose(case, contest, lost, refused=refused)
-    notes = [DISQUALIFIED] * bool(case.disqualified) + [EXPLORATORY] * exploratory
+    notes = [*contest.notes, *[EXPLORATORY] * exploratory]
     effect, noise = (None, None) if refused else could_show(case, contest.comparison)
     return Decision(
         kind=kind,
@@ -79,14 +85,16 @@ def _choose(
 ) -> tuple[Kind, str | None, list[str]]:
     """Kind, pick and the phrases why; *lost* has the eligible candidates in the author's order."""
     baseline = case.scenario.baseline
-    if all(verdict is Verdict.NOT_MET for verdict in contest.standing.values()):
+    if all(verdict is Verdict.NOT_MET for verdict, _ in contest.standing.values()):
         return "no", None, [ALL_FAIL]
     if refused:
         return "open", None, [case.fitness.refused]
-    if Verdict.MET not in contest.standing.values():
+    if not contest.eligible:
         return "open", None, [NONE_MEETS]
     if contest.comparison is None or not lost:
         return "open", None, [NO_OBJECTIVE]
+    if case.refuses(contest.comparison.readings.metric, baseline) and baseline not in case.fitness.often:
+        return "open", None, [DOUBTFUL_BASELINE]
     least = contest.comparison.share(contest.comparison.least)
     if lost.get(baseline, math.inf) <= least:
         return "keep", baseline, [KEEP]

@@ -25,6 +25,11 @@ _REFUSALS = {
     GENERATOR: "the load generator was the limit in most trials",
     FOREIGN: "other processes took the processors in most trials",
 }
+_DOUBTFUL = {
+    GENERATOR: "the load generator was the limit in too many of its trials",
+    FOREIGN: "other processes took the processors in too many of its trials",
+    OVERLOADED: "it was overloaded in too many of its trials, and the others are the fortunate ones",
+}
 
 
 @dataclass(frozen=True)
@@ -32,19 +37,25 @@ class Fitness:
     """What the doubts take away: trials left *out*, those *untimed*, and those *overloaded*.
 
     Overloaded trials are untimed as well: they enter no ratio. *refused* says in words why
-    nothing is said about time at all, "" where it is.
+    nothing is said about time at all, "" where it is. *doubtful*: each side of which nothing is
+    said about time, because the trials that remain of it are a minority -> why. *ever* and *often*:
+    the sides overloaded in any trial, and in half of them or more.
     """
 
     out: frozenset[str]
     untimed: frozenset[str]
     overloaded: frozenset[str]
     refused: str
+    doubtful: Mapping[str, str] = field(default_factory=dict)
+    ever: frozenset[str] = frozenset()
+    often: frozenset[str] = frozenset()
 
 
-def fitness(doubts: Sequence[Doubt], trials: Iterable[str]) -> Fitness:
-    """Sort the doubts. Time is refused where more than half of the *trials* that remain are doubted.
+def fitness(doubts: Sequence[Doubt], trials: Mapping[str, str]) -> Fitness:
+    """Sort the doubts about *trials*, trial -> side. Time is refused where more than half are doubted.
 
-    Overload does not refuse: it is the candidate's own doing, and says what it says.
+    Of the trials that remain, and again of those of each side alone: half a table of survivors is
+    no sample. Overload is a side's own doing, and refuses nobody else's times.
     """
     out = frozenset(doubt.trial for doubt in doubts if doubt.leaves_out)
     rest = set(trials) - out
@@ -54,8 +65,18 @@ def fitness(doubts: Sequence[Doubt], trials: Iterable[str]) -> Fitness:
     if 2 * len({doubt.trial for doubt in disturbed}) > len(rest):
         kind = Counter(doubt.kind for doubt in disturbed).most_common(1)[0][0]
         refused = _REFUSALS.get(kind, "most trials are doubted")
+    untimed = frozenset(doubt.trial for doubt in timed)
     overloaded = frozenset(doubt.trial for doubt in timed if doubt.kind == OVERLOADED)
-    return Fitness(out, frozenset(doubt.trial for doubt in timed), overloaded, refused)
+    of, slow, bad = (Counter(trials[t] for t in some) for some in (rest, overloaded, untimed))
+    doubtful = {side: _most(timed, trials, side) for side in of if 2 * bad[side] > of[side]}
+    often = frozenset(side for side in of if slow[side] and 2 * slow[side] >= of[side])
+    return Fitness(out, untimed, overloaded, refused, doubtful, frozenset(slow), often)
+
+
+def _most(timed: Iterable[Doubt], trials: Mapping[str, str], side: str) -> str:
+    """In words, what most of the doubts about a side's times are."""
+    kinds = Counter(doubt.kind for doubt in timed if trials[doubt.trial] == side)
+    return _DOUBTFUL.get(kinds.most_common(1)[0][0], "too many of its trials are doubted")
 
 
 @dataclass(frozen=True)
@@ -150,9 +171,11 @@ class Case:
         """Whether a side is no candidate but the baseline's second load."""
         return side not in self.scenario.candidates
 
-    def refuses(self, row: metrics.Metric) -> bool:
-        """Whether nothing is said about a metric, because the trials are no evidence about time."""
-        return bool(self.fitness.refused) and row.kind in ("time", "rate") and row.after not in ("ingest", "count")
+    def refuses(self, row: metrics.Metric, *sides: str) -> str:
+        """Why nothing is said about a metric, of these *sides* if any: their trials are no evidence about time."""
+        if row.kind not in ("time", "rate") or row.after in ("ingest", "count"):
+            return ""
+        return self.fitness.refused or next(filter(None, map(self.fitness.doubtful.get, sides)), "")
 
     def readings(self, metric: str, *, limit_ms: float | None = None, overloaded: bool = False) -> Readings:
         """A metric's measurements that are fit for what the metric is, by side in order.
@@ -188,7 +211,7 @@ def case(
     by_metric: dict[str, list[Measurement]] = {}
     for m in measurements:
         by_metric.setdefault(m.metric, []).append(m)
-    trials = {m.trial for m in measurements if m.round is not None}
+    trials = {m.trial: m.instance.name for m in measurements if m.round is not None}
     twins = dict.fromkeys(m.instance.name for m in measurements if m.instance.twin)
     order = (*scenario.candidates, *twins)
     return Case(scenario, fitness(doubts, trials), by_metric, frozenset(disqualified), order)

@@ -1,12 +1,17 @@
 """Is a limit that the scenario declares kept? Met, not met, or not shown, for one candidate.
 
 Each candidate has its own one-sided intervals at alpha / candidates, so that in at most a share
-alpha of runs any candidate is said to meet, or to miss, what it does not.
+alpha of runs any candidate is said to meet all that is required although it does not: whoever is
+said to must pass every requirement, also the one it misses. To be said to miss something, one of R
+requirements is enough: that happens to a candidate that meets them all in at most R alpha of runs.
+
+Who is not eligible although its limits are kept is told here too (standing).
 """
 
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -16,22 +21,79 @@ from lab.model import Evidence, Family, Requirement, Scope, Verdict
 from lab.readings import Case, Readings
 from lab.stats import pair, share_bounds, t_quantile
 
-MOST = 0.5
-"""The share of overloaded trials from which on nothing else about the candidate's latency matters."""
+Interval = tuple[float, float, float]
+Told = tuple[Interval, tuple[Verdict, str], tuple[str, ...]]
+
+DISQUALIFIED = "a candidate gives other answers than the baseline and is out"
+FAILING = "a candidate fails more operations than the baseline and is out"
+MAY_FAIL = "a candidate failed more operations than the baseline and is not eligible"
+OVERLOAD = "a candidate was overloaded in some trials and is not eligible"
 
 
-def standing(case: Case, candidate: str, found: Sequence[Evidence]) -> Verdict:
-    """What a candidate's requirements come to, *found* being the evidence about all of them.
+class Standing(NamedTuple):
+    """Whether a candidate may be chosen: only if *verdict* is MET.
 
-    A candidate whose answers are not the baseline's fails, however well it does.
+    *because* is a phrase for the decision where it is not for its requirements, else "".
+    """
+
+    verdict: Verdict
+    because: str = ""
+
+
+def standing(case: Case, candidate: str, found: Sequence[Evidence], *, alpha: float) -> Standing:
+    """Whether a candidate is eligible, *found* being the evidence about all its requirements.
+
+    A candidate whose answers are not the baseline's, or that fails where the baseline does not, is
+    out, however well it does. One whose times are doubtful, or that could not always bear the
+    declared rate, is not eligible; a baseline that could not in some trials may still stay.
     """
     verdicts = {e.verdict for e in found if e.candidate == candidate}
     unmeasured = sum(e.candidate == candidate for e in found) < len(case.scenario.requirements)
-    if candidate in case.disqualified or Verdict.NOT_MET in verdicts:
-        return Verdict.NOT_MET
+    failing = _failing(case, candidate, alpha)
+    doubtful = "" if case.fitness.refused else case.refuses(metrics.row(case.scenario.objective), candidate)
+    if candidate in case.disqualified:
+        return Standing(Verdict.NOT_MET, DISQUALIFIED)
+    if failing is Verdict.NOT_MET:
+        return Standing(Verdict.NOT_MET, FAILING)
+    if Verdict.NOT_MET in verdicts:
+        return Standing(Verdict.NOT_MET)
+    if doubtful:
+        return Standing(Verdict.NOT_SHOWN, f"a candidate is not eligible: {doubtful}")
+    if candidate in case.fitness.ever and candidate != case.scenario.baseline:
+        return Standing(Verdict.NOT_SHOWN, OVERLOAD)
+    if failing is Verdict.NOT_SHOWN:
+        return Standing(Verdict.NOT_SHOWN, MAY_FAIL)
     if unmeasured or Verdict.NOT_SHOWN in verdicts:
-        return Verdict.NOT_SHOWN
-    return Verdict.MET
+        return Standing(Verdict.NOT_SHOWN)
+    return Standing(Verdict.MET)
+
+
+def _failing(case: Case, candidate: str, alpha: float) -> Verdict:
+    """NOT_MET where a query is shown to fail more often than on the baseline, NOT_SHOWN where it only did.
+
+    What fails costs nothing, so that no ratio can tell. Every trial counts that is not left out.
+    A query with a declared limit on its error_share is judged by that limit alone.
+    """
+    declared = {requirement.metric for requirement in case.scenario.requirements}
+    verdict = Verdict.MET
+    for metric in case.by_metric:
+        if not metric.endswith(".error_share") or metric in declared:
+            continue
+        share, low, _ = _failed(case, metric, candidate, alpha)
+        base, _, high = _failed(case, metric, case.scenario.baseline, alpha)
+        if share > base and low > high:
+            return Verdict.NOT_MET
+        if share > base:
+            verdict = Verdict.NOT_SHOWN
+    return verdict
+
+
+def _failed(case: Case, metric: str, candidate: str, alpha: float) -> Interval:
+    """The share of operations that failed, with its bounds; 0 where nothing was asked."""
+    given = [m for m in case.by_metric[metric] if m.instance.name == candidate and m.trial not in case.fitness.out]
+    sizes = np.array([float(m.operations or 1) for m in given])
+    share, low, high = share_bounds(np.array([m.value for m in given]) * sizes, sizes, alpha)
+    return (share if given else 0.0), low, high
 
 
 def require(case: Case, requirement: Requirement, candidate: str, *, scope: Scope, alpha: float) -> Evidence | None:
@@ -60,7 +122,7 @@ def require(case: Case, requirement: Requirement, candidate: str, *, scope: Scop
         scope=scope,
         because=because,
         trials=trials,
-        own=readings.mean(candidate),
+        own=readings.mean(candidate) if _ordinal(requirement) else value,
         base=_limit(requirement),
     )
     return _overruled(case, evidence, row)
@@ -68,21 +130,19 @@ def require(case: Case, requirement: Requirement, candidate: str, *, scope: Scop
 
 def _overruled(case: Case, evidence: Evidence, row: metrics.Metric) -> Evidence:
     """The same unless the trials, whatever their numbers, cannot say that: time refused, or overloaded."""
-    if case.refuses(row):
-        return replace(evidence, low=-math.inf, high=math.inf, verdict=Verdict.NOT_SHOWN, because=case.fitness.refused)
-    if row.kind not in ("time", "rate") or row.after != "drive" or evidence.verdict is Verdict.NOT_MET:
+    driven = row.kind in ("time", "rate") and row.after == "drive"
+    hopeless = driven and evidence.candidate in case.fitness.often
+    if why := case.refuses(row, *([] if hopeless else [evidence.candidate])):
+        return replace(evidence, low=-math.inf, high=math.inf, verdict=Verdict.NOT_SHOWN, because=why)
+    if not driven or evidence.verdict is Verdict.NOT_MET:
         return evidence
-    overloaded = len(case.fitness.overloaded.intersection(evidence.trials))
-    if overloaded >= MOST * len(evidence.trials):
+    overloaded = case.fitness.overloaded.intersection(evidence.trials)
+    if hopeless:
         because = "the lag grew in most trials: the declared rate is above the capacity"
         return replace(evidence, verdict=Verdict.NOT_MET, because=because)
     if overloaded and quantile_of(row.pattern) is None and not row.pattern.endswith("_share"):
         return replace(evidence, verdict=Verdict.NOT_SHOWN, because="the lag grew in some trials")
     return evidence
-
-
-Interval = tuple[float, float, float]
-Told = tuple[Interval, tuple[Verdict, str], tuple[str, ...]]
 
 
 def _told(case: Case, requirement: Requirement, candidate: str, readings: Readings, alpha: float) -> Told | None:
@@ -124,6 +184,11 @@ _TIME = (
 )
 
 
+def _ordinal(requirement: Requirement) -> bool:
+    """Whether the metric is a quantile or the greatest, of which the evidence tells more than its own value."""
+    return quantile_of(requirement.metric) is not None or requirement.metric.endswith(".max_ms")
+
+
 def _limit(requirement: Requirement) -> float:
     """The one limit that a requirement has."""
     limit = requirement.at_least if requirement.at_most is None else requirement.at_most
@@ -153,8 +218,13 @@ def _greatest(seen: float, limit: float) -> tuple[Verdict, str]:
 
 
 def _share(case: Case, readings: Readings, candidate: str, alpha: float) -> Interval:
-    """A share of operations over all trials; all operations of an overloaded trial were over any limit."""
+    """A share of operations over all trials; all operations of an overloaded trial were over any limit.
+
+    Where nobody counted operations only the mean of the trials is known.
+    """
     measured = readings.sides[candidate]
+    if not any(m.operations for m in measured):
+        return math.fsum(m.value for m in measured) / len(measured), 0.0, 1.0
     slow = readings.metric.pattern.endswith("over_limit_share")
     sizes = np.array([float(m.operations or 0) for m in measured])
     overloaded = np.array([slow and m.trial in case.fitness.overloaded for m in measured])
@@ -163,16 +233,17 @@ def _share(case: Case, readings: Readings, candidate: str, alpha: float) -> Inte
 
 
 def _mean(readings: Readings, candidate: str, alpha: float) -> Interval | None:
-    """The mean over units, of logarithms where no value is 0; over passes where there is one unit."""
+    """The arithmetic mean over units; over passes where there is one unit.
+
+    Of logarithms it would be the geometric one, which a few very slow trials hardly move: whoever
+    declares a limit on a mean means that they count in full.
+    """
     values = readings.values(candidate)
     if not values:
         return None
-    log = min(values) > 0
-    units = list(readings.units(candidate, log=log).values())
-    if len(units) == 1:
-        units = [math.log(value) if log else value for value in values]
+    units = list(readings.units(candidate, log=False).values())
+    units = values if len(units) == 1 else units
     p = pair(np.array(units), np.zeros(len(units)))
     width = t_quantile(1 - alpha, p.n - 1) * p.sd / math.sqrt(p.n) if p.n > 1 else math.inf
-    bounds = p.mean, p.mean - width, p.mean + width
-    value, low, high = (math.exp(x) for x in bounds) if log else bounds
-    return value, low, high
+    least = 0.0 if min(values) >= 0 else -math.inf
+    return p.mean, max(least, p.mean - width), p.mean + width

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from lab import metrics, stats
-from lab.check import Disagreement
+from lab.check import Disagreement, counting
 from lab.compare import Comparison, Interval
 from lab.decide import Contest, decide
 from lab.model import Doubt, Evidence, Family, Measurement, Scenario, Scope, Verdict, Weighed
@@ -51,14 +51,15 @@ def weigh(
     A run with fewer than *planned_rounds* is exploratory, as is one that was looked at before.
     The twin's evidence has the twin's name (Instance.name) as its candidate.
     """
-    wrong = {disagreement.candidate for disagreement in disagreements}
+    wrong = {disagreement.candidate for disagreement in counting(disagreements, scenario.baseline)}
     all_of = case(measurements, scenario=scenario, doubts=doubts, disqualified=wrong)
     rounds = {m.round for m in measurements if m.round is not None and m.trial not in all_of.fitness.out}
     compared = {metric: _comparison(all_of, metric) for metric in all_of.by_metric}
     required = _required(all_of, scope)
     objective = compared.pop(scenario.objective, None)
     claims = _claims(all_of, objective, scope) if objective else []
-    contest = Contest(objective, claims, {c: standing(all_of, c, required) for c in scenario.candidates})
+    alpha = ALPHA / len(scenario.candidates)
+    contest = Contest(objective, claims, {c: standing(all_of, c, required, alpha=alpha) for c in scenario.candidates})
     everything = [*compared.values(), *([objective] if objective else [])]
     return Weighed(
         evidence=(*_exact(all_of, compared.values(), scope), *required, *claims, *_described(all_of, compared, scope)),
@@ -98,9 +99,9 @@ def _claims(all_of: Case, objective: Comparison, scope: Scopes) -> list[Evidence
         else:
             interval, because = objective.jointly(side, alpha=ALPHA), ""
         verdict = objective.verdict(interval)
-        if all_of.refuses(objective.readings.metric):
+        if why := all_of.refuses(objective.readings.metric, side, objective.control):
             interval = interval._replace(low=-math.inf, high=math.inf)
-            verdict, because = Verdict.UNCLEAR, all_of.fitness.refused
+            verdict, because = Verdict.UNCLEAR, why
         because = because or _WORDS[verdict]
         told.append(_evidence(objective, side, interval, Family.OBJECTIVE, verdict, because, scope))
     return told
@@ -129,9 +130,9 @@ def _described(all_of: Case, compared: Mapping[str, Comparison], scope: Scopes) 
     """Every other metric that does not repeat: an interval each, and which are worth a look."""
     told, chances = [], []
     for c in compared.values():
-        if all_of.refuses(c.readings.metric):
-            continue
         for side in all_of.challengers:
+            if all_of.refuses(c.readings.metric, side, c.control):
+                continue
             if c.has(side) and not c.exact(side):
                 interval, chance = c.singly(side, alpha=ALPHA)
                 because = _TOLD if interval.high < math.inf else _ALONE
