@@ -41,8 +41,8 @@ def asked(scenario: Scenario, query: Query) -> Asked:
     [(parameter, entity, column)] = keys
     shares = [_share(column, parameter, count.get(entity)) for count in (there.entities, here.entities)]
     rates = (there.rows_per_day, per_day)
-    rows = [rate * share if rate and share else None for rate, share in zip(rates, shares, strict=True)]
-    return Asked(*rows, "" if all(shares) else "how many rows a key has is not known")
+    production, lab = (rate * share if rate and share else None for rate, share in zip(rates, shares, strict=True))
+    return Asked(production, lab, "" if all(shares) else "how many rows a key has is not known")
 
 
 def _entity(scenario: Scenario, parameter: Parameter) -> tuple[str, Mapping[str, Json]] | None:
@@ -52,7 +52,9 @@ def _entity(scenario: Scenario, parameter: Parameter) -> tuple[str, Mapping[str,
     columns = source.options.get("columns", {}) if source else {}
     column = columns.get(name) if isinstance(columns, Mapping) else None
     entity = column.get("of") if isinstance(column, Mapping) else None
-    return (entity, column) if entity in scenario.production.entities else None
+    if not isinstance(column, Mapping) or entity not in scenario.production.entities:
+        return None
+    return str(entity), column
 
 
 def _share(column: Mapping[str, Json], parameter: Parameter, keys: int | None) -> float | None:

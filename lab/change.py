@@ -25,6 +25,7 @@ def changes(base: Candidate, own: Candidate, was: Prepared | None, now: Prepared
         "lost": lost,
         "gained": gained,
         "compared": bool(was and now),
+        "partitioned": partitioned(base.schema.text),
     }
 
 
@@ -56,14 +57,24 @@ def _reach(old: str, new: str) -> str:
     >>> _reach("CREATE TABLE t (a int);", "-- with an index\\nCREATE TABLE t (a int); CREATE INDEX ON t (a);")
     'indexes'
     """
-    was, now = _statements(old), _statements(new)
+    was, now = statements(old), statements(new)
     if was == now:
         return "none"
     only_indexes = all(re.match(r"create (unique )?index\b", part) for part in was ^ now)
     return "indexes" if only_indexes else "tables"
 
 
-def _statements(text: str) -> set[str]:
+def partitioned(schema: str) -> bool:
+    """Whether a schema file makes a partitioned table.
+
+    >>> partitioned("CREATE TABLE t (a int) PARTITION BY RANGE (a);"), partitioned("-- partition by range (a)")
+    (True, False)
+    """
+    making = re.compile(r"create\b.*\btable\b.*\bpartition by (range|list|hash)\b")
+    return any(making.match(part) for part in statements(schema))
+
+
+def statements(text: str) -> set[str]:
     """The statements of a schema file, without comments, in lower case and single spaces."""
     try:
         bare = "".join(" " if one.kind in ("comment", "block") else one.text for one in tokens("schema", text))

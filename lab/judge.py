@@ -53,7 +53,6 @@ def judge(folder: Path) -> Judgement:
     if not stored.slices:
         raise RecordError(f"{folder}: holds no finished trial (go on with pglab run --resume)")
     read = scenario_of(stored.run)
-    sheet = project.sheet(read, stored.prepared, stored.studies)
     differing = check.disagreements(stored.prepared, read.baseline)
     doubts = [
         *check.check(stored.slices),
@@ -62,6 +61,7 @@ def judge(folder: Path) -> Judgement:
         *check.unstable_answers(differing, read.baseline),
     ]
     measurements = measure.measure(stored.slices, stored.prepared, read.requirements)
+    sheet = project.sheet(read, stored.prepared, stored.studies, measurements)
     weighed = weigh.weigh(
         measurements,
         scenario=read,

@@ -5,14 +5,19 @@ invariants that its value depends on (metrics.TABLE); where one is broken, or no
 is in production, the claim does not transfer.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from lab import metrics
-from lab.model import Prepared, Scenario, Scope, Study
+from lab.asked import asked
+from lab.change import partitioned, statements
+from lab.model import Measurement, Prepared, Query, Scenario, Scope, Study
+from lab.reasons import nodes
 
 TOLERANCE = 0.10  # a kept invariant is within a tenth of production's
 ASYMPTOTIC_PAGES = 1000  # from here on a relation's bytes per row no longer depend on its size
+SCALED_PARTITIONS = 10  # fewer do not tell how long a partition is: the last one may be hardly begun
 _PAGE_BYTES = 8192
 _MEMORY_UNITS = {"B": 1, "kB": 1024, "8kB": 8192, "MB": 2**20, "GB": 2**30}
 
@@ -21,9 +26,9 @@ _MEMORY_UNITS = {"B": 1, "kB": 1024, "8kB": 8192, "MB": 2**20, "GB": 2**30}
 class Row:
     """One invariant of *of* (a candidate, a key, a query; "" for the whole), in production and here.
 
-    *production* and *lab* are None where nobody said or nothing tells. *kept* is None where one of
-    them is missing: then nothing that depends on it transfers. *unit* is one of metrics.TABLE's
-    or "". *because* says, without digits, what keeps an invariant whose two values differ.
+    *production* and *lab* are None where nobody said or nothing tells. *kept* is None where that
+    leaves it open: then nothing that depends on it transfers. *unit* is one of metrics.TABLE's
+    or "". *because* says, without digits, why, where the two values do not.
     """
 
     invariant: str
@@ -35,23 +40,33 @@ class Row:
     because: str = ""
 
 
-def sheet(scenario: Scenario, prepared: Sequence[Prepared], studies: Sequence[Study] = ()) -> tuple[Row, ...]:
+def sheet(
+    scenario: Scenario,
+    prepared: Sequence[Prepared],
+    studies: Sequence[Study] = (),
+    measurements: Sequence[Measurement] = (),
+) -> tuple[Row, ...]:
     """The similarity sheet, general invariants first, then each candidate's in the author's order.
 
     *prepared* gives sizes, settings and rows per call; its report's `partitions`, where it is
-    there, is the number of leaf tables of the candidate.
+    there, is the number of leaf tables of the candidate. *measurements* give the blocks per call
+    that were seen while load was driven.
     """
     first = {one.instance.candidate: one for one in reversed(prepared) if not one.instance.twin}
     known = [first[name] for name in scenario.candidates if name in first]
     found = (
         _row("rows per day", "", scenario.production.rows_per_day, _rows_per_day(scenario), "rows"),
         _row("days kept", "", scenario.production.keep_days, scenario.lab.days, "days"),
+        _row("rows in all", "", _production_rows(scenario), scenario.lab.rows, "rows"),
         *_keys(scenario),
-        *_rows_per_query(scenario),
+        *(_rows_per_query(scenario, query) for query in scenario.workload.queries),
         _row("checkpoint distance", "", scenario.production.checkpoint_rows, None, "rows"),
         *(row for one in known for row in _of_candidate(scenario, one, studies)),
+        *_while_driven(known, first.get(scenario.baseline), driven(measurements)),
     )
-    return tuple(map(_as_it_is, found)) if _whole(scenario) else found
+    if stated(scenario):
+        return found
+    return tuple(map(_as_it_is if _real(scenario) else _unsaid, found))
 
 
 def scope(metric: str, rows: Iterable[Row], sides: Sequence[str] = ()) -> Scope:
@@ -65,20 +80,40 @@ def scope(metric: str, rows: Iterable[Row], sides: Sequence[str] = ()) -> Scope:
     if of.kind in ("time", "rate"):
         return Scope.THIS_HOST
     found = list(rows)
-    others = {row.of.partition(": ")[0] for row in found if row.invariant == "partitions in all"} - set(sides)
+    others = {row.of for row in found if row.invariant == "partitions in all"} - set(sides) if sides else set()
     query = metric.split(".")[1] if metric.startswith("query.") else ""
     for invariant in of.invariants:
-        about = [row for row in found if row.invariant == invariant and _concerns(row, query)]
-        about = [row for row in about if not (sides and row.of.partition(": ")[0] in others)]
-        if not about or not all(row.kept for row in about):
+        about = [row for row in found if row.invariant == invariant and _concerns(row, query, others)]
+        if not all(row.kept for row in about) or not (about or invariant in _NOT_EVERYWHERE):
             return Scope.NOT_DECIDABLE
     return Scope.TRANSFERS
 
 
-def _whole(scenario: Scenario) -> bool:
-    """Whether the lab's rows are the rows in question: nothing is shrunk, and no other volume is stated."""
+def stated(scenario: Scenario) -> bool:
+    """Whether the author said how many rows production has, or that the lab has fewer."""
     there = scenario.production
-    return not (scenario.lab.shrink or there.rows_per_day or there.keep_days or there.entities)
+    return bool(scenario.lab.shrink or there.rows_per_day or there.keep_days or there.entities)
+
+
+def driven(measurements: Iterable[Measurement]) -> dict[tuple[str, str], float]:
+    """Blocks per call while load was driven, over all trials: (candidate, query) -> blocks."""
+    sums: dict[tuple[str, str], tuple[float, int]] = {}
+    for one in measurements:
+        if one.metric.endswith(".driven_blocks_per_call") and not one.instance.twin and one.operations:
+            key = one.instance.candidate, one.metric.split(".")[1]
+            blocks, calls = sums.get(key, (0.0, 0))
+            sums[key] = blocks + one.value * one.operations, calls + one.operations
+    return {key: blocks / calls for key, (blocks, calls) in sums.items()}
+
+
+_HOSTS = ("checkpoint distance", "data / cache", "newest day / cache", "memory for a sort")
+_OF_QUERIES = ("rows per query",)  # of a query of all candidates; else `candidate: query`
+_NOT_EVERYWHERE = ("rows read in vain", "days per BRIN range")  # where a candidate has none there is no row
+
+
+def _real(scenario: Scenario) -> bool:
+    """Whether no row was made up: then the rows here are the rows in question, if nobody says otherwise."""
+    return all(stream.kind != "synthetic" for stream in scenario.workload.streams.values())
 
 
 def _as_it_is(row: Row) -> Row:
@@ -88,20 +123,30 @@ def _as_it_is(row: Row) -> Row:
     return Row(row.invariant, row.of, row.lab, row.lab, True, row.unit, "the rows are those in question")
 
 
-_HOSTS = ("checkpoint distance", "data / cache", "newest day / cache", "memory for a sort")
+def _unsaid(row: Row) -> Row:
+    """A row about made-up rows, of which nobody said what they stand for."""
+    return replace(row, production=None, kept=None, because="")
 
 
-def _concerns(row: Row, query: str) -> bool:
-    """Rows about one query, named `candidate: query`, say nothing of another."""
-    return ": " not in row.of or row.of.rpartition(": ")[2] == query
+def _concerns(row: Row, query: str, others: Iterable[str]) -> bool:
+    """Whether a row is about this query, or about none, and about no candidate among *others*."""
+    if row.invariant in _OF_QUERIES:
+        return row.of == query
+    candidate, _, about = row.of.rpartition(": ") if ": " in row.of else (row.of, "", "")
+    return candidate not in others and about in ("", query)
 
 
 def _of_candidate(scenario: Scenario, one: Prepared, studies: Sequence[Study]) -> Iterator[Row]:
     parts = _partitions(one)
-    there = _in_production(scenario, parts)
+    there = _in_production(scenario, one.instance.candidate, parts)
+    points = sorted(
+        (study for study in studies if study.candidate == one.instance.candidate), key=lambda study: study.partitions
+    )
     yield _density(scenario, one, parts, there)
-    yield _parts_in_all(one, parts, there, studies)
-    yield from _parts_per_query(one, parts, there)
+    yield _parts_in_all(one, parts, there, points)
+    yield from _parts_per_query(one, parts, there, points)
+    yield from _in_vain(scenario, one)
+    yield from _ranges(scenario, one)
     yield from _memory(scenario, one)
 
 
@@ -115,38 +160,87 @@ def _density(scenario: Scenario, one: Prepared, parts: int | None, there: float 
     row = _row("rows per partition", name, whole / there if whole and there else None, here, "rows")
     heap = _value(one.metrics, "size.heap_bytes")
     pages = heap / parts / _PAGE_BYTES if heap and parts else 0
-    if not row.kept and pages >= ASYMPTOTIC_PAGES and (row.production or 0) >= (here or 0):
-        return Row(
-            row.invariant, name, row.production, here, True, row.unit, "large enough for bytes per row to settle"
-        )
+    per_day, days = scenario.production.rows_per_day, scenario.lab.days
+    at_least = row.production or (per_day * days / parts if per_day and days and parts else 0)
+    if not row.kept and pages >= ASYMPTOTIC_PAGES and at_least >= (here or 0):
+        return replace(row, kept=True, because="large enough for bytes per row to settle")
     return row
 
 
-def _parts_in_all(one: Prepared, parts: int | None, there: float | None, studies: Sequence[Study]) -> Row:
-    """Partitions in all: kept too where the catalogue study went as far as production does."""
-    name = one.instance.candidate
-    row = _row("partitions in all", name, there, parts, "partitions")
-    studied = max((study.partitions for study in studies if study.candidate == name), default=0)
-    if not row.kept and there is not None and studied >= there:
-        return Row(row.invariant, name, there, parts, True, row.unit, "covered by the catalogue study")
+def _parts_in_all(one: Prepared, parts: int | None, there: float | None, points: Sequence[Study]) -> Row:
+    """Partitions in all; what the catalogue study counted at production's number is not what the lab has."""
+    row = _row("partitions in all", one.instance.candidate, there, parts, "partitions")
+    if not row.kept and there is not None and any(point.partitions >= there for point in points):
+        return replace(row, because="the catalogue study counts it there")
     return row
 
 
-def _parts_per_query(one: Prepared, parts: int | None, there: float | None) -> Iterator[Row]:
-    """Partitions per call: where a query is pruned to a part of them, more of them change nothing."""
+def _parts_per_query(one: Prepared, parts: int | None, there: float | None, points: Sequence[Study]) -> Iterator[Row]:
+    """What a call of each query scans and locks: of one table always the same, else as the study shows."""
     name = one.instance.candidate
-    if parts is None or there is None or parts == 1:
-        yield _row("partitions per query", name, there, parts, "partitions")
+    if parts is None or parts == there or not points:
+        kept = True if parts and parts == there else None
+        because = "" if not kept else "not partitioned" if parts == 1 else "as many partitions as in production"
+        for invariant, unit in _PER_CALL:
+            yield Row(invariant, name, None, None, kept, unit, because or "no catalogue study of it")
         return
-    for metric in one.metrics:
-        here = _value(one.metrics, metric)
-        if not metric.endswith(".partitions_per_call") or here is None:
-            continue
-        of = f"{name}: {metric.split('.')[1]}"
-        if here < parts:
-            yield Row("partitions per query", of, here, here, True, "partitions", "pruned")
-        else:
-            yield _row("partitions per query", of, there, here, "partitions")
+    queries = dict.fromkeys(metric.split(".")[1] for metric in one.metrics if metric.startswith("query."))
+    for query in queries:
+        for (invariant, unit), counted in _PER_CALL.items():
+            yield _studied(
+                f"{name}: {query}", invariant, unit, [f"query.{query}.{what}" for what in counted], one, there, points
+            )
+
+
+def _studied(
+    of: str,
+    invariant: str,
+    unit: str,
+    counted: Sequence[str],
+    one: Prepared,
+    there: float | None,
+    points: Sequence[Study],
+) -> Row:
+    """Kept where the study counts the same at all its numbers of partitions, and goes as far as production."""
+    here, reaches = _value(one.metrics, counted[0]), there is None or any(point.partitions >= there for point in points)
+    values = [[_value(point.metrics, metric) for point in points] for metric in counted]
+    if len(points) > 1 and reaches and all(len(set(of_metric)) == 1 and None not in of_metric for of_metric in values):
+        return Row(invariant, of, here, here, True, unit, "the same at every number of partitions studied")
+    if there is None or not reaches:
+        return Row(invariant, of, None, here, None, unit, "the catalogue study does not go as far")
+    nearest = min(range(len(points)), key=lambda n: abs(points[n].partitions - there))
+    return Row(invariant, of, values[0][nearest], here, False, unit, "the catalogue study counts it there")
+
+
+_PER_CALL = {
+    ("partitions per query", "relations"): ("partitions_per_call",),
+    ("locks per query", "locks"): ("locks_per_call", "fast_path_misses_per_call"),
+}
+
+
+def _while_driven(
+    known: Sequence[Prepared], base: Prepared | None, seen: Mapping[tuple[str, str], float]
+) -> Iterator[Row]:
+    """Each challenger's blocks per call by the baseline's: in peace (here), and driven (nearer to production).
+
+    The count pass reads tables just vacuumed, with few parameters. Under load there are fresh rows,
+    which an index alone cannot answer for, and all the parameters of the mix.
+    """
+    if base is None:
+        return
+    theirs = base.instance.candidate
+    for one in known:
+        mine = one.instance.candidate
+        for metric in one.metrics if mine != theirs else ():
+            if metric.endswith(".blocks_per_call"):
+                query = metric.split(".")[1]
+                here = _by(_value(one.metrics, metric), _value(base.metrics, metric))
+                there = _by(seen.get((mine, query)), seen.get((theirs, query)))
+                yield _row("blocks while driven", f"{mine}: {query}", there, here, "ratio")
+
+
+def _by(own: float | None, base: float | None) -> float | None:
+    return own / base if own is not None and base else None
 
 
 def _memory(scenario: Scenario, one: Prepared) -> Iterator[Row]:
@@ -176,16 +270,46 @@ def _keys(scenario: Scenario) -> Iterator[Row]:
         yield _row("distinct keys", key, count, scenario.lab.entities.get(key), "keys")
 
 
-def _rows_per_query(scenario: Scenario) -> Iterator[Row]:
-    """Rows of one key in one day: what a query by key and time returns and reads."""
-    there, here = scenario.production.rows_per_day, _rows_per_day(scenario)
-    if not scenario.production.entities:
-        yield _row("rows per query", "", there, here, "rows")
-    for key, count in scenario.production.entities.items():
-        mine = scenario.lab.entities.get(key)
-        yield _row(
-            "rows per query", key, there / count if there else None, here / mine if here and mine else None, "rows"
+def _rows_per_query(scenario: Scenario, query: Query) -> Row:
+    """Rows of one day that a query is about: what it returns and reads."""
+    found = asked(scenario, query)
+    row = _row("rows per query", query.name, found.production, found.lab, "rows")
+    return row if row.kept else replace(row, because=found.because)
+
+
+def _in_vain(scenario: Scenario, one: Prepared) -> Iterator[Row]:
+    """Rows that a query reads and throws away: production has more of them."""
+    if all(_row("", "", *pair, "").kept for pair in _volumes(scenario)):
+        return
+    for query, entries in one.explains.items():
+        removed = sum(
+            node.get(key, 0) * node["Actual Loops"] for entry in entries for node in nodes(entry) for key in _REMOVED
         )
+        if removed:
+            words = "rows that are not asked for, of which production has more"
+            of = f"{one.instance.candidate}: {query}"
+            yield Row("rows read in vain", of, None, float(removed) / len(entries), None, "rows", words)
+
+
+_REMOVED = ("Rows Removed by Filter", "Rows Removed by Index Recheck", "Rows Removed by Join Filter")
+
+
+def _ranges(scenario: Scenario, one: Prepared) -> Iterator[Row]:
+    """The days that a BRIN range spans: it is read whole, however little of it is asked for."""
+    name = one.instance.candidate
+    found = [_BRIN.search(part) for part in statements(scenario.candidates[name].schema.text)]
+    pages = max((int(one["pages"] or _RANGE) for one in found if one), default=0)
+    total, per_row = _value(one.metrics, "size.total_bytes"), _value(one.metrics, "size.bytes_per_row")
+    heap = _value(one.metrics, "size.heap_bytes")
+    if not pages or not total or not per_row or not heap:
+        return
+    rows = pages * _PAGE_BYTES / heap * (total / per_row)
+    there, here = scenario.production.rows_per_day, _rows_per_day(scenario)
+    yield _row("days per BRIN range", name, rows / there if there else None, rows / here if here else None, "days")
+
+
+_RANGE = 128  # pages, where the schema does not say
+_BRIN = re.compile(r"\busing brin\b(.*pages_per_range ?= ?'?(?P<pages>[0-9]+))?")
 
 
 def _row(invariant: str, of: str, production: float | None, lab: float | None, unit: str) -> Row:
@@ -211,17 +335,26 @@ def _production_rows(scenario: Scenario) -> float | None:
     return float(per_day * days) if per_day and days else None
 
 
+def _volumes(scenario: Scenario) -> tuple[tuple[float | None, float | None], ...]:
+    """Rows a day and days, in production and here."""
+    return (
+        (scenario.production.rows_per_day, _rows_per_day(scenario)),
+        (scenario.production.keep_days, scenario.lab.days),
+    )
+
+
 def _partitions(one: Prepared) -> int | None:
     found = one.report.get("partitions")
     return max(1, int(found)) if found is not None else None
 
 
-def _in_production(scenario: Scenario, parts: int | None) -> float | None:
-    """Partitions by time grow with the days kept; a table that is whole stays whole."""
-    if parts is None or parts == 1:
-        return parts
+def _in_production(scenario: Scenario, candidate: str, parts: int | None) -> float | None:
+    """Partitions by time grow with the days kept; a table that is whole stays whole. None: not to be told."""
+    whole = not partitioned(scenario.candidates[candidate].schema.text)
     keep, days = scenario.production.keep_days, scenario.lab.days
-    return float(round(parts * keep / days)) if keep and days else None
+    if parts is None or whole or (keep and keep == days):
+        return parts
+    return float(round(parts * keep / days)) if keep and days and parts >= SCALED_PARTITIONS else None
 
 
 def _value(known: Mapping[str, Sequence[float]], metric: str) -> float | None:

@@ -71,6 +71,10 @@ _HYPOTHESES = {
     "by-month": "pruning and DROP pay for planning and locks",
     "by-day": "pruning and DROP pay for planning and locks",
 }
+_SINCE = Parameter("since", "window.to", shift_s=-86_400.0)
+_OF_DEVICE = (Parameter("device", "events.device"), _SINCE)
+_PARAMS = {"recent": _OF_DEVICE, "daily_total": (_SINCE, Parameter("to", "window.to")), "append_one": _OF_DEVICE}
+EVENTS = {"columns": {"device": {"type": "int", "of": "device"}}}
 PARTITIONS = {"heap": 1, "brin": 1, "by-month": 2, "by-day": 40}
 
 
@@ -81,7 +85,7 @@ def queries() -> tuple[Query, ...]:
             name,
             f"{name}.sql",
             (Statement(_SQL[name], (0, 1)),),
-            (Parameter("device", "events.device"),),
+            _PARAMS[name],
             weights[name],
         )
         for name in QUERIES
@@ -130,7 +134,7 @@ def scenario(**changes: Any) -> Scenario:
         objective="mix.server_ms_per_op",
         least_effect=LeastEffect(),
         profile="quick",
-        workload=Workload("events", queries(), {"events": Stream("events", "synthetic", {})}),
+        workload=Workload("events", queries(), {"events": Stream("events", "synthetic", EVENTS)}),
         baseline="heap",
         candidates={name: candidate(name) for name in _SCHEMAS},
         catalogue=Catalogue("by-day", (13, 60, 395, 2000), ()),
@@ -298,6 +302,22 @@ def studies() -> tuple[Study, ...]:
     )
 
 
+_DRIVEN = {  # blocks per call of recent and of daily_total
+    "heap": (106.0, 3_900.0),
+    "brin": (3_800.0, 260.0),
+    "by-month": (64.0, 2_050.0),
+    "by-day": (140.0, 98.0),
+}
+
+
+def driven() -> list[Measurement]:
+    return [
+        Measurement(Instance(name, 1), 0, TRIALS[0], f"query.{query}.driven_blocks_per_call", blocks, 20)
+        for name, both in _DRIVEN.items()
+        for query, blocks in zip(("recent", "daily_total"), both, strict=True)
+    ]
+
+
 # --- what may be said -----------------------------------------------------------------------
 
 TRIALS = tuple(f"heap.1.r{n}-0123456789" for n in range(20))
@@ -325,7 +345,7 @@ def evidence(candidate: str, metric: str, value: float, **changes: Any) -> Evide
 
 def all_evidence(told: Scenario) -> list[Evidence]:
     found = []
-    rows = project.sheet(told, [prepared(name) for name in _SCHEMAS], studies())
+    rows = project.sheet(told, [prepared(name) for name in _SCHEMAS], studies(), driven())
     for metric in _COUNTED["heap"]:
         for name in list(_SCHEMAS)[1:]:
             own, base = _COUNTED[name][metric], _COUNTED["heap"][metric]
@@ -344,7 +364,7 @@ def all_evidence(told: Scenario) -> list[Evidence]:
                     high=value,
                     family=Family.EXACT,
                     verdict=verdict,
-                    scope=project.scope(metric, rows),
+                    scope=project.scope(metric, rows, (name, "heap")),
                     own=own,
                     base=base,
                 )
@@ -424,13 +444,14 @@ def judged(**changes: Any) -> Judged:
         measurements=[
             Measurement(Instance("heap", 1), n, trial, "mix.server_ms_per_op", 0.41, 200)
             for n, trial in enumerate(TRIALS)
-        ],
+        ]
+        + driven(),
         studies=studies(),
         doubts=[Doubt(TRIALS[3], "autovacuum", "an autovacuum worker ran during the trial", True)],
         reasons=reasons.reasons(
             RULES, instances, told.baseline, {name: one.queries for name, one in told.candidates.items()}
         ),
-        sheet=project.sheet(told, instances, studies()),
+        sheet=project.sheet(told, instances, studies(), driven()),
         planned_rounds=20,
     )
     return replace(made, **changes)

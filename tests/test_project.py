@@ -5,8 +5,9 @@ from dataclasses import replace
 import pytest
 
 from lab import metrics, project
-from lab.model import Lab, Production, Scope
-from tests.samples import prepared, scenario, studies
+from lab.asked import asked
+from lab.model import Instance, Lab, Measurement, Parameter, Production, Scope, Stream, Study
+from tests.samples import EVENTS, driven, prepared, queries, scenario, studies
 
 NAMES = ("heap", "brin", "by-month", "by-day")
 
@@ -18,7 +19,7 @@ def sheet(told=None, *, points=(), **reports):
         one = prepared(name)
         parts = reports.get(name.replace("-", "_"), one.report["partitions"])
         made.append(replace(one, report={**one.report, "partitions": parts}))
-    return project.sheet(told or scenario(), made, points)
+    return project.sheet(told or scenario(), made, points, driven())
 
 
 def row(rows, invariant, of=""):
@@ -32,13 +33,94 @@ def like_production(**changes):
     return scenario(production=small, lab=replace(Lab(rows=400_000, days=40, entities={"device": 100}), **changes))
 
 
-def test_short_and_narrow_keep_rows_per_query():
-    assert row(sheet(), "rows per query", "device").kept
+def skewed(rows="zipf(1.1)", calls="zipf(1.1)", **changes):
+    """The sample with keys that are not alike in how many rows they have, and how often they are asked for."""
+    told = scenario(**changes)
+    device = {**EVENTS["columns"]["device"], **({"skew": rows} if rows else {})}
+    recent, *others = queries()
+    asked_for = (Parameter("device", "events.device", calls), *recent.params[1:])
+    return replace(
+        told,
+        workload=replace(
+            told.workload,
+            queries=(replace(recent, params=asked_for), *others),
+            streams={"events": Stream("events", "synthetic", {"columns": {"device": device}})},
+        ),
+    )
+
+
+def test_short_and_narrow_keep_the_rows_of_a_query_by_key():
+    one = row(sheet(), "rows per query", "recent")
+    assert (one.production, one.lab, one.kept) == (pytest.approx(100), pytest.approx(100), True)
+
+
+def test_narrow_keeps_nothing_of_a_query_across_all_keys():
+    one = row(sheet(), "rows per query", "daily_total")
+    assert (one.production, one.lab, one.kept) == (10_000_000, 10_000, False)
+    assert one.because == "it asks across all keys"
+    assert project.scope("query.daily_total.rows_per_call", sheet(), ("brin", "heap")) is Scope.NOT_DECIDABLE
+
+
+def test_narrow_keeps_nothing_of_a_skewed_key_that_is_asked_for_as_often_as_it_occurs():
+    one = row(sheet(skewed()), "rows per query", "recent")
+    assert one.kept is False
+    assert one.production > 100 * one.lab
+    assert project.scope("query.recent.blocks_per_call", sheet(skewed()), ("brin", "heap")) is Scope.NOT_DECIDABLE
+    assert row(sheet(skewed(calls="")), "rows per query", "recent").kept is False
+
+
+def test_an_even_choice_among_skewed_keys_sees_the_mean_key():
+    assert row(sheet(skewed(calls="uniform")), "rows per query", "recent").kept
+    assert row(sheet(skewed(rows="")), "rows per query", "recent").kept
+
+
+def test_short_alone_keeps_the_rows_of_every_query_that_names_a_time():
+    short = scenario(lab=Lab(rows=400_000_000, days=40, shrink=("short",), entities={"device": 100_000}))
+    rows = sheet(short)
+    assert row(rows, "rows per query", "recent").kept
+    assert row(rows, "rows per query", "daily_total").kept
+    by_id = replace(queries()[0], params=(Parameter("id", "events.id"),))
+    assert asked(short, by_id) == (None, None, "it names no time, so that it may read all days")
+
+
+def test_a_key_with_rows_on_end_or_ranked_by_age_is_not_known():
+    fan_out = skewed(rows="")
+    device = {**EVENTS["columns"]["device"], "fan_out": "poisson(3)"}
+    stream = Stream("events", "synthetic", {"columns": {"device": device}})
+    fan_out = replace(fan_out, workload=replace(fan_out.workload, streams={"events": stream}))
+    assert row(sheet(fan_out), "rows per query", "recent").kept is None
+    assert row(sheet(skewed(calls="latest(1.1)")), "rows per query", "recent").kept is None
+
+
+def test_rows_thrown_away_are_more_in_production():
+    rows = sheet()
+    assert row(rows, "rows read in vain", "heap: daily_total").kept is None
+    assert not [one for one in rows if one.invariant == "rows read in vain" and one.of == "brin: recent"]
+    assert not [one for one in sheet(like_production()) if one.invariant == "rows read in vain"]
+    told = scenario(production=Production(rows_per_day=10_000, keep_days=395, entities={"device": 100}))
+    assert row(sheet(told), "rows per query", "daily_total").kept
+    assert project.scope("query.daily_total.temp_bytes_per_call", sheet(told), ("brin", "heap")) is Scope.NOT_DECIDABLE
+
+
+def test_a_brin_range_spans_the_days_that_its_pages_hold():
+    one = row(sheet(), "days per BRIN range", "brin")
+    assert one.lab == pytest.approx(128 * 8192 / 30_343_168 * 40, rel=1e-3)
+    assert (one.lab / one.production, one.kept) == (pytest.approx(1000), False)
+    assert project.scope("query.recent.blocks_per_call", sheet(), ("brin", "heap")) is Scope.NOT_DECIDABLE
+    told = scenario()
+    few = replace(
+        told.candidates["brin"],
+        schema=replace(
+            told.candidates["brin"].schema, text="CREATE INDEX i ON t USING brin (at) WITH (pages_per_range = 16)"
+        ),
+    )
+    told = replace(told, candidates={**told.candidates, "brin": few})
+    assert row(sheet(told), "days per BRIN range", "brin").lab == pytest.approx(one.lab / 8)
 
 
 def test_thin_breaks_rows_per_query():
     thin = scenario(lab=Lab(rows=400_000, days=395, entities={"device": 100_000}))
-    assert row(sheet(thin), "rows per query", "device").kept is False
+    assert row(sheet(thin), "rows per query", "recent").kept is False
 
 
 def test_what_nobody_said_of_production_is_neither_kept_nor_broken():
@@ -47,10 +129,19 @@ def test_what_nobody_said_of_production_is_neither_kept_nor_broken():
 
 
 def test_rows_that_stand_for_themselves_keep_what_depends_on_rows_and_not_on_the_host():
-    rows = sheet(scenario(production=Production(), lab=Lab()))
+    told = scenario(production=Production(), lab=Lab())
+    real = replace(told, workload=replace(told.workload, streams={"events": Stream("events", "package", {})}))
+    rows = sheet(real)
     assert row(rows, "rows per partition", "by-day").kept
     assert row(rows, "data / cache", "heap").kept is None
     assert project.scope("size.total_bytes", rows) is Scope.TRANSFERS
+
+
+def test_made_up_rows_of_which_nobody_said_what_they_stand_for_keep_nothing():
+    rows = sheet(scenario(production=Production(), lab=Lab(rows=400_000, days=40, entities={"device": 100})))
+    assert {(one.kept, one.production) for one in rows} == {(None, None)}
+    counted = [one.pattern.replace("<query>", "recent") for one in metrics.TABLE if one.kind in ("exact", "size")]
+    assert {project.scope(metric, rows, ("brin", "heap")) for metric in counted} == {Scope.NOT_DECIDABLE}
 
 
 def test_a_claim_about_one_candidate_is_not_held_against_another():
@@ -71,20 +162,82 @@ def test_a_partition_larger_than_productions_is_not_asymptotic():
     assert row(sheet(tiny), "rows per partition", "heap").kept is False
 
 
-def test_partitions_in_all_grow_with_the_days_kept_unless_the_catalogue_study_went_there():
-    assert row(sheet(), "partitions in all", "by-day").production == 395
-    assert row(sheet(), "partitions in all", "by-day").kept is False
-    assert row(sheet(points=studies()), "partitions in all", "by-day").kept
-    assert row(sheet(points=studies()[:2]), "partitions in all", "by-day").kept is False
+def test_partitions_in_all_grow_with_the_days_kept_and_a_study_does_not_make_them_more():
+    one = row(sheet(), "partitions in all", "by-day")
+    assert (one.production, one.kept, one.because) == (395, False, "")
+    studied = row(sheet(points=studies()), "partitions in all", "by-day")
+    assert (studied.kept, studied.because) == (False, "the catalogue study counts it there")
+    assert project.scope("backend_memory_bytes", sheet(points=studies()), ("by-day", "heap")) is Scope.NOT_DECIDABLE
     assert row(sheet(), "partitions in all", "heap").production == 1
 
 
-def test_a_pruned_query_keeps_its_partitions_and_one_that_scans_all_does_not():
+def test_few_partitions_do_not_tell_how_many_production_has():
     rows = sheet()
-    assert row(rows, "partitions per query", "by-day: recent").kept
-    all_of = sheet(by_day=7)
-    assert row(all_of, "partitions per query", "by-day: recent").kept is False
-    assert row(all_of, "partitions per query", "by-day: daily_total").kept
+    assert row(rows, "partitions in all", "by-month").production is None
+    assert row(rows, "rows per partition", "by-month").production is None
+    assert row(rows, "rows per partition", "by-month").kept, "they are as long in production, and denser"
+    assert row(sheet(by_month=1), "partitions in all", "by-month").production is None
+    whole = scenario(lab=Lab(rows=400_000, days=395))
+    assert row(sheet(whole), "partitions in all", "by-month").production == 2
+
+
+def points(**counted):
+    """A catalogue study of by-day: what is counted of `recent` at each of its numbers of partitions."""
+    return [
+        Study(
+            "by-day", count, {f"query.recent.{what}_per_call": (float(values[n]),) for what, values in counted.items()}
+        )
+        for n, count in enumerate((13, 60, 395))
+    ]
+
+
+def test_what_is_locked_is_kept_only_if_the_study_counts_it_alike_at_every_number():
+    steady = {"partitions": (7, 7, 7), "fast_path_misses": (0, 0, 0)}
+    pruned_in_time = sheet(points=points(**steady, locks=(32, 32, 32)))
+    assert row(pruned_in_time, "locks per query", "by-day: recent").kept
+    late = sheet(points=points(**steady, locks=(56, 244, 1584)))
+    locks = row(late, "locks per query", "by-day: recent")
+    assert (locks.production, locks.lab, locks.kept) == (1584, 22, False)
+    assert project.scope("query.recent.locks_per_call", late, ("by-day", "heap")) is Scope.NOT_DECIDABLE
+    assert row(late, "partitions per query", "by-day: recent").kept
+    missed = {**steady, "fast_path_misses": (0, 5, 9)}
+    assert not row(sheet(points=points(**missed, locks=(32, 32, 32))), "locks per query", "by-day: recent").kept
+    short = points(**steady, locks=(32, 32, 32))[:2]
+    assert row(sheet(points=short), "locks per query", "by-day: recent").kept is None
+
+
+def test_blocks_depend_on_the_partitions_that_a_query_scans():
+    metric = "query.recent.rows_per_call"
+    steady = {"locks": (56, 244, 1584), "fast_path_misses": (0, 1, 2)}
+    assert project.scope(metric, sheet(points=points(**steady, partitions=(7, 7, 7)))) is Scope.NOT_DECIDABLE
+    sides = ("by-day", "heap")
+    assert project.scope(metric, sheet(points=points(**steady, partitions=(7, 7, 7))), sides) is Scope.TRANSFERS
+    assert project.scope(metric, sheet(points=points(**steady, partitions=(13, 60, 395))), sides) is Scope.NOT_DECIDABLE
+
+
+def test_without_a_study_only_a_table_that_is_whole_keeps_what_a_query_locks():
+    rows = sheet()
+    for invariant in ("partitions per query", "locks per query"):
+        assert row(rows, invariant, "by-day").kept is None
+        assert row(rows, invariant, "heap").kept
+    assert row(sheet(like_production()), "locks per query", "by-day").kept
+
+
+def test_blocks_that_differ_under_load_are_not_kept():
+    rows = sheet()
+    one = row(rows, "blocks while driven", "by-day: recent")
+    assert (one.production, one.lab, one.kept) == (pytest.approx(140 / 106), pytest.approx(24.5 / 104), False)
+    assert row(rows, "blocks while driven", "by-month: recent").kept
+    silent = project.sheet(scenario(), [prepared("heap"), prepared("by-month")])
+    assert row(silent, "blocks while driven", "by-month: recent").kept is None
+
+
+def test_blocks_while_driven_weigh_trials_by_their_calls_and_leave_the_twin_aside():
+    def seen(blocks, calls, **instance):
+        name = "query.recent.driven_blocks_per_call"
+        return Measurement(Instance("heap", 1, **instance), 0, "t", name, blocks, calls)
+
+    assert project.driven([seen(10.0, 30), seen(50.0, 10), seen(999.0, 10, twin=True)]) == {("heap", "recent"): 20.0}
 
 
 def test_an_unknown_number_of_partitions_keeps_nothing():
@@ -112,17 +265,19 @@ def test_times_and_rates_hold_on_this_host_whatever_is_kept(metric):
 
 def test_a_count_transfers_exactly_where_all_its_invariants_are_kept():
     rows = sheet()
-    assert project.scope("query.recent.blocks_per_call", rows) is Scope.TRANSFERS
+    assert project.scope("query.recent.rows_per_call", rows, ("brin", "heap")) is Scope.TRANSFERS
     assert project.scope("size.total_bytes", rows) is Scope.NOT_DECIDABLE
     assert project.scope("size.total_bytes", sheet(like_production())) is Scope.TRANSFERS
     assert project.scope("wal.fpi_bytes_per_row", rows) is Scope.NOT_DECIDABLE
-    assert project.scope("xids_per_million_rows", rows) is Scope.TRANSFERS
 
 
-def test_a_query_that_scans_all_partitions_does_not_spoil_the_claims_about_another():
-    rows = sheet(by_day=7)
-    assert project.scope("query.recent.locks_per_call", rows) is Scope.NOT_DECIDABLE
-    assert project.scope("query.daily_total.locks_per_call", rows) is Scope.TRANSFERS
+def test_transactions_by_rows_are_those_of_this_load():
+    assert project.scope("xids_per_million_rows", sheet()) is Scope.NOT_DECIDABLE
+    assert project.scope("xids_per_million_rows", sheet(like_production())) is Scope.TRANSFERS
+
+
+def test_every_count_depends_on_something():
+    assert [one.pattern for one in metrics.TABLE if one.kind in ("exact", "size") and not one.invariants] == []
 
 
 def test_a_sheet_that_is_silent_lets_nothing_transfer_that_depends_on_it():
