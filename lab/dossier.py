@@ -6,6 +6,7 @@
     decision/  objective/              what to do, and how sure that is
     instances/<candidate>.<load>/      counted metrics, settings, guarantees, EXPLAIN as lines
     catalogue/<candidate>/<n>/         the points of the catalogue study
+    driven/<candidate>/<query>/        blocks per call while load was driven
     trials/  doubts/  disagreements/   how many there were, which are left out and why
     twin/  sheet/  reasons/  changes/  the difference of nothing; production and lab; why; what to do
     figure/                            the places of everything drawn (figure.py)
@@ -35,7 +36,7 @@ from lab.model import (
     Verdict,
     Weighed,
 )
-from lab.project import Row
+from lab.project import Row, driven
 from lab.reasons import Reason
 
 METHOD: Mapping[str, Any] = {"level": 0.95, "power": 0.80, "look": 0.10}
@@ -111,6 +112,7 @@ def facts(judged: Judged, subject: str | None) -> dict[str, Any]:
         "twin": {metric: {"metric": metric, "share": math.expm1(log)} for metric, log in weighed.twin.items()},
         "instances": {f"{one.instance.candidate}.{one.instance.load}": _instance(one) for one in judged.prepared},
         "catalogue": _catalogue(judged.studies),
+        "driven": _driven(judged.measurements),
         "trials": _trials(judged.measurements, judged.doubts),
         "doubts": _doubts(judged.doubts),
         "disagreements": _disagreements(judged.disagreements),
@@ -292,6 +294,14 @@ def _catalogue(studies: Sequence[Study]) -> dict[str, Any]:
         found.setdefault(study.candidate, {"candidate": study.candidate, "points": {}})["points"][
             str(study.partitions)
         ] = point
+    return found
+
+
+def _driven(measurements: Sequence[Measurement]) -> dict[str, Any]:
+    """candidate -> query -> blocks per call while load was driven."""
+    found: dict[str, Any] = {}
+    for (candidate, query), blocks in driven(measurements).items():
+        found.setdefault(candidate, {})[query] = {"value": blocks, "shape": form.of_unit("blocks")}
     return found
 
 

@@ -12,6 +12,7 @@ from lab import dossier, figure, metrics
 from lab.book import Book, Datum, Place, address
 from lab.dossier import Judged
 from lab.model import Evidence, Family, Prepared, Scenario, Verdict
+from lab.project import TOLERANCE, driven
 from lab.reasons import Cite, Reason
 
 _CLAIMED = (Family.EXACT, Family.OBJECTIVE)
@@ -79,6 +80,7 @@ def outline(judged: Judged, book: Book, subject: str | None) -> dict[str, Any]:
         "requirements": _requirements(scenario, book),
         "exact": _exact(evidence, challengers, book),
         "exact_same": _silent(evidence, challengers, book),
+        "driven": _driven(judged, book),
         "objective": _of_metric(scenario.objective, [*challengers, *dict.fromkeys(twins)], book),
         "described": _described(scenario, evidence, book),
         "catalogue": _catalogue(judged, book),
@@ -90,6 +92,7 @@ def outline(judged: Judged, book: Book, subject: str | None) -> dict[str, Any]:
         "scopes": _scopes([one for one in evidence if one.candidate == subject], book),
         "autovacuum_off": any(one.settings.get("autovacuum", {}).get("value") == "off" for one in judged.prepared),
         "broken": _broken(judged, book),
+        "unsaid": all(row.kept is None for row in judged.sheet),
         "watch": _watch(judged, book),
         "pick": _instance(judged.prepared, judged.weighed.decision.pick, book),
     }
@@ -133,6 +136,23 @@ def _silent(evidence: Sequence[Evidence], challengers: Sequence[str], book: Book
             datum = _told(book.place(address("evidence", one.candidate, one.metric)), short=one.metric, labels=labels)
             found.setdefault(datum.text, datum)
     return list(found.values())
+
+
+def _driven(judged: Judged, book: Book) -> list[dict[str, Any]]:
+    """A row a query: each candidate's blocks per call in peace and driven, where they differ for any."""
+    seen, rows = driven(judged.measurements), []
+    for query in judged.scenario.workload.queries:
+        metric, cells, apart = f"query.{query.name}.blocks_per_call", [], False
+        for name in judged.scenario.candidates:
+            place = _instance(judged.prepared, name, book)
+            counted = None if place is None else _metric_of(place, metric)
+            cells.append((counted, _place(book, "driven", name, query.name)))
+            load = seen.get((name, query.name))
+            mine = [one.metrics[metric][-1] for one in judged.prepared if counted and one.instance.candidate == name]
+            apart |= load is not None and bool(mine) and abs(mine[0] - load) > TOLERANCE * load
+        if apart:
+            rows.append({"query": book.place(address("scenario", "queries", query.name)), "cells": cells})
+    return rows
 
 
 def _told(place: Place, *, short: str, labels: Collection[str]) -> Datum:
@@ -290,19 +310,27 @@ def _open(sides: Sequence[dict[str, Any]]) -> list[list[Place]]:
     return list(groups.values())
 
 
-def _scopes(evidence: Sequence[Evidence], book: Book) -> dict[str, list[Datum]]:
-    """Scope -> what is claimed in it: by the metric's label, or in full where its queries differ in scope."""
+def _scopes(evidence: Sequence[Evidence], book: Book) -> dict[str, list[dict[str, Any]]]:
+    """Scope -> what is claimed in it by its label; with `queries` where not all queries are; all sizes as one."""
     claimed = {one.metric: one for one in evidence if one.family in _CLAIMED}
     reaches: dict[str, set[str]] = {}
     for one in claimed.values():
-        reaches.setdefault(dossier.label(one.metric), set()).add(str(one.scope))
-    mixed = {label for label, scopes in reaches.items() if len(scopes) > 1}
-    found: dict[str, dict[str, Datum]] = {}
+        reaches.setdefault(_kind(one.metric), set()).add(str(one.scope))
+    found: dict[str, dict[str, dict[str, Any]]] = {}
     for one in claimed.values():
-        place = book.place(address("evidence", one.candidate, one.metric))
-        datum = _told(place, short=one.metric, labels=mixed)
-        found.setdefault(str(one.scope), {}).setdefault(datum.text, datum)
-    return {scope: list(data.values()) for scope, data in found.items()}
+        place, kind = book.place(address("evidence", one.candidate, one.metric)), _kind(one.metric)
+        empty = {"label": place["label"].printed("text"), "sizes": kind == _SIZES, "queries": []}
+        entry = found.setdefault(str(one.scope), {}).setdefault(kind, empty)
+        if len(reaches[kind]) > 1 and one.metric.startswith("query."):
+            entry["queries"].append(place["query"].printed("name"))
+    return {scope: list(entries.values()) for scope, entries in found.items()}
+
+
+_SIZES = "size."
+
+
+def _kind(metric: str) -> str:
+    return _SIZES if metric.startswith(_SIZES) else dossier.label(metric)
 
 
 def _broken(judged: Judged, book: Book) -> list[Datum]:
@@ -319,10 +347,11 @@ def _watch(judged: Judged, book: Book) -> list[dict[str, Any]]:
         return []
     rows = []
     for query in judged.scenario.workload.queries:
-        cells = [
+        counted = [
             _metric_of(place, f"query.{query.name}.{what}")
             for what in ("blocks_per_call", "rows_per_call", "locks_per_call")
         ]
+        cells = [counted[0], _place(book, "driven", decided, query.name), *counted[1:]]
         if any(cell is not None for cell in cells):
             rows.append({"query": book.place(address("scenario", "queries", query.name)), "cells": cells})
     return rows

@@ -90,6 +90,13 @@ def test_an_index_only_scan_is_told_on_whichever_side_it_is():
     assert theirs.startswith("<heap/name> reads this from an index alone")
 
 
+def test_an_index_only_scan_tells_of_the_rows_it_looked_up_in_the_table_all_the_same():
+    only = node("Index Only Scan", 50.0, 2, loops=2, Heap_Fetches=7)
+    [one] = index_only.explain(with_plan("by-day", only), with_plan("heap", node("Index Scan", 1.0, 3)), queries())
+    assert one.facts == {"fetches": 14.0}
+    assert "no vacuum has marked as visible" in "".join(piece for piece in one.pieces if isinstance(piece, str))
+
+
 def test_a_node_that_was_never_executed_is_no_reason():
     idle = node("Append", 1.0, 2, node("Index Only Scan", 0.0, 0, loops=0))
     assert said(index_only, with_plan("by-day", idle), with_plan("heap", node("Append", 1.0, 2))) == []
