@@ -11,7 +11,7 @@ from typing import Any
 from lab import dossier, figure, metrics
 from lab.book import Book, Datum, Place, address
 from lab.dossier import Judged
-from lab.model import Evidence, Family, Prepared, Scenario, Verdict
+from lab.model import Evidence, Family, Prepared, Scenario, Scope, Verdict
 from lab.project import TOLERANCE, driven
 from lab.reasons import Cite, Reason
 
@@ -323,7 +323,7 @@ def _scopes(evidence: Sequence[Evidence], book: Book) -> dict[str, list[dict[str
         entry = found.setdefault(str(one.scope), {}).setdefault(kind, empty)
         if len(reaches[kind]) > 1 and one.metric.startswith("query."):
             entry["queries"].append(place["query"].printed("name"))
-    return {scope: list(entries.values()) for scope, entries in found.items()}
+    return {scope: list(found[scope].values()) for scope in map(str, Scope) if scope in found}
 
 
 _SIZES = "size."

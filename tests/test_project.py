@@ -71,7 +71,8 @@ def test_narrow_keeps_nothing_of_a_skewed_key_that_is_asked_for_as_often_as_it_o
 
 def test_an_even_choice_among_skewed_keys_sees_the_mean_key():
     assert row(sheet(skewed(calls="uniform")), "rows per query", "recent").kept
-    assert row(sheet(skewed(rows="")), "rows per query", "recent").kept
+    for calls in ("", "zipf(1.1)", "latest(1.1)"):
+        assert row(sheet(skewed(rows="", calls=calls)), "rows per query", "recent").kept
 
 
 def test_short_alone_keeps_the_rows_of_every_query_that_names_a_time():
@@ -134,6 +135,8 @@ def test_rows_that_stand_for_themselves_keep_what_depends_on_rows_and_not_on_the
     rows = sheet(real)
     assert row(rows, "rows per partition", "by-day").kept
     assert row(rows, "data / cache", "heap").kept is None
+    idle = project.sheet(real, [prepared("heap"), prepared("brin")])
+    assert row(idle, "blocks while driven", "brin: recent").kept is None
     assert project.scope("size.total_bytes", rows) is Scope.TRANSFERS
 
 
@@ -204,6 +207,12 @@ def test_what_is_locked_is_kept_only_if_the_study_counts_it_alike_at_every_numbe
     assert not row(sheet(points=points(**missed, locks=(32, 32, 32))), "locks per query", "by-day: recent").kept
     short = points(**steady, locks=(32, 32, 32))[:2]
     assert row(sheet(points=short), "locks per query", "by-day: recent").kept is None
+
+
+def test_what_is_studied_of_one_query_says_nothing_of_another():
+    rows = sheet(points=points(partitions=(7, 7, 7), locks=(32, 32, 32), fast_path_misses=(0, 0, 0)))
+    assert project.scope("query.recent.locks_per_call", rows, ("by-day", "heap")) is Scope.TRANSFERS
+    assert project.scope("query.daily_total.locks_per_call", rows, ("by-day", "heap")) is Scope.NOT_DECIDABLE
 
 
 def test_blocks_depend_on_the_partitions_that_a_query_scans():

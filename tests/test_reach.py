@@ -1,10 +1,11 @@
 """What a plan says of production, of work seen under load, and of how to get there."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
-from lab import plan, project, render
+from lab import judge, plan, project, render, store
 from lab.model import Lab, Production, Scope, SqlFile
 from tests import samples
 from tests.samples import decision, driven, judged, prepared, scenario, studies
@@ -52,6 +53,15 @@ def test_what_transfers_is_told_by_label_and_of_queries_only_where_they_differ()
     assert ("locks per call", ()) in undecided
     assert ("backend memory", ()) in undecided
     assert [one["sizes"] for one in found[Scope.NOT_DECIDABLE]].count(True) == 1
+
+
+def test_what_transfers_is_told_first():
+    run = picked("brin")
+    mixed = sorted(run.weighed.evidence, key=lambda one: one.metric == "size.total_bytes")
+    text = render.pages(plan.plan(replace(run, weighed=replace(run.weighed, evidence=tuple(mixed)))))["events.md"].text
+    first = section(text, "The decision")
+    places = [first.find(words) for words in ("**Transfers to", "**Holds on this host", "**Not decidable")]
+    assert -1 < places[0] < places[1] < places[2]
 
 
 def test_sizes_are_told_as_one_and_queries_in_brackets():
@@ -105,3 +115,10 @@ def test_the_sheet_says_why_a_row_is_not_kept():
     text = page(sheet=project.sheet(scenario(), [prepared(name) for name in samples.PARTITIONS], studies()))
     assert "| rows per query | daily\\_total | 10,000,000 | 10,000 | **no**, it asks across all keys |" in text
     assert "| locks per query | heap | – | – | yes, not partitioned |" in text
+
+
+def test_a_stored_run_is_judged_with_the_blocks_that_its_rounds_saw():
+    (folder,) = store.runs(Path(__file__).parent.parent / "results", "sample")
+    found = [row for row in judge.judge(folder).judged.sheet if row.invariant == "blocks while driven"]
+    assert found
+    assert all(row.production is not None for row in found)
