@@ -74,6 +74,8 @@ def test_sizes_are_told_as_one_and_queries_in_brackets():
 def test_blocks_seen_while_driven_stand_beside_those_counted_where_they_differ():
     text = section(page(), "What was counted")
     assert "| `recent` | 104 / 106 | 3,710 / 3,800 | 62 / 64 | 24.5 / 140 |" in text
+    assert "while driven" in section(page(), "Promised and seen")
+    assert "while driven" in section(page(), "Why")
     calm = [one for one in judged().measurements if "driven" not in one.metric]
     assert "while driven" not in section(page(measurements=calm), "What was counted")
     near = [replace(one, value=104.0) if one.metric.startswith("query.recent.") else one for one in driven()]
