@@ -10,8 +10,8 @@ TOP = Path(__file__).parent.parent
 LAYERS = {
     "0": "errors model metrics",
     "1": """scenario assemble keys page wording candidates mix timeline statement template draw design workload pace
-        check stats measure readings compare require decide weigh reasons asked project plan dossier figure differences book
-        form explain change gate""",
+        check stats measure readings compare require decide weigh reasons asked project plan dossier figure differences
+        book form explain change gate""",
     "2a": "pg plain queries store",
     "2b": "hosts sources probes render",
     "3": "clusters ingest drivers events",
