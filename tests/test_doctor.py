@@ -3,9 +3,9 @@
 import errno
 import os
 
+import docker
 import pytest
 
-import docker
 from lab import doctor
 from lab.errors import PlaceError
 from lab.hosts import embedded
