@@ -206,8 +206,8 @@ def test_a_killed_run_goes_on_to_the_same_trials(finished, tmp_path):
 
 def gone_within(seconds: float, run: str) -> None:
     """No server of *run* may outlive its lab; another lab's on this machine may well live."""
-    until = time.monotonic() + seconds
-    while any(f"cluster_name=pglab-{run}" in " ".join(p.info["cmdline"] or ()) for p in psutil.process_iter(["cmdline"])):
+    until, label = time.monotonic() + seconds, f"cluster_name=pglab-{run}"
+    while any(label in " ".join(p.info["cmdline"] or ()) for p in psutil.process_iter(["cmdline"])):
         assert time.monotonic() < until, "a server outlived its lab"
         time.sleep(0.05)
 
