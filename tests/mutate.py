@@ -31,6 +31,7 @@ COPIED = ("lab", "tests", "scenarios", "workloads", "docs", "results/sample", "p
 LIBRARIES = ("hypothesis", "numpy", "pandas", "scipy.stats", "pyarrow.parquet", "pydantic", "jinja2", "psycopg")
 LIMIT_S = 300
 OPTIONS = ("-q", "-x", "-p", "no:randomly", "-p", "no:cacheprovider", "-W", "ignore::pytest.PytestAssertRewriteWarning")
+VERBOSE = ("CI", "BUILD_NUMBER")  # where these are set pytest writes whole differences of long lists, which takes minutes
 
 Mutant = dict[str, str]
 
@@ -118,6 +119,8 @@ def _test(top: Path, test: str) -> Any:
         signal.alarm(LIMIT_S)
         os.setpgid(0, 0)
         os.chdir(top)
+        for name in VERBOSE:
+            os.environ.pop(name, None)
         os.environ |= {"PYTHONPATH": str(top), "PYTHONDONTWRITEBYTECODE": "1", "PGLAB_BASE": str(_base(top))}
         sys.dont_write_bytecode = True
         sys.path[:] = [str(top), *(path for path in sys.path if Path(path).resolve() not in (TOP, TOP / "tests"))]

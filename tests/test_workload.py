@@ -115,7 +115,8 @@ def test_parameters_with_a_law_of_their_own_are_independent():
 
 def test_nobody_looks_for_null():
     known = samples(a=pa.array([1, None, 3]), b=pa.array([None, 2, 3]))
-    assert texts(Parameter("a", "events.a"), Parameter("b", "events.b"), known=known) == [["3"] * 1000, ["3"] * 1000]
+    together = texts(Parameter("a", "events.a"), Parameter("b", "events.b"), known=known)
+    assert [set(keys) for keys in together] == [{"3"}, {"3"}]
     (keys,) = texts(Parameter("a", "events.a", "uniform"), known=known)
     assert set(keys) == {"1", "3"}
 
