@@ -10,9 +10,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Protocol
 
 from lab import count, pg, prepare, store, trial, workload
+from lab.clock import Clock, Tell
 from lab.clusters import Cluster, OpenCluster
 from lab.design import Design
 from lab.errors import IngestError
@@ -24,17 +24,6 @@ from lab.trial import Kept, Tools
 
 SETS = 8  # parameter sets of the count pass; more than the five after which a plan may turn generic
 STUDY_SETS = 2  # planned anew at each call, so that there is no sixth execution to wait for
-ROUND_OVERHEAD_S = 0.15  # a first guess, as are the next two; the run measures its own
-_PREPARE_S = 4.0
-_BEFORE_A_TRIAL_S = {"kept": 0.0, "restored": 1.0, "fresh": _PREPARE_S}
-
-
-class Tell(Protocol):
-    """Where the run says what it does, for people who wait."""
-
-    def __call__(self, what: str, *, done: float, left_s: float | None) -> None:
-        """*done* is the share of the whole, 0 to 1; *left_s* None while nothing is known."""
-        ...
 
 
 @dataclass
@@ -79,7 +68,7 @@ def run(scenario: Scenario, design: Design, bench: Bench, folder: Path) -> bool:
     rounds = [[one for one in trials if one.id not in have] for trials in design.rounds]
     first = _first_trials(rounds) if scenario.isolation != "fresh" else {}
     studies = _missing_studies(scenario, folder)
-    clock = _Clock(scenario, bench.tell, studies=len(studies), prepare=len(first), trials=sum(map(len, rounds)))
+    clock = Clock(scenario, bench.tell, studies=len(studies), prepare=len(first), trials=sum(map(len, rounds)))
     _studies(scenario, bench, folder, clock, studies)
     with ExitStack() as stack:
         ready = _Ready(scenario, bench, folder, stack, clock)
@@ -116,7 +105,7 @@ class _Ready:
     bench: Bench
     folder: Path
     stack: ExitStack
-    clock: "_Clock"
+    clock: Clock
     kept: dict[Instance, Kept] = field(default_factory=dict)
     seen: dict[str, int] = field(default_factory=dict)
     ahead: dict[Instance, int] = field(default_factory=dict)
@@ -191,7 +180,8 @@ def _cluster(candidate: Candidate, bench: Bench, name: str, logs: Path) -> Itera
     settings = {**bench.settings, **candidate.settings}
     opened = bench.clusters[candidate.topology.kind]
     with (
-        opened(bench.host, candidate.topology, name=name, settings=settings, logs=logs) as cluster,
+        bench.host.private() as host,
+        opened(host, candidate.topology, name=name, settings=settings, logs=logs) as cluster,
         trial.answering(name, cluster),
     ):
         yield cluster
@@ -267,7 +257,7 @@ def _missing_studies(scenario: Scenario, folder: Path) -> list[tuple[int, SqlFil
 
 
 def _studies(
-    scenario: Scenario, bench: Bench, folder: Path, clock: "_Clock", missing: Sequence[tuple[int, SqlFile]]
+    scenario: Scenario, bench: Bench, folder: Path, clock: Clock, missing: Sequence[tuple[int, SqlFile]]
 ) -> None:
     """Count at each number of partitions, without rows: what planning and locking cost by themselves.
 
@@ -282,7 +272,7 @@ def _studies(
             if bench.stop.before(0):
                 return
             with clock.doing(f"catalogue study: {candidate.name} with {n} partitions", "study"):
-                pg.make_database(cluster.admin().conninfo)
+                cluster.empty()
                 study = _study(replace(candidate, schema=schema), cluster, n, bench.tools)
                 store.keep_study(folder, study)
 
@@ -317,7 +307,7 @@ def preflight(scenario: Scenario, bench: Bench, logs: Path) -> None:
         with _cluster(candidates[0], bench, f"preflight-{key}", logs) as cluster:
             for candidate in candidates:
                 bench.tell(f"preflight: {candidate.name}", done=0.0, left_s=None)
-                pg.make_database(cluster.admin().conninfo)
+                cluster.empty()
                 try:
                     _try(candidate, cluster, scenario, bench.tools)
                 except IngestError as error:
@@ -348,53 +338,3 @@ def _try(candidate: Candidate, cluster: Cluster, scenario: Scenario, tools: Tool
         except IngestError as error:
             raise IngestError(f"{candidate.name}: {error}") from None
         trial.rehearse(kept, scenario.round, tools)
-
-
-# --- time -----------------------------------------------------------------------------------
-
-
-class _Clock:
-    """How long it will still take: first guesses, replaced by this run's own means."""
-
-    def __init__(self, scenario: Scenario, tell: Tell, *, studies: int, prepare: int, trials: int) -> None:
-        self._tell = tell
-        self._left = {"study": studies, "prepare": prepare, "trial": trials}
-        driven = sum(getattr(step, "for_s", 0.05) for step in scenario.round)
-        overhead = ROUND_OVERHEAD_S + _BEFORE_A_TRIAL_S[scenario.isolation]
-        self._guess = {"study": 5.0, "prepare": _PREPARE_S, "trial": driven + overhead}
-        self._took: dict[str, list[float]] = {kind: [] for kind in self._left}
-        self._start = time.monotonic()
-
-    @property
-    def trial_s(self) -> float:
-        """What the next trial will take."""
-        return self._mean("trial")
-
-    def _mean(self, kind: str) -> float:
-        took = self._took[kind]
-        return sum(took) / len(took) if took else self._guess[kind]
-
-    def left_s(self) -> float:
-        """What all that is left will take."""
-        return sum(self._mean(kind) * n for kind, n in self._left.items())
-
-    @contextmanager
-    def doing(self, what: str, kind: str) -> Iterator[None]:
-        """Say *what*, and learn from how long it takes."""
-        left_s, spent_s = self.left_s(), time.monotonic() - self._start
-        self._tell(what, done=spent_s / (spent_s + left_s) if left_s else 1.0, left_s=left_s)
-        start = time.monotonic()
-        yield
-        self._took[kind].append(time.monotonic() - start)
-        self._left[kind] -= 1
-
-
-def estimate_s(scenario: Scenario, design: Design) -> float:
-    """A first guess of how long the whole takes."""
-    studies = len(scenario.catalogue.partitions) if scenario.catalogue else 0
-    prepare = len(design.instances) if scenario.isolation != "fresh" else 0
-    return _Clock(scenario, _silent, studies=studies, prepare=prepare, trials=len(design.trials)).left_s()
-
-
-def _silent(what: str, *, done: float, left_s: float | None) -> None:
-    del what, done, left_s

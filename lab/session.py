@@ -24,13 +24,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
-from lab import __version__, judge, parts, publish, run, scenario, sizing, store
+from lab import __version__, clock, judge, parts, publish, run, scenario, sizing, store
 from lab import design as design_
+from lab.clock import Tell as Doing
 from lab.errors import ClusterError, PlaceError, RecordError, ScenarioError
 from lab.hosts import Host, embedded
 from lab.model import Json, Scenario
 from lab.run import Bench, Stop
-from lab.run import Tell as Doing
 from lab.sources import Source
 from lab.trial import Tools
 
@@ -177,7 +177,7 @@ class _Session:
             "instances": len(plan.instances),
             "rounds": self.rounds,
             "trials": sum(map(len, plan.rounds)),
-            "seconds": round(run.estimate_s(self.scenario, plan)),
+            "seconds": round(clock.estimate_s(self.scenario, plan)),
             "disk_bytes": self._disk_bytes(),
             "smallest_effects": self.smallest_effects(),
         }

@@ -63,7 +63,7 @@ class Kept:
     server: ServerProbe = field(init=False)
 
     def __post_init__(self) -> None:
-        self.server = ServerProbe(self.admin, tuple(self.cluster.servers))
+        self.server = ServerProbe(self.admin, tuple(self.cluster.processes))
 
     @property
     def connection(self) -> str:
@@ -97,8 +97,8 @@ def answering(name: str, cluster: Cluster) -> Iterator[None]:
     try:
         yield
     except pg.OperationalError as error:
-        for server in cluster.servers:
-            server.cpu_s()  # says how the server died, if it did
+        for process in cluster.processes:
+            process.cpu_s()  # says how the server died, if it did
         raise ClusterError(f"{name}: the connection was lost: {pg.words(error)}") from error
 
 

@@ -31,7 +31,10 @@ COPIED = ("lab", "tests", "scenarios", "workloads", "docs", "results/sample", "p
 LIBRARIES = ("hypothesis", "numpy", "pandas", "scipy.stats", "pyarrow.parquet", "pydantic", "jinja2", "psycopg")
 LIMIT_S = 300
 OPTIONS = ("-q", "-x", "-p", "no:randomly", "-p", "no:cacheprovider", "-W", "ignore::pytest.PytestAssertRewriteWarning")
-VERBOSE = ("CI", "BUILD_NUMBER")  # where these are set pytest writes whole differences of long lists, which takes minutes
+VERBOSE = (
+    "CI",
+    "BUILD_NUMBER",
+)  # where one is set pytest tells long lists apart for minutes
 
 Mutant = dict[str, str]
 

@@ -8,7 +8,7 @@ import pytest
 
 from lab import doctor
 from lab.errors import PlaceError
-from lab.hosts import embedded
+from lab.hosts import _home, embedded
 
 
 class Engine:
@@ -86,7 +86,7 @@ def test_with_neither_nothing_can_run(monkeypatch):
 def test_a_base_folder_that_the_servers_user_cannot_enter_is_told_with_the_way_out(monkeypatch, tmp_path):
     tmp_path.chmod(0o700)
     monkeypatch.setenv("PGLAB_BASE", str(tmp_path / "base"))
-    monkeypatch.setattr(embedded, "guard", lambda folder: folder.mkdir(exist_ok=True))
+    monkeypatch.setattr(_home, "guard", lambda folder: folder.mkdir(exist_ok=True))
     found = by(doctor.findings())["embedded PostgreSQL"]
     assert not found.well
     assert "cannot be run as nobody: Permission denied" in found.way

@@ -15,7 +15,7 @@ LAYERS = {
     "2a": "pg plain queries store",
     "2b": "hosts sources probes render",
     "3": "clusters ingest drivers events",
-    "4": "parts run trial prepare count judge publish session sizing verify tidy doctor",
+    "4": "parts run clock trial prepare count judge publish session sizing verify tidy doctor",
     "5": "cli",
 }
 ORDER = list(LAYERS)

@@ -1,7 +1,7 @@
 """The interpreter's promises, with fakes that write one log: what happens, in which order, and what survives."""
 
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from lab import design, run, store, trial
+from lab import clock, design, run, store, trial
 from lab.drivers import OPS
 from lab.errors import ClusterError, PlaceError
 from lab.model import Catalogue, Endpoint, Instance, Prepared, Slice, SqlFile, Study
@@ -58,7 +58,7 @@ class Fake:
         tools = SimpleNamespace(
             samples={}, window_rows=10, sources=[], loads={}, psql=None, driver=SimpleNamespace(forget=self.forget)
         )
-        return run.Bench(None, {"single": self.opened}, tools, {}, self.tell, self.stop)
+        return run.Bench(FakeHost(), {"single": self.opened}, tools, {}, self.tell, self.stop)
 
     def tell(self, what: str, *, done: float, left_s: float | None) -> None:
         self.told.append((what, done, left_s))
@@ -75,6 +75,8 @@ class Fake:
         server.log.write_text(f"{name} begins\n")
         cluster = SimpleNamespace(
             servers=(server,),
+            processes=(server,),
+            empty=lambda: self.say(f"empty {name}"),
             admin=lambda: Endpoint(name, "admin", name),
             write=lambda: Endpoint(name, "write", name),
             snapshot=lambda: self.say(f"snapshot {name}"),
@@ -116,6 +118,11 @@ class Fake:
 
 
 _keep = store.keep_trial
+
+
+class FakeHost:
+    def private(self):
+        return nullcontext(self)
 
 
 @dataclass(frozen=True)
@@ -393,7 +400,7 @@ POINTS = Catalogue("brin", (13, 60, 395), tuple(SqlFile("p.sql", f"of {n}") for 
 def test_the_catalogue_is_studied_first_each_number_in_a_database_of_its_own(make):
     fake = make(catalogue=POINTS)
     assert fake.run()
-    studied = [what for n in POINTS.partitions for what in ("database catalogue", f"study brin of {n} {n}")]
+    studied = [what for n in POINTS.partitions for what in ("empty catalogue", f"study brin of {n} {n}")]
     assert fake.log[: len(studied) + 2] == ["open catalogue", *studied, "close catalogue"]
     assert [one.partitions for one in store.read(fake.folder).studies] == [13, 60, 395]
 
@@ -428,14 +435,14 @@ def test_a_resumed_run_counts_only_what_it_has_to_do(make):
     first.run()
     second = make()
     second.run()
-    assert second.told[0][2] == pytest.approx(4.0 + 0.01 + 0.1 + run.ROUND_OVERHEAD_S)
+    assert second.told[0][2] == pytest.approx(4.0 + 0.01 + 0.1 + clock.ROUND_OVERHEAD_S)
 
 
 def test_the_estimate_counts_instances_and_trials(make):
     fake = make()
-    assert run.estimate_s(fake.scenario, fake.design) == pytest.approx(3 * 4.0 + 9 * (0.11 + run.ROUND_OVERHEAD_S))
+    assert clock.estimate_s(fake.scenario, fake.design) == pytest.approx(3 * 4.0 + 9 * (0.11 + clock.ROUND_OVERHEAD_S))
     fresh = make(isolation="fresh")
-    assert run.estimate_s(fresh.scenario, fresh.design) == pytest.approx(9 * (4.0 + 0.11 + run.ROUND_OVERHEAD_S))
+    assert clock.estimate_s(fresh.scenario, fresh.design) == pytest.approx(9 * (4.0 + 0.11 + clock.ROUND_OVERHEAD_S))
 
 
 # --- the rows of a window -------------------------------------------------------------------

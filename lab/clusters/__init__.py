@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
-from lab.hosts import Host, Server
+from lab.hosts import Host, Process, Server
 from lab.model import Endpoint, Topology
 
 
@@ -13,6 +13,8 @@ class Cluster(Protocol):
     """A topology that is up: every node answers queries with the settings asked for."""
 
     servers: Sequence[Server]
+    processes: Sequence[Process]
+    """Everything that serves: the servers, and what stands beside and before them."""
 
     def write(self) -> Endpoint:
         """Where writes go, as the unprivileged role."""
@@ -26,12 +28,66 @@ class Cluster(Protocol):
         """The write node as superuser, for probes and steps of the lab's own."""
         ...
 
+    def nodes(self) -> Sequence[Endpoint]:
+        """Every server as superuser, admin() first: what is summed over a shape is asked of each."""
+        ...
+
+    def empty(self) -> None:
+        """A new, empty database `lab` on every node, as after opening; connections to the old one end."""
+        ...
+
     def snapshot(self) -> None:
         """Keep the state of all nodes."""
         ...
 
     def restore(self) -> None:
         """Bring all nodes back to the kept state."""
+        ...
+
+
+# --- abilities: a kind that has one has its methods ------------------------------------------
+
+
+@runtime_checkable
+class CanKill(Protocol):
+    """Nodes can be killed and paused. *node* is a server's name, `leader`, or `standby` (the first)."""
+
+    def kill(self, node: str) -> None:
+        """SIGKILL the node's server; what then happens is the shape's own doing."""
+        ...
+
+    def pause(self, node: str) -> None:
+        """Freeze the node; resume(node) lets it go on."""
+        ...
+
+    def resume(self, node: str) -> None:
+        """Undo pause()."""
+        ...
+
+    def revive(self, node: str) -> None:
+        """Start a node that was killed."""
+        ...
+
+
+@runtime_checkable
+class CanPartition(Protocol):
+    """A node can be cut off from all the others, and from clients."""
+
+    def partition(self, node: str) -> None:
+        """Cut *node* off; heal(node) undoes it."""
+        ...
+
+    def heal(self, node: str) -> None:
+        """Undo partition()."""
+        ...
+
+
+@runtime_checkable
+class CanSwitchover(Protocol):
+    """The leader's role can be handed over in good order."""
+
+    def switchover(self) -> None:
+        """Another node leads on return."""
         ...
 
 

@@ -6,7 +6,9 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
-from lab.hosts import Host, Server
+from lab import pg
+from lab.errors import ClusterError
+from lab.hosts import Host, Process, Server
 from lab.model import Endpoint, Topology
 
 KIND = "single"
@@ -32,6 +34,7 @@ class Single:
 
     def __init__(self, server: Server) -> None:
         self.servers: Sequence[Server] = (server,)
+        self.processes: Sequence[Process] = (server,)
         self._server = server
 
     def write(self) -> Endpoint:
@@ -45,6 +48,35 @@ class Single:
     def admin(self) -> Endpoint:
         """The server, as superuser."""
         return Endpoint(self._server.name, "admin", self._server.conninfo(user="pglab"))
+
+    def nodes(self) -> Sequence[Endpoint]:
+        """The server, as superuser."""
+        return (self.admin(),)
+
+    def empty(self) -> None:
+        """A new database."""
+        pg.make_database(self.admin().conninfo)
+
+    def kill(self, node: str) -> None:
+        """See clusters.CanKill."""
+        self._named(node).kill()
+
+    def pause(self, node: str) -> None:
+        """See clusters.CanKill."""
+        self._named(node).pause()
+
+    def resume(self, node: str) -> None:
+        """See clusters.CanKill."""
+        self._named(node).resume()
+
+    def revive(self, node: str) -> None:
+        """See clusters.CanKill."""
+        self._named(node).start()
+
+    def _named(self, node: str) -> Server:
+        if node not in ("leader", self._server.name):
+            raise ClusterError(f"there is no node {node!r} (leader, {self._server.name})")
+        return self._server
 
     def snapshot(self) -> None:
         """Keep the data directory."""

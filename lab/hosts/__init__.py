@@ -1,37 +1,67 @@
-"""Where a server process lives. Shapes ask a host for servers and do not know its kind."""
+"""Where a server process lives. Shapes ask a host for processes and do not know its kind."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from lab.model import Json
 
 
-class Server(Protocol):
+class Process(Protocol):
+    """A program that is up and was asked for by a shape: a server, a pooler, a proxy, an agent.
+
+    *name* is the node's, unique in its cluster; *log* has what it said, and outlives it.
+    """
+
+    name: str
+    log: Path
+
+    def peer(self) -> tuple[str, int]:
+        """Host and port under which other processes of the same host.private() reach it.
+
+        The host may be a folder: that of a Unix socket.
+        """
+        ...
+
+    def cpu_s(self) -> float:
+        """CPU seconds that it and its children have used since it started; ClusterError if it is gone."""
+        ...
+
+    def kill(self) -> None:
+        """SIGKILL, at once and without a word; start() brings it back."""
+        ...
+
+    def pause(self) -> None:
+        """Stop it and its children from running, without their noticing; resume() lets them go on."""
+        ...
+
+    def resume(self) -> None:
+        """Undo pause()."""
+        ...
+
+    def start(self) -> None:
+        """Start again after stop() or kill(); returns when it is ready."""
+        ...
+
+    def stop(self) -> None:
+        """Shut down cleanly (a server: fast mode, with its checkpoint)."""
+        ...
+
+
+class Server(Process, Protocol):
     """One running PostgreSQL, ready for queries.
 
     Two roles exist: the superuser `pglab`, for the lab's own probes, and the unprivileged
     `lab`, owner of the database `lab`, for everything an author wrote.
     """
 
-    name: str
-    log: Path
-
     def conninfo(self, *, user: str = "lab", dbname: str = "lab") -> str:
-        """libpq's keyword/value string for a connection to this server."""
+        """libpq's keyword/value string for a connection of the lab's to this server."""
         ...
 
-    def cpu_s(self) -> float:
-        """CPU seconds that the server's processes have used since it started."""
-        ...
-
-    def stop(self) -> None:
-        """Shut down cleanly (fast mode, with its checkpoint); a stopped server may be started."""
-        ...
-
-    def start(self) -> None:
-        """Start again after stop(); returns when queries are answered."""
+    def password(self, user: str) -> str | None:
+        """What *user* needs to connect to peer(); None where no password is asked for."""
         ...
 
     def snapshot(self) -> None:
@@ -60,6 +90,46 @@ class Host(Protocol):
         """A new folder of the lab's own for the length of the run, found and removed with it."""
         ...
 
-    def server(self, name: str, settings: Mapping[str, str], logs: Path) -> AbstractContextManager[Server]:
-        """A new, empty server for the length of a `with` block; nothing but its log remains."""
+    def private(self) -> AbstractContextManager["Host"]:
+        """The same host for one cluster: its processes see each other and no other cluster's."""
+        ...
+
+    def server(
+        self, name: str, settings: Mapping[str, str], logs: Path, *, image: str | None = None
+    ) -> AbstractContextManager[Server]:
+        """A new, empty server for the length of a `with` block; nothing but its log remains.
+
+        *image* is that of a host that has images, None for the host's own. ClusterError where a
+        host has none, or the server does not start.
+        """
+        ...
+
+    def standby(self, of: Server, name: str, settings: Mapping[str, str], logs: Path) -> AbstractContextManager[Server]:
+        """A streaming standby of *of*, cloned by pg_basebackup, as `server` gives one.
+
+        Its application_name is *name* and it streams through a slot of that name (`-` as `_`). It
+        answers queries, and has caught up with what was there when it was asked for.
+        """
+        ...
+
+
+@runtime_checkable
+class Containers(Host, Protocol):
+    """A host that also runs programs of other images."""
+
+    def container(
+        self,
+        name: str,
+        image: str,
+        logs: Path,
+        *,
+        port: int,
+        env: Mapping[str, str] = {},
+        files: Mapping[str, str] = {},
+        command: Sequence[str] | None = None,
+    ) -> AbstractContextManager[Process]:
+        """A container of *image* for the length of a `with` block, up once its *port* takes connections.
+
+        Others of the same private() reach it as *name*. *files*: path in the container -> text.
+        """
         ...

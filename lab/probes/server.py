@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from lab import pg
-from lab.hosts import Server
+from lab.hosts import Process
 from lab.model import Json
 
 KIND = "server"
@@ -13,15 +13,15 @@ KIND = "server"
 class ServerProbe:
     """See probes.Probe. Holds one superuser connection that somebody else opened."""
 
-    def __init__(self, connection: pg.Connection, servers: tuple[Server, ...]) -> None:
+    def __init__(self, connection: pg.Connection, processes: tuple[Process, ...]) -> None:
         self._connection = connection
-        self._servers = servers
+        self._processes = processes
         self._totals = pg.query("totals")
         self._statements = pg.query("statements")
 
     def read(self) -> Mapping[str, Json]:
-        """`wal_bytes`, `checkpoints`, `autovacuums`, and `cpu_s` summed over the servers."""
-        return {**pg.ask(self._connection, self._totals), "cpu_s": sum(server.cpu_s() for server in self._servers)}
+        """`wal_bytes`, `checkpoints`, `autovacuums`, and `cpu_s` summed over the processes."""
+        return {**pg.ask(self._connection, self._totals), "cpu_s": sum(one.cpu_s() for one in self._processes)}
 
     def statements(self) -> Mapping[str, Mapping[str, float]]:
         """Query -> its totals in pg_stat_statements."""

@@ -1,0 +1,68 @@
+"""How long a run will still take: first guesses, replaced by this run's own means."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+from lab.design import Design
+from lab.model import Scenario
+
+ROUND_OVERHEAD_S = 0.15  # a first guess, as are the next two; the run measures its own
+_PREPARE_S = 4.0
+_BEFORE_A_TRIAL_S = {"kept": 0.0, "restored": 1.0, "fresh": _PREPARE_S}
+
+
+class Tell(Protocol):
+    """Where the run says what it does, for people who wait."""
+
+    def __call__(self, what: str, *, done: float, left_s: float | None) -> None:
+        """*done* is the share of the whole, 0 to 1; *left_s* None while nothing is known."""
+        ...
+
+
+class Clock:
+    """What is left of each kind of work, and what one of it takes."""
+
+    def __init__(self, scenario: Scenario, tell: Tell, *, studies: int, prepare: int, trials: int) -> None:
+        self._tell = tell
+        self._left = {"study": studies, "prepare": prepare, "trial": trials}
+        driven = sum(getattr(step, "for_s", 0.05) for step in scenario.round)
+        overhead = ROUND_OVERHEAD_S + _BEFORE_A_TRIAL_S[scenario.isolation]
+        self._guess = {"study": 5.0, "prepare": _PREPARE_S, "trial": driven + overhead}
+        self._took: dict[str, list[float]] = {kind: [] for kind in self._left}
+        self._start = time.monotonic()
+
+    @property
+    def trial_s(self) -> float:
+        """What the next trial will take."""
+        return self._mean("trial")
+
+    def _mean(self, kind: str) -> float:
+        took = self._took[kind]
+        return sum(took) / len(took) if took else self._guess[kind]
+
+    def left_s(self) -> float:
+        """What all that is left will take."""
+        return sum(self._mean(kind) * n for kind, n in self._left.items())
+
+    @contextmanager
+    def doing(self, what: str, kind: str) -> Iterator[None]:
+        """Say *what*, and learn from how long it takes."""
+        left_s, spent_s = self.left_s(), time.monotonic() - self._start
+        self._tell(what, done=spent_s / (spent_s + left_s) if left_s else 1.0, left_s=left_s)
+        start = time.monotonic()
+        yield
+        self._took[kind].append(time.monotonic() - start)
+        self._left[kind] -= 1
+
+
+def estimate_s(scenario: Scenario, design: Design) -> float:
+    """A first guess of how long the whole takes."""
+    studies = len(scenario.catalogue.partitions) if scenario.catalogue else 0
+    prepare = len(design.instances) if scenario.isolation != "fresh" else 0
+    return Clock(scenario, _silent, studies=studies, prepare=prepare, trials=len(design.trials)).left_s()
+
+
+def _silent(what: str, *, done: float, left_s: float | None) -> None:
+    del what, done, left_s

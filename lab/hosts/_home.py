@@ -1,0 +1,66 @@
+"""The folder of one run on this machine, by whose owner a run is known to be alive."""
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from lab.errors import PlaceError
+
+
+def base() -> Path:
+    """The folder below which everything of this user's runs lives: persistent, never a tmpfs.
+
+    `PGLAB_BASE` names another one; socket paths must stay below about 100 bytes.
+    """
+    return Path(os.environ.get("PGLAB_BASE") or f"/var/tmp/pglab-{os.getuid()}")
+
+
+@contextmanager
+def home(name: str) -> Iterator[Path]:
+    """A new folder below the base for the length of a `with` block, with its owner's name in it."""
+    folder = base() / name
+    guard(base())
+    try:
+        folder.mkdir(mode=0o711, parents=True)
+        (folder / "owner.json").write_text(json.dumps({"pid": os.getpid(), "started": born(os.getpid())}))
+    except OSError as error:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise PlaceError(
+            f"{folder}: cannot be made: {error.strerror or error} (set PGLAB_BASE to a larger disk)"
+        ) from None
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def born(pid: int) -> int | None:
+    """When a process started, in ticks since the machine did; None where it is gone, or a zombie.
+
+    A time of day would not do: that moves when the clock is set. The program's name, in
+    parentheses, may hold anything: fields are counted after the last one.
+    """
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    return None if fields[0] in "ZX" else int(fields[19])
+
+
+def guard(folder: Path) -> None:
+    """Make the base folder, or refuse one that is somebody else's or lies in memory."""
+    try:
+        folder.mkdir(mode=0o711, parents=True, exist_ok=True)
+    except OSError as error:
+        raise PlaceError(f"{folder}: cannot be made: {error.strerror} (set PGLAB_BASE to a folder on disk)") from None
+    if folder.stat().st_uid != os.getuid():
+        raise PlaceError(f"{folder}: belongs to another user (set PGLAB_BASE to a folder of your own)")
+    kind = subprocess.run(["stat", "-fc", "%T", folder], capture_output=True, text=True, check=False).stdout.strip()
+    if kind in ("tmpfs", "ramfs"):
+        raise PlaceError(f"{folder}: is a {kind}, where nothing is durable (set PGLAB_BASE to a folder on disk)")
+    if len(str(folder)) > 60:
+        raise PlaceError(f"{folder}: is too long for a Unix socket below it (set PGLAB_BASE to a shorter path)")
