@@ -38,6 +38,7 @@ def publish(folder: Path, doc: Path) -> Published:
         kept = _set_aside(target)
         said.append(f"{target} was edited by hand; it is kept as {kept}")
     with _disk(doc):
+        said += [f"{path} is not in the plan; it is kept as {kept}" for path, kept in _clear(doc, pages, folder)]
         _write(doc, pages)
     said.append(f"I have created a plan at {target.as_posix()}, please read that first before you proceed")
     return Published(judgement.status, tuple(said), {"plan": target.as_posix(), **judgement.data()})
@@ -60,13 +61,30 @@ def edited(target: Path, folder: Path) -> bool:
         return True
 
 
+def _clear(doc: Path, pages: Mapping[str, str], folder: Path) -> Iterator[tuple[Path, Path]]:
+    """Take away the figures of earlier plans that this one lacks; what no run of it drew is set aside.
+
+    Gives what was set aside, and its new name.
+    """
+    for path in sorted((doc / folder.parent.name).glob("*.svg")):
+        name = path.relative_to(doc)
+        if name.as_posix() in pages:
+            continue
+        drawn = [run / "analysis" / name for run in store.runs(folder.parent.parent, folder.parent.name)]
+        if any(one.exists() and one.read_bytes() == path.read_bytes() for one in drawn):
+            path.unlink()
+        else:
+            yield path, _set_aside(path)
+
+
 def _set_aside(target: Path) -> Path:
-    """Rename an edited plan: `<name>.edited-<date>.md`, with a number where that is taken."""
+    """Rename what was edited: `<name>.edited-<date>.md`, with a number where that is taken."""
     day = f"{datetime.now(UTC):%Y-%m-%d}"
-    n, kept = 1, target.with_name(f"{target.stem}.edited-{day}.md")
+    ending = ".md" if target.suffix == ".md" else f"{target.suffix}.kept"  # another .svg would be taken for the plan's
+    n, kept = 1, target.with_name(f"{target.stem}.edited-{day}{ending}")
     while kept.exists():
         n += 1
-        kept = target.with_name(f"{target.stem}.edited-{day}-{n}.md")
+        kept = target.with_name(f"{target.stem}.edited-{day}-{n}{ending}")
     target.rename(kept)
     return kept
 

@@ -126,6 +126,20 @@ def test_an_edited_plan_is_kept_beside_the_new_one(mine):
     assert "our own note" not in plan_of(mine).read_text()
 
 
+def test_a_figure_of_an_earlier_plan_goes_and_one_that_no_run_drew_is_kept(mine):
+    docs = plan_of(mine).parent / "small"
+    for name, folder in (("earlier", run_of(mine) / "analysis" / "small"), ("own", docs)):
+        folder.mkdir(exist_ok=True)
+        (folder / f"{name}.svg").write_text(f"<svg>{name}</svg>")
+    (docs / "earlier.svg").write_text("<svg>earlier</svg>")
+    done = small.pglab(mine, "plan", "small")
+    assert "own.svg is not in the plan; it is kept as" in done.stderr
+    assert not (docs / "earlier.svg").exists()
+    (kept,) = docs.glob("own.edited-*.svg.kept")
+    assert kept.read_text() == "<svg>own</svg>"
+    assert small.pglab(mine, "verify", ".claude/doc/small.md").returncode == 0
+
+
 # --- what it found --------------------------------------------------------------------------
 
 
