@@ -59,13 +59,14 @@ class Alarm:
         self._timer = _LIBC.timerfd_create(time.CLOCK_MONOTONIC, os.O_NONBLOCK | os.O_CLOEXEC)
         if self._timer < 0:
             raise OSError(ctypes.get_errno(), "timerfd_create")
-        self._rings = Watched(self._timer).readable
+        self._hub = gevent.get_hub()
+        self._input = self._hub.loop.io(self._timer, _READ)
 
     def until(self, at_ns: int) -> None:
         """Return at *at_ns*, or at once if that is past."""
-        if time.monotonic_ns() < at_ns - WAKE_NS:
+        while time.monotonic_ns() < at_ns - WAKE_NS:
             spec = (ctypes.c_long * 4)(0, 0, *divmod(at_ns - WAKE_NS, 1_000_000_000))
             _LIBC.timerfd_settime(self._timer, _TFD_TIMER_ABSTIME, spec, None)
-            self._rings()
+            self._hub.wait(self._input)  # in the loop only now: what an earlier ring left there would end this one
         while time.monotonic_ns() < at_ns:
             gevent.sleep(0)  # lets the others' answers in

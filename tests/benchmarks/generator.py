@@ -245,6 +245,13 @@ def lateness_us() -> Figure:
     return figure(mean_interval(seen["locust"]), "us", "due times, 200 per s, 4 clients", "<= 100")
 
 
+def generator_open_share() -> Figure:
+    """The share of one core that the generator takes at 500 calls per s, mostly waiting for due times."""
+    with bench() as at, drivers(1) as (driver,):
+        seen = interleaved(8, {"locust": lambda: at.drive(driver, 8, 1.0, rate=500).cpu_s})
+    return figure(mean_interval(seen["locust"]), "cores", "500 per s, 8 clients, open loop", "<= 0.15")
+
+
 FIGURES: dict[str, Callable[[], Figure]] = {
     "generator_us_per_op": generator_us_per_op,
     "driver_locust": driver_locust,
@@ -252,4 +259,5 @@ FIGURES: dict[str, Callable[[], Figure]] = {
     "timestamp_error_us": timestamp_error_us,
     "timestamp_error_idle_us": timestamp_error_idle_us,
     "lateness_us": lateness_us,
+    "generator_open_share": generator_open_share,
 }
