@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -88,6 +89,27 @@ class CanSwitchover(Protocol):
 
     def switchover(self) -> None:
         """Another node leads on return."""
+        ...
+
+
+@dataclass(frozen=True)
+class Lag:
+    """How far a standby is behind: WAL in bytes, and seconds; None where nothing was written lately."""
+
+    bytes: int
+    seconds: float | None
+
+
+@runtime_checkable
+class CanLag(Protocol):
+    """Read endpoints follow the write endpoint at some distance."""
+
+    def caught_up(self) -> None:
+        """Return once every read endpoint shows all that is committed now; ClusterError if one does not."""
+        ...
+
+    def lags(self) -> Mapping[str, Lag]:
+        """Node -> how far it is behind at this moment; nodes that do not stream are left out."""
         ...
 
 

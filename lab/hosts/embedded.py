@@ -16,7 +16,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -24,14 +24,14 @@ import psutil
 
 from lab import pg
 from lab.errors import ClusterError, PlaceError
-from lab.hosts import Server
+from lab.hosts import Server, _tree
 from lab.hosts._home import base, born, guard, home
 from lab.hosts._wheel import binaries, extensions, version, wheel
 from lab.model import Json
 
 KIND = "embedded"
 __all__ = ("Embedded", "base", "born", "extensions", "guard", "opened", "version", "wheel")
-START_S = 60.0
+START_S = END_S = 60.0
 _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None, use_errno=True)
 
@@ -119,6 +119,10 @@ class Embedded:
             )
         self.run("cp", "-a", self._initdb, path)
 
+    def own(self) -> frozenset[int]:
+        """See hosts.Host.own: its servers are this process's children."""
+        return frozenset()
+
     def private(self) -> AbstractContextManager["Embedded"]:
         """See hosts.Host.private: sockets lie in folders that only this run knows."""
         return nullcontext(self)
@@ -188,25 +192,25 @@ class EmbeddedServer:
         del user
 
     def kill(self) -> None:
-        """SIGKILL to the postmaster; its children notice and end by themselves."""
-        self._end(signal.SIGKILL)
+        """See hosts.Process.kill: the children go with the postmaster, as they would in a container."""
+        if self._process is not None:
+            _tree.slay(self._process.pid)
+            self._process.wait()
+        self._process = None
 
     def pause(self) -> None:
-        """SIGSTOP to the postmaster and its children."""
-        self._signal_all(signal.SIGSTOP)
+        """See hosts.Process.pause."""
+        _tree.freeze(self._pid())
 
     def resume(self) -> None:
-        """SIGCONT to the postmaster and its children."""
-        self._signal_all(signal.SIGCONT)
+        """See hosts.Process.resume."""
+        _tree.thaw(self._pid())
 
-    def _signal_all(self, what: signal.Signals) -> None:
-        """The postmaster first, so that no child is born in between."""
-        assert self._process is not None
-        postmaster = psutil.Process(self._process.pid)
-        postmaster.send_signal(what)
-        for child in postmaster.children(recursive=True):
-            with suppress(psutil.NoSuchProcess):
-                child.send_signal(what)
+    def _pid(self) -> int:
+        """The postmaster's; ClusterError where it is gone."""
+        if self._process is None or self._process.poll() is not None:
+            raise ClusterError(f"{self.name}: the server is gone: {self.last_words()}")
+        return self._process.pid
 
     def start(self) -> None:
         """Start, and return when queries are answered; ClusterError with the log's last words."""
@@ -239,7 +243,8 @@ class EmbeddedServer:
                 lines = (self.data / "postmaster.pid").read_text().splitlines()
             except FileNotFoundError:
                 lines = []
-            if len(lines) >= 8 and lines[7].strip() == "ready":
+            ours = lines[:1] == [str(self._process.pid)]  # a killed server's file says ready for ever
+            if ours and lines[7:] and lines[7].strip() == "ready":
                 return
             time.sleep(0.005)
         raise ClusterError(f"{self.name}: the server was not ready within {START_S:.0f} s: {self.last_words()}")
@@ -256,19 +261,12 @@ class EmbeddedServer:
         worst = [line for line in lines if "FATAL" in line or "PANIC" in line] or lines
         return " / ".join(line.strip() for line in worst[-2:]) or "it left no log"
 
-    def alive(self) -> bool:
-        """Is the postmaster there?"""
-        return self._process is not None and self._process.poll() is None
-
     def cpu_s(self) -> float:
         """CPU seconds of the postmaster, its children, and those it has waited for.
 
         The kernel's scheduler statistics count in ns where the usual clock ticks are 10 ms.
         """
-        if not self.alive():
-            raise ClusterError(f"{self.name}: the server is gone: {self.last_words()}")
-        assert self._process is not None
-        postmaster = psutil.Process(self._process.pid)
+        postmaster = psutil.Process(self._pid())
         ended = postmaster.cpu_times()
         living = [postmaster.pid, *(child.pid for child in postmaster.children())]
         return sum(map(_on_cpu_s, living)) + ended.children_user + ended.children_system
@@ -286,12 +284,11 @@ class EmbeddedServer:
             return
         if self._process.poll() is None:
             self._process.send_signal(how)
-            self._process.send_signal(signal.SIGCONT)  # a paused one would not hear the rest
+            _tree.thaw(self._process.pid)  # a paused one would not hear it
             try:
-                self._process.wait(60)
+                self._process.wait(END_S)
             except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait()
+                self.kill()
         self._process = None
 
     def snapshot(self) -> None:

@@ -1,0 +1,309 @@
+"""One contract for every kind of shape on every host: really up, as asked, and really gone.
+
+A new kind is one line in CASES.
+"""
+
+import importlib
+import secrets
+import subprocess
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from lab import parts, pg
+from lab.clusters import CanKill, CanLag, Cluster
+from lab.errors import ClusterError, PlaceError
+from lab.hosts import Host
+from lab.model import Endpoint, Topology
+
+pytestmark = pytest.mark.server
+
+
+@dataclass(frozen=True)
+class Case:
+    """A shape with its options on a host."""
+
+    host: str
+    kind: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return "-".join([self.host, self.kind, *(f"{key}={value}" for key, value in self.options.items())])
+
+    @property
+    def topology(self) -> Topology:
+        return Topology(self.kind, self.options)
+
+
+CASES = [
+    Case("embedded", "single"),
+    Case("embedded", "replicas", {"nodes": 2, "sync": "quorum"}),
+    Case("docker", "single"),
+    Case("docker", "replicas", {"nodes": 1, "sync": "on"}),
+]
+
+SETTINGS = {
+    "shared_preload_libraries": "pg_stat_statements",
+    "max_connections": "50",
+    "shared_buffers": "32MB",
+    "work_mem": "7MB",
+}
+
+Open = Callable[..., AbstractContextManager[Cluster]]
+
+
+# --- places and clusters --------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def places(host: Host) -> Iterator[Callable[[str], Host]]:
+    """kind -> the host of that kind, opened when it is first asked for; skips where there is none."""
+    found: dict[str, Host] = {"embedded": host}
+    with ExitStack() as stack:
+
+        def place(kind: str) -> Host:
+            if kind not in found:
+                if kind not in parts.kinds("hosts"):
+                    pytest.skip(f"there is no host {kind} yet")
+                try:
+                    found[kind] = stack.enter_context(parts.load("hosts", kind).opened(f"t{secrets.token_hex(3)}"))
+                except PlaceError as error:
+                    pytest.skip(str(error))
+            return found[kind]
+
+        yield place
+
+
+@pytest.fixture(scope="module", params=CASES, ids=str)
+def case(request: pytest.FixtureRequest) -> Case:
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def place(case: Case, places: Callable[[str], Host]) -> Host:
+    """The host of the case."""
+    return places(case.host)
+
+
+def opened(place: Host, case: Case, logs: Path, **settings: str) -> AbstractContextManager[Cluster]:
+    """The case's shape on *place*, where no other shape sees it; skips where an image is missing."""
+    stack = ExitStack()
+    try:
+        private = stack.enter_context(place.private())
+        open_ = importlib.import_module(f"lab.clusters.{case.kind}").opened
+        cluster = stack.enter_context(
+            open_(private, case.topology, name="shape", settings={**SETTINGS, **settings}, logs=logs)
+        )
+    except PlaceError as error:
+        stack.close()
+        pytest.skip(str(error))
+    except BaseException:
+        stack.close()
+        raise
+    stack.push(lambda *_: None)
+    return _Opened(stack, cluster)
+
+
+class _Opened(AbstractContextManager):
+    def __init__(self, stack: ExitStack, cluster: Cluster) -> None:
+        self._stack, self._cluster = stack, cluster
+
+    def __enter__(self) -> Cluster:
+        return self._cluster
+
+    def __exit__(self, *error: Any) -> None:
+        self._stack.__exit__(*error)
+
+
+@pytest.fixture(scope="module")
+def cluster(place: Host, case: Case, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """The case's shape, shared by the tests that leave it as it was."""
+    with opened(place, case, tmp_path_factory.mktemp("logs")) as cluster:
+        yield cluster
+
+
+def one(endpoint: Endpoint, statement: str) -> Any:
+    """The only value that a statement returns."""
+    with pg.connected(endpoint.conninfo) as connection:
+        (value,) = pg.ask(connection, statement).values()
+    return value
+
+
+def do(endpoint: Endpoint, *statements: str) -> None:
+    with pg.connected(endpoint.conninfo) as connection:
+        pg.run(connection, *statements)
+
+
+def visible(cluster: Cluster) -> None:
+    """Wait until reads show what was written."""
+    if isinstance(cluster, CanLag):
+        cluster.caught_up()
+
+
+@pytest.fixture
+def table(cluster: Cluster) -> Iterator[str]:
+    """A table of three rows, written where writes go."""
+    name = f"t{secrets.token_hex(3)}"
+    do(cluster.write(), f"CREATE TABLE {name} AS SELECT generate_series(1, 3) AS a")
+    yield name
+    do(cluster.write(), f"DROP TABLE IF EXISTS {name}")
+
+
+# --- open -----------------------------------------------------------------------------------
+
+
+def test_every_node_has_the_settings_asked_for(cluster):
+    for node in cluster.nodes():
+        for setting in ("max_connections", "shared_buffers", "work_mem"):
+            assert one(node, f"SHOW {setting}") == SETTINGS[setting], (node.node, setting)
+
+
+def test_every_node_is_durable(cluster):
+    for node in cluster.nodes():
+        for setting in ("fsync", "full_page_writes", "synchronous_commit"):
+            assert one(node, f"SHOW {setting}") == "on", (node.node, setting)
+
+
+def test_writes_are_made_as_an_ordinary_role_that_owns_the_database(cluster):
+    write = cluster.write()
+    assert (write.role, one(write, "SELECT current_user || ' in ' || current_database()")) == ("write", "lab in lab")
+    assert one(write, "SELECT rolsuper OR rolcreaterole OR rolcreatedb FROM pg_roles WHERE rolname = 'lab'") is False
+
+
+def test_probes_are_superusers_on_every_node(cluster):
+    assert cluster.admin() == cluster.nodes()[0]
+    for node in cluster.nodes():
+        assert one(node, "SELECT rolsuper AND current_database() = 'lab' FROM pg_roles WHERE rolname = current_user")
+        assert one(node, "SELECT count(*) > 0 FROM pglab.pg_stat_statements") is True
+
+
+def test_what_is_written_is_read_from_every_read_endpoint(cluster, table):
+    visible(cluster)
+    assert cluster.reads()
+    for read in cluster.reads():
+        assert one(read, f"SELECT sum(a) FROM {table}") == 6, read.node
+
+
+def test_processes_have_names_of_their_own_logs_and_cpu(cluster):
+    names = [process.name for process in cluster.processes]
+    assert len(set(names)) == len(names)
+    assert {server.name for server in cluster.servers} <= set(names)
+    assert all(process.cpu_s() > 0 for process in cluster.processes)
+
+
+# --- changed and brought back ---------------------------------------------------------------
+
+
+def test_an_emptied_cluster_has_no_table_and_takes_the_same_schema_again(cluster):
+    for _ in range(2):
+        do(cluster.write(), "CREATE TABLE mine (a int)", "INSERT INTO mine VALUES (1)")
+        cluster.empty()
+        for endpoint in (*cluster.reads(), *cluster.nodes()):
+            found = one(endpoint, "SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace")
+            assert found == 0, endpoint
+
+
+def test_restoring_brings_back_what_was_there(cluster, table):
+    cluster.snapshot()
+    do(cluster.write(), f"INSERT INTO {table} VALUES (100)", "CREATE TABLE later (a int)")
+    for _ in range(2):
+        cluster.restore()
+        for endpoint in (cluster.write(), *cluster.reads()):
+            assert one(endpoint, f"SELECT sum(a) FROM {table}") == 6, endpoint.node
+            assert one(endpoint, "SELECT to_regclass('later') IS NULL") is True, endpoint.node
+        do(cluster.write(), f"DELETE FROM {table}")
+    cluster.restore()
+
+
+# --- abilities ------------------------------------------------------------------------------
+
+
+def called(cluster: Cluster, node: str) -> Endpoint:
+    """The node that is called so, as superuser, with little patience."""
+    roles = dict(zip(("leader", "standby"), cluster.nodes(), strict=False))
+    found = {**{one.node: one for one in cluster.nodes()}, **roles}[node]
+    return Endpoint(found.node, found.role, f"{found.conninfo} connect_timeout=2")
+
+
+def struck(cluster: Cluster) -> list[str]:
+    """Names under which nodes are struck: those of roles, and every other node's own."""
+    roles = ["leader", "standby"] if isinstance(cluster, CanLag) else ["leader"]
+    return [*roles, *(node.node for node in cluster.nodes()[len(roles) :])]
+
+
+def test_a_killed_node_is_gone_and_a_revived_one_is_back(cluster, table):
+    if not isinstance(cluster, CanKill):
+        pytest.skip("nodes of this kind cannot be killed")
+    for node in struck(cluster):
+        endpoint = called(cluster, node)
+        cluster.kill(node)
+        with pytest.raises(pg.OperationalError):
+            one(endpoint, "SELECT 1")
+        cluster.revive(node)
+        assert one(endpoint, "SELECT 1") == 1
+    visible(cluster)
+    for read in cluster.reads():
+        assert one(read, f"SELECT sum(a) FROM {table}") == 6, read.node
+
+
+def test_a_paused_node_does_not_answer_and_a_resumed_one_does(cluster):
+    if not isinstance(cluster, CanKill):
+        pytest.skip("nodes of this kind cannot be paused")
+    for node in struck(cluster):
+        endpoint = called(cluster, node)
+        cluster.pause(node)
+        with pytest.raises(pg.OperationalError, match="timeout"):
+            one(endpoint, "SELECT 1")
+        cluster.resume(node)
+        assert one(endpoint, "SELECT 1") == 1
+
+
+def test_a_node_that_is_not_there_cannot_be_struck(cluster):
+    if not isinstance(cluster, CanKill):
+        pytest.skip("nodes of this kind cannot be killed")
+    with pytest.raises(ClusterError, match=r"there is no node 'nobody' \(.*leader"):
+        cluster.kill("nobody")
+
+
+def test_standbys_say_how_far_they_are_behind(cluster, table):
+    if not isinstance(cluster, CanLag):
+        pytest.skip("nothing follows in this kind")
+    do(cluster.write(), f"INSERT INTO {table} VALUES (4)")
+    cluster.caught_up()
+    lags = cluster.lags()
+    assert set(lags) <= {node.node for node in cluster.nodes()} - {cluster.admin().node}
+    assert lags
+    assert all(lag.bytes >= 0 for lag in lags.values())
+
+
+# --- apart, and gone ------------------------------------------------------------------------
+
+
+def descendants() -> set[int]:
+    """The processes that this one has started, which are all that an embedded server may leave."""
+    return {child.pid for child in psutil.Process().children(recursive=True)}
+
+
+def docker(*words: str) -> set[str]:
+    return set(subprocess.run(["docker", *words], capture_output=True, text=True, check=True).stdout.split())
+
+
+def remains(place: Host) -> dict[str, set[Any]]:
+    """Everything that a cluster could leave behind."""
+    found: dict[str, set[Any]] = {
+        "processes": descendants(),
+        "shared memory": {path.name for path in Path("/dev/shm").glob("PostgreSQL.*")},
+        "segments": set(Path("/proc/sysvipc/shm").read_text().splitlines()[1:]),
+    }
+    if hasattr(place, "home"):
+        found["files"] = {path.relative_to(place.home) for path in place.home.iterdir()} - {Path("initdb")}
+    if place.kind == "docker":
+        found["containers"] = docker("ps", "-aq", "--filter", "label=pglab")
+        found["networks"] = docker("network", "ls", "-q")
+        found["volumes"] = docker("volume", "ls", "-q")
+    return found
