@@ -79,6 +79,11 @@ def make_database(info: str) -> None:
             run(admin, f"CREATE EXTENSION {extension} SCHEMA pglab")
 
 
+def scram(connection: Connection, user: str, password: str) -> str:
+    """What a server keeps of a password, and what may be said to it and to its log."""
+    return connection.pgconn.encrypt_password(password.encode(), user.encode(), b"scram-sha-256").decode()
+
+
 def query(name: str) -> str:
     """The text of one of the lab's own queries, `lab/queries/<name>.sql`."""
     return (files("lab") / "queries" / f"{name}.sql").read_text(encoding="utf-8")

@@ -2,12 +2,14 @@
 
 import secrets
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from lab import pg
-from lab.hosts import Server, embedded
+from lab.errors import PlaceError
+from lab.hosts import Server, docker, embedded
 from lab.model import Endpoint
 
 
@@ -26,6 +28,17 @@ def server(host: embedded.Embedded, tmp_path_factory: pytest.TempPathFactory) ->
     }
     with host.server("tests", settings, tmp_path_factory.mktemp("logs")) as opened:
         yield opened
+
+
+@pytest.fixture(scope="session")
+def docker_host() -> Iterator["docker.Docker"]:
+    """A run's host on a Docker engine; the test skips where none answers."""
+    with ExitStack() as stack:
+        try:
+            host = stack.enter_context(docker.opened(f"t{secrets.token_hex(3)}"))
+        except PlaceError as error:
+            pytest.skip(str(error))
+        yield host
 
 
 @pytest.fixture

@@ -15,7 +15,12 @@ from tests.test_layers import LAYER, MODULES, name_of
 TOP = Path(__file__).parent.parent
 HOME = re.compile("|".join(("/wo" + "rk/", "/ro" + "ot/", "/Us" + "ers/")))
 IGNORED = {"build", "dist", "__pycache__"}
-BROUGHT = {"docker": "testcontainers", "ruamel": "ruamel.yaml", "gevent": "locust"}  # import -> who brings it
+BROUGHT = {  # import -> who brings it
+    "docker": "testcontainers",
+    "requests": "testcontainers",
+    "ruamel": "ruamel.yaml",
+    "gevent": "locust",
+}
 
 
 def files() -> list[Path]:

@@ -1,11 +1,24 @@
 """Where a server process lives. Shapes ask a host for processes and do not know its kind."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from lab.model import Json
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a container may take. None: as much as there is.
+
+    *cpus* is a share of time, 1.5 for one and a half cores' worth; *cpuset* names cores, as `0-1,3`.
+    """
+
+    cpus: float | None = None
+    cpuset: str | None = None
+    memory_bytes: int | None = None
 
 
 class Process(Protocol):
@@ -15,7 +28,11 @@ class Process(Protocol):
     """
 
     name: str
-    log: Path
+
+    @property
+    def log(self) -> Path:
+        """What it has said until now."""
+        ...
 
     def peer(self) -> tuple[str, int]:
         """Host and port under which other processes of the same host.private() reach it.
@@ -90,6 +107,10 @@ class Host(Protocol):
         """A new folder of the lab's own for the length of the run, found and removed with it."""
         ...
 
+    def own(self) -> Collection[int]:
+        """Processes that work for its servers, with all they start, beside those that this process started."""
+        ...
+
     def private(self) -> AbstractContextManager["Host"]:
         """The same host for one cluster: its processes see each other and no other cluster's."""
         ...
@@ -99,8 +120,8 @@ class Host(Protocol):
     ) -> AbstractContextManager[Server]:
         """A new, empty server for the length of a `with` block; nothing but its log remains.
 
-        *image* is that of a host that has images, None for the host's own. ClusterError where a
-        host has none, or the server does not start.
+        *image* is that of a host that has images, or a major version as digits; None for the host's
+        own. ClusterError where a host has it not, or the server does not start.
         """
         ...
 
@@ -110,6 +131,26 @@ class Host(Protocol):
         Its application_name is *name* and it streams through a slot of that name (`-` as `_`). It
         answers queries, and has caught up with what was there when it was asked for.
         """
+        ...
+
+
+class Container(Process, Protocol):
+    """A process with a machine of its own around it."""
+
+    def address(self, port: int | None = None) -> tuple[str, int]:
+        """Host and port under which the lab itself reaches its *port* (its own, or one of *also*) at this moment."""
+        ...
+
+    def run(self, *command: str) -> str:
+        """Run a program inside and give its output; ClusterError with its words."""
+        ...
+
+    def throttled_s(self) -> float:
+        """Seconds for which its limit of CPU time kept it waiting since it started."""
+        ...
+
+    def limits(self) -> Limits:
+        """What the kernel limits it to, read from where the kernel enforces it."""
         ...
 
 
@@ -124,12 +165,16 @@ class Containers(Host, Protocol):
         logs: Path,
         *,
         port: int,
+        also: Sequence[int] = (),
         env: Mapping[str, str] = {},
         files: Mapping[str, str] = {},
         command: Sequence[str] | None = None,
-    ) -> AbstractContextManager[Process]:
+        limits: Limits | None = None,
+    ) -> AbstractContextManager[Container]:
         """A container of *image* for the length of a `with` block, up once its *port* takes connections.
 
-        Others of the same private() reach it as *name*. *files*: path in the container -> text.
+        Others of the same private() reach it as *name*. *also*: ports that the lab wants to reach
+        beside. *files*: path in the container -> text. ClusterError where it does not come up, or the
+        *limits* are not in force.
         """
         ...

@@ -1,0 +1,8 @@
+#!/bin/sh
+# Makes the image pglab/debian:trixie from Debian's packages, where debian:trixie-slim cannot be pulled.
+# All images of docker/ are built from it where it is present. Needs mmdebstrap (apt-get install mmdebstrap),
+# root, and a Docker engine.
+set -eu
+command -v mmdebstrap >/dev/null || { echo "mmdebstrap is missing (apt-get install mmdebstrap)" >&2; exit 3; }
+mirror=${1:-http://deb.debian.org/debian}
+mmdebstrap --variant=apt trixie - "$mirror" | docker import - pglab/debian:trixie
