@@ -26,6 +26,8 @@ from lab import pg
 from lab.errors import ClusterError, PlaceError
 from lab.hosts import Server, _tree
 from lab.hosts._home import base, born, guard, home
+from lab.hosts._log import last_words
+from lab.hosts._machine import processor
 from lab.hosts._wheel import binaries, extensions, version, wheel
 from lab.model import Json
 
@@ -67,7 +69,7 @@ class Embedded:
             "memory_bytes": psutil.virtual_memory().total,
             "kernel": platform.release(),
             "machine": platform.machine(),
-            "processor": _processor(),
+            "processor": processor(),
             "postgres": ".".join(version().split(".")[:2]),
         }
 
@@ -132,9 +134,9 @@ class Embedded:
         self, name: str, settings: Mapping[str, str], logs: Path, *, image: str | None = None
     ) -> Iterator["EmbeddedServer"]:
         """See hosts.Host.server."""
-        if image is not None:
+        if image not in (None, version().split(".")[0]):
             raise ClusterError(
-                f"{name}: the embedded server comes from no image, so it cannot be {image!r} (--on docker)"
+                f"{name}: the embedded server is PostgreSQL {version()} and of no image: not {image!r} (--on docker)"
             )
         with self._placed(name, settings, logs) as server:
             self.data(server.data)
@@ -209,7 +211,7 @@ class EmbeddedServer:
     def _pid(self) -> int:
         """The postmaster's; ClusterError where it is gone."""
         if self._process is None or self._process.poll() is not None:
-            raise ClusterError(f"{self.name}: the server is gone: {self.last_words()}")
+            raise ClusterError(f"{self.name}: the server is gone: {last_words(self.log)}")
         return self._process.pid
 
     def start(self) -> None:
@@ -238,7 +240,7 @@ class EmbeddedServer:
         assert self._process is not None
         while time.monotonic() < until:
             if self._process.poll() is not None:
-                raise ClusterError(f"{self.name}: the server did not start: {self.last_words()}")
+                raise ClusterError(f"{self.name}: the server did not start: {last_words(self.log)}")
             try:
                 lines = (self.data / "postmaster.pid").read_text().splitlines()
             except FileNotFoundError:
@@ -247,19 +249,13 @@ class EmbeddedServer:
             if ours and lines[7:] and lines[7].strip() == "ready":
                 return
             time.sleep(0.005)
-        raise ClusterError(f"{self.name}: the server was not ready within {START_S:.0f} s: {self.last_words()}")
+        raise ClusterError(f"{self.name}: the server was not ready within {START_S:.0f} s: {last_words(self.log)}")
 
     def make_roles(self) -> None:
         """The unprivileged role, its database, and the lab's own extensions in schema `pglab`."""
         with pg.connected(self.conninfo(user="pglab", dbname="postgres")) as admin:
             pg.run(admin, "CREATE ROLE lab LOGIN")
         pg.make_database(self.conninfo(user="pglab"))
-
-    def last_words(self) -> str:
-        """The last lines of the log that matter, in one line."""
-        lines = self.log.read_text(errors="replace").splitlines() if self.log.exists() else []
-        worst = [line for line in lines if "FATAL" in line or "PANIC" in line] or lines
-        return " / ".join(line.strip() for line in worst[-2:]) or "it left no log"
 
     def cpu_s(self) -> float:
         """CPU seconds of the postmaster, its children, and those it has waited for.
@@ -313,10 +309,3 @@ def _on_cpu_s(pid: int) -> float:
         return int(Path(f"/proc/{pid}/schedstat").read_text().split()[0]) / 1e9
     except (FileNotFoundError, ProcessLookupError):
         return 0.0
-
-
-def _processor() -> str:
-    for line in Path("/proc/cpuinfo").read_text().splitlines():
-        if line.startswith("model name"):
-            return line.partition(":")[2].strip()
-    return platform.processor()
