@@ -18,19 +18,23 @@ from lab.hosts import Limits, _cgroup
 from lab.hosts._engine import Engine, told
 from lab.hosts._log import last_words
 
-START_S = 60.0
+START_S = END_S = 60.0
 _SHARED_BYTES = 2**30  # of /dev/shm, by which parallel workers talk; docker's own 64 MB are soon full
 _LOOPBACK = "127.0.0.1"
 
 
 @dataclass(frozen=True)
 class Net:
-    """The bridge of one cluster. *direct*: its containers' own addresses are reached from here."""
+    """The bridge of one cluster. *direct*: its containers' own addresses are reached from here.
+
+    *passwords*: user -> word, the same on all its servers; Citus hands roles from one to the others.
+    """
 
     engine: Engine
     bridge: Network
     token: str
     direct: bool
+    passwords: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -232,9 +236,22 @@ class Container:
             self._it.reload()
             if self._it.status == "paused":
                 self._it.unpause()
-            if self._it.status in ("running", "paused"):
-                self._it.kill(signal=signal)
-                self._it.wait(timeout=START_S)
+                self._it.reload()
+            if self._it.status != "running":
+                return
+            self._it.kill(signal=signal)
+            if not self._over(time.monotonic() + END_S):
+                self._it.kill(signal="SIGKILL")
+                self._over(time.monotonic() + END_S)
+
+    def _over(self, until: float) -> bool:
+        """Has it ended by then?"""
+        while time.monotonic() < until:
+            self._it.reload()
+            if self._it.status == "exited":
+                return True
+            time.sleep(0.01)
+        return False
 
     def pause(self) -> None:
         """See hosts.Process.pause: its cgroup is frozen."""

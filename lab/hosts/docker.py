@@ -2,7 +2,7 @@
 
 Any PostgreSQL image that follows the official one's conventions will do. A cluster has a bridge of
 its own; nothing is published but on loopback, and only where a container's own address is not
-reached from here. Passwords are drawn for every server and lie in files that only the lab's user
+reached from here. Passwords are drawn for every cluster and lie in files that only the lab's user
 reads: no connection string holds one, and no log. Everything carries the run's label.
 """
 
@@ -32,6 +32,7 @@ from lab.model import Json
 
 KIND = "docker"
 PORT = 5432
+_USERS = ("pglab", "lab")
 _DATA = "/pglab/data"  # in the volume, and beside it a kept copy and the file of a standby's password
 _HBA = "#!/bin/sh\necho 'host replication pglab all scram-sha-256' >>\"$PGDATA/pg_hba.conf\"\n"
 _CLONE = """set -eu
@@ -112,7 +113,7 @@ class Docker:
         try:
             with told("network"):
                 gateway = _gateway(bridge.create())
-            net = Net(self._engine, bridge, token, local(gateway))
+            net = Net(self._engine, bridge, token, local(gateway), {user: secrets.token_hex(16) for user in _USERS})
             yield Docker(self.home, self._engine, self.image, self._tell, net)
         finally:
             if bridge._network is not None:
@@ -154,23 +155,19 @@ class Docker:
     ) -> Iterator["DockerServer"]:
         """See hosts.Host.server."""
         found = image or self.image
-        words = {"pglab": secrets.token_hex(16), "lab": secrets.token_hex(16)}
         env = {
             "POSTGRES_USER": "pglab",
-            "POSTGRES_PASSWORD": words["pglab"],
             "POSTGRES_DB": "postgres",
             "POSTGRES_HOST_AUTH_METHOD": "scram-sha-256",
             "POSTGRES_INITDB_ARGS": self._initdb(found),
         }
         wanted = self._wanted(name, found, settings, limits)
-        wanted = replace(wanted, env={**wanted.env, **env}, files={"/docker-entrypoint-initdb.d/pglab.sh": _HBA})
-        with (
-            self._netted() as net,
-            self._volume(net, name) as volume,
-            self._up(net, replace(wanted, volume=volume), logs, words) as server,
-        ):
-            server.make_roles()
-            yield server
+        with self._netted() as net, self._volume(net, name) as volume:
+            env |= {**wanted.env, "POSTGRES_PASSWORD": net.passwords["pglab"]}
+            wanted = replace(wanted, env=env, files={"/docker-entrypoint-initdb.d/pglab.sh": _HBA}, volume=volume)
+            with self._up(net, wanted, logs, net.passwords) as server:
+                server.make_roles()
+                yield server
 
     @contextmanager
     def standby(
