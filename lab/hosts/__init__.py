@@ -145,6 +145,14 @@ class Container(Process, Protocol):
         """Run a program inside and give its output; ClusterError with its words."""
         ...
 
+    def cut(self) -> None:
+        """Drop every packet from it and to it, of old connections and new; mend() or start() undoes it."""
+        ...
+
+    def mend(self) -> None:
+        """Undo cut(): connections that have not given up meanwhile go on."""
+        ...
+
     def throttled_s(self) -> float:
         """Seconds for which its limit of CPU time kept it waiting since it started."""
         ...

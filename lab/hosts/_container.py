@@ -21,6 +21,7 @@ from lab.hosts._log import last_words
 START_S = END_S = 60.0
 _SHARED_BYTES = 2**30  # of /dev/shm, by which parallel workers talk; docker's own 64 MB are soon full
 _LOOPBACK = "127.0.0.1"
+_OPEN = "iptables -w -F INPUT && iptables -w -F OUTPUT"
 
 
 @dataclass(frozen=True)
@@ -84,6 +85,7 @@ def _made(net: Net, wanted: Wanted) -> DockerContainer:
     return made.with_kwargs(
         hostname=wanted.name,
         labels=dict(net.engine.labels()),
+        cap_add=["NET_ADMIN"],  # for cut(): of root's alone, and servers are not root
         shm_size=_SHARED_BYTES,
         log_config=docker.types.LogConfig(type="json-file", config={}),
         **_limited(wanted.limits or Limits()),
@@ -155,6 +157,23 @@ class Container:
         if status:
             raise ClusterError(f"{self.name}: {command[0]}: {text.strip() or f'ended with status {status}'}")
         return text
+
+    def cut(self) -> None:
+        """See hosts.Container.cut: by a firewall in its own network, where only loopback is left."""
+        self._wall(f"{_OPEN} && iptables -w -A INPUT ! -i lo -j DROP && iptables -w -A OUTPUT ! -o lo -j DROP")
+
+    def mend(self) -> None:
+        """See hosts.Container.mend."""
+        self._wall(_OPEN)
+
+    def _wall(self, rules: str) -> None:
+        with told(self.name):
+            status, said = self._it.exec_run(["sh", "-c", rules], user="root")
+        if status:
+            raise ClusterError(
+                f"{self.name}: cannot be cut off or joined again: {said.decode(errors='replace').strip()} "
+                "(its image needs iptables: pglab/patroni has it)"
+            )
 
     # --- what it takes
 
