@@ -14,9 +14,10 @@ from pathlib import Path
 
 import psutil
 
-from lab.hosts import embedded
+from lab.hosts import _tree, embedded
 
 _LABEL = "cluster_name=pglab-"
+_CHILD = "postgres: pglab-"  # what a server makes of that for the titles of its children
 
 
 @dataclass(frozen=True)
@@ -40,10 +41,7 @@ def remove(found: Iterable[Left]) -> None:
     """Remove what `left` found: processes first, so that no folder comes back."""
     for one in found:
         if one.pid is not None:
-            with contextlib.suppress(psutil.NoSuchProcess, psutil.TimeoutExpired):
-                process = psutil.Process(one.pid)
-                process.kill()
-                process.wait(10)
+            _tree.slay(one.pid)  # children that were paused would never notice that their parent is gone
         elif Path(one.where).is_dir():
             shutil.rmtree(one.where, ignore_errors=True)
         else:
@@ -99,10 +97,22 @@ def _wheels(base: Path) -> Iterator[Left]:
 
 
 def _processes(base: Path) -> Iterator[Left]:
-    for process in psutil.process_iter(["cmdline"]):
-        label = next((word for word in process.info["cmdline"] or () if word.startswith(_LABEL)), None)
-        if label and (base / label.removeprefix(_LABEL)).exists() and not alive(base / label.removeprefix(_LABEL)):
-            yield Left("server process", label, 0, process.pid)
+    """Servers, and children of servers that are gone already."""
+    found = {process.pid: process for process in psutil.process_iter(["cmdline", "ppid"]) if _run(process)}
+    for process in found.values():
+        home = base / _run(process)
+        if process.info["ppid"] not in found and home.exists() and not alive(home):
+            yield Left("server process", f"{_LABEL}{home.name}", 0, process.pid)
+
+
+def _run(process: psutil.Process) -> str:
+    """The run whose server, or server's child, a process is; "" where it is none."""
+    for word in process.info["cmdline"] or ():
+        if word.startswith(_LABEL):
+            return str(word.removeprefix(_LABEL))
+        if word.startswith(_CHILD):
+            return str(word.removeprefix(_CHILD).partition(":")[0])
+    return ""
 
 
 def _fragments(results: Path, living: Iterable[str]) -> Iterator[Left]:

@@ -10,7 +10,7 @@ from lab import pg
 from lab.clusters import OpenCluster
 from lab.errors import ClusterError
 from lab.hosts import Process, Server
-from lab.model import Endpoint
+from lab.model import Endpoint, Topology
 
 _POLL_S = 0.005
 
@@ -75,6 +75,11 @@ class Nodes:
         if node not in known:
             raise ClusterError(f"there is no node {node!r} ({', '.join(known)})")
         return known[node]
+
+
+def image(topology: Topology) -> str | None:
+    """What a host is asked for where the topology names a major version of PostgreSQL."""
+    return None if topology.postgres is None else str(topology.postgres)
 
 
 def opener(kind: str) -> OpenCluster:

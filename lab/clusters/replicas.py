@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from lab import pg
 from lab.clusters import Lag
-from lab.clusters._nodes import Nodes, bringing_up, until
+from lab.clusters._nodes import Nodes, bringing_up, image, until
 from lab.errors import ClusterError
 from lab.hosts import Host, Server
 from lab.model import Endpoint, Topology
@@ -59,7 +59,7 @@ def opened(
     asked = {**settings, "hot_standby_feedback": "on" if options.hot_standby_feedback else "off"}
     with ExitStack() as stack:
         with bringing_up(name):
-            primary = stack.enter_context(host.server("primary", asked, logs))
+            primary = stack.enter_context(host.server("primary", asked, logs, image=image(topology)))
             names = [f"standby{number}" for number in range(1, options.nodes + 1)]
             standbys = [stack.enter_context(host.standby(primary, one, asked, logs)) for one in names]
             cluster = Replicas(primary, standbys, options)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
-from lab.clusters._nodes import Nodes
+from lab.clusters._nodes import Nodes, image
 from lab.hosts import Host
 from lab.model import Topology
 
@@ -24,5 +24,5 @@ class Options(BaseModel):
 def opened(host: Host, topology: Topology, *, name: str, settings: Mapping[str, str], logs: Path) -> Iterator[Nodes]:
     """See clusters.OpenCluster."""
     Options.model_validate(dict(topology.options))
-    with host.server(name, settings, logs) as server:
+    with host.server(name, settings, logs, image=image(topology)) as server:
         yield Nodes([server])

@@ -4,10 +4,12 @@ A new kind is one line in CASES.
 """
 
 import importlib
+import json
 import secrets
 import subprocess
+import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,10 +17,10 @@ from typing import Any
 import psutil
 import pytest
 
-from lab import parts, pg
+from lab import parts, pg, tidy
 from lab.clusters import CanKill, CanLag, Cluster
 from lab.errors import ClusterError, PlaceError
-from lab.hosts import Host
+from lab.hosts import Host, embedded
 from lab.model import Endpoint, Topology
 
 pytestmark = pytest.mark.server
@@ -54,8 +56,6 @@ SETTINGS = {
     "work_mem": "7MB",
 }
 
-Open = Callable[..., AbstractContextManager[Cluster]]
-
 
 # --- places and clusters --------------------------------------------------------------------
 
@@ -90,34 +90,18 @@ def place(case: Case, places: Callable[[str], Host]) -> Host:
     return places(case.host)
 
 
-def opened(place: Host, case: Case, logs: Path, **settings: str) -> AbstractContextManager[Cluster]:
+@contextmanager
+def opened(place: Host, case: Case, logs: Path, **settings: str) -> Iterator[Cluster]:
     """The case's shape on *place*, where no other shape sees it; skips where an image is missing."""
-    stack = ExitStack()
-    try:
-        private = stack.enter_context(place.private())
-        open_ = importlib.import_module(f"lab.clusters.{case.kind}").opened
-        cluster = stack.enter_context(
-            open_(private, case.topology, name="shape", settings={**SETTINGS, **settings}, logs=logs)
-        )
-    except PlaceError as error:
-        stack.close()
-        pytest.skip(str(error))
-    except BaseException:
-        stack.close()
-        raise
-    stack.push(lambda *_: None)
-    return _Opened(stack, cluster)
-
-
-class _Opened(AbstractContextManager):
-    def __init__(self, stack: ExitStack, cluster: Cluster) -> None:
-        self._stack, self._cluster = stack, cluster
-
-    def __enter__(self) -> Cluster:
-        return self._cluster
-
-    def __exit__(self, *error: Any) -> None:
-        self._stack.__exit__(*error)
+    open_ = importlib.import_module(f"lab.clusters.{case.kind}").opened
+    asked = {**SETTINGS, **settings}
+    with ExitStack() as stack:
+        try:
+            private = stack.enter_context(place.private())
+            cluster = stack.enter_context(open_(private, case.topology, name="shape", settings=asked, logs=logs))
+        except PlaceError as error:
+            pytest.skip(str(error))
+        yield cluster
 
 
 @pytest.fixture(scope="module")
@@ -284,26 +268,114 @@ def test_standbys_say_how_far_they_are_behind(cluster, table):
 # --- apart, and gone ------------------------------------------------------------------------
 
 
-def descendants() -> set[int]:
-    """The processes that this one has started, which are all that an embedded server may leave."""
-    return {child.pid for child in psutil.Process().children(recursive=True)}
+def test_two_at_once_see_nothing_of_each_other(cluster, place, case, table, tmp_path):
+    with opened(place, case, tmp_path) as other:
+        for endpoint in (other.write(), *other.reads()):
+            assert one(endpoint, f"SELECT to_regclass('{table}') IS NULL") is True
+        do(other.write(), f"CREATE TABLE {table} AS SELECT 100 AS a")
+        visible(cluster)
+        for endpoint in (cluster.write(), *cluster.reads()):
+            assert one(endpoint, f"SELECT sum(a) FROM {table}") == 6
 
 
-def docker(*words: str) -> set[str]:
-    return set(subprocess.run(["docker", *words], capture_output=True, text=True, check=True).stdout.split())
+def held() -> Iterator[tuple[str, str]]:
+    """What the kernel knows of the embedded servers that this process has started."""
+    for process in psutil.Process().children(recursive=True):
+        yield "process", str(process.pid)
+        maps = Path(f"/proc/{process.pid}/maps")
+        for line in maps.read_text().splitlines() if maps.exists() else ():
+            *_, inode, path = [*line.split(maxsplit=5), ""][4:6]
+            if path.startswith("/dev/shm/PostgreSQL."):
+                yield "shared memory", path
+            elif path.startswith("/SYSV"):
+                yield "segment", inode
 
 
-def remains(place: Host) -> dict[str, set[Any]]:
-    """Everything that a cluster could leave behind."""
-    found: dict[str, set[Any]] = {
-        "processes": descendants(),
-        "shared memory": {path.name for path in Path("/dev/shm").glob("PostgreSQL.*")},
-        "segments": set(Path("/proc/sysvipc/shm").read_text().splitlines()[1:]),
-    }
-    if hasattr(place, "home"):
-        found["files"] = {path.relative_to(place.home) for path in place.home.iterdir()} - {Path("initdb")}
-    if place.kind == "docker":
-        found["containers"] = docker("ps", "-aq", "--filter", "label=pglab")
-        found["networks"] = docker("network", "ls", "-q")
-        found["volumes"] = docker("volume", "ls", "-q")
+def there() -> Iterator[tuple[str, str]]:
+    """What the kernel has at this moment, by the names that `held` gives."""
+    yield from (("process", str(pid)) for pid in psutil.pids() if embedded.born(pid) is not None)
+    yield from (("shared memory", str(path)) for path in Path("/dev/shm").glob("PostgreSQL.*"))
+    yield from (("segment", line.split()[1]) for line in Path("/proc/sysvipc/shm").read_text().splitlines()[1:])
+
+
+def labelled(place: Host) -> set[tuple[str, str]]:
+    """What carries the host's label: folders, and whatever an engine keeps."""
+    if isinstance(place, embedded.Embedded):
+        return {("file", path.name) for path in place.home.iterdir()} - {("file", "initdb")}
+    found = set[tuple[str, str]]()
+    for what, words in (("container", "ps -aq"), ("network", "network ls -q"), ("volume", "volume ls -q")):
+        said = subprocess.run(["docker", *words.split()], capture_output=True, text=True, check=True).stdout
+        found |= {(what, word) for word in said.split()}
     return found
+
+
+@pytest.mark.parametrize("how", ["at the end", "killed", "by an error"])
+def test_closed_leaves_nothing_but_logs(place, case, tmp_path, how):
+    before, own = set(held()), labelled(place)
+    with suppress(ZeroDivisionError), opened(place, case, tmp_path) as cluster:
+        began = set(held()) - before
+        made = labelled(place) - own
+        assert began or made
+        if how == "killed" and isinstance(cluster, CanKill):
+            cluster.pause(cluster.nodes()[-1].node)
+            cluster.kill("leader")
+        if how == "by an error":
+            raise ZeroDivisionError
+    assert not began & set(there())
+    assert not made & labelled(place)
+    logs = {process.name: process.log for process in cluster.processes}
+    assert all(log.parent == tmp_path and log.stat().st_size > 0 for log in logs.values()), logs
+
+
+def test_a_setting_that_a_server_refuses_is_one_clear_error(place, case, tmp_path):
+    own = labelled(place)
+    with (
+        pytest.raises(ClusterError, match=r"^shape: .*work_mem.*many") as refused,
+        opened(place, case, tmp_path, work_mem="many"),
+    ):
+        pass
+    assert "\n" not in str(refused.value)
+    assert labelled(place) <= own
+
+
+HELD = """
+import importlib, json, sys, time
+from pathlib import Path
+from lab.model import Topology
+host, kind, options, settings, logs, name = json.loads(sys.argv[1])
+load = lambda package, one: importlib.import_module(f"lab.{package}.{one}").opened
+with load("hosts", host)(name) as place, place.private() as own, load("clusters", kind)(
+    own, Topology(kind, options), name="shape", settings=settings, logs=Path(logs)
+) as cluster:
+    paused = hasattr(cluster, "pause") and cluster.pause(cluster.nodes()[-1].node)
+    print("up", flush=True)
+    time.sleep(300)
+"""
+
+
+def test_what_a_killed_lab_leaves_is_found_and_removed(place, case, tmp_path):
+    own, name = labelled(place), f"t{secrets.token_hex(3)}"
+    asked = json.dumps([case.host, case.kind, case.options, SETTINGS, str(tmp_path / "logs"), name])
+    lab = subprocess.Popen([sys.executable, "-c", HELD, asked], stdout=subprocess.PIPE, text=True)
+    try:
+        assert lab.stdout.readline() == "up\n"
+        began = {one for one in there() if one[0] == "process" and int(one[1]) in children(lab.pid)}
+        assert tidied(tmp_path, name) == []
+    finally:
+        lab.kill()
+        lab.wait()
+        lab.stdout.close()
+    assert tidied(tmp_path, name)
+    tidy.remove(tidied(tmp_path, name))
+    assert tidied(tmp_path, name) == []
+    assert not began & set(there())
+    assert labelled(place) <= own
+
+
+def children(pid: int) -> set[int]:
+    return {child.pid for child in psutil.Process(pid).children(recursive=True)}
+
+
+def tidied(tmp_path: Path, name: str) -> list[tidy.Left]:
+    """What `pglab clean` finds of the run *name*."""
+    return [one for one in tidy.left(embedded.base(), tmp_path / "results") if name in one.where]
