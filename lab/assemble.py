@@ -247,7 +247,7 @@ class Build:
     def _metric(self, name: str, path: Keys, steps: Sequence[timeline.Step]) -> None:
         """Note if the scenario has no such metric; with mistakes in the timeline nobody knows."""
         queries = self.asked.names
-        known = metrics.names_of(queries, [step.do for step in steps])
+        known = metrics.names_of(queries, [step.do for step in steps], shapes=self._shapes())
         row = metrics.find(name)
         if not steps or name in known:
             return
@@ -256,9 +256,17 @@ class Build:
             what = f"no metric {name!r} {among(name, known)}"
         elif asked is not None and asked not in queries:
             what = f"no query {asked!r} in the mix {among(asked, queries)}"
+        elif row.shapes and not self._shapes():
+            what = f"{name} is only measured where shapes differ (topology: {{kind: replicas}} in some candidate)"
         else:
             what = f"{name} comes from the step {row.after}, which the timeline lacks (add {{do: {row.after}}})"
         self.mistakes.add(self.page.at(*path), what)
+
+    def _shapes(self) -> bool:
+        """Whether the scenario, or some candidate, asks for anything but a single server."""
+        bodies = (body for body in self.page.tree["candidates"].values() if isinstance(body, dict))
+        written = [self.page.tree.get("topology"), *(body.get("topology") for body in bodies)]
+        return any(isinstance(one, dict) and one.get("kind", "single") != "single" for one in written)
 
     def _place(self, *path: str | int) -> str:
         return f"{self.page.file}:{self.page.line(path)}"

@@ -10,7 +10,7 @@ after all passes of those that only read.
 import hashlib
 import re
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,12 +37,18 @@ class Counted:
     digests: Mapping[str, tuple[str, ...]]
 
 
-def count(info: str, queries: Sequence[Query], sets: Sets, *, planned_anew: bool = False) -> Counted:
+Inner = Callable[[], Mapping[str, float]]
+"""Running totals of what servers have asked of servers: `calls`, `blocks`, `wal_bytes`, `temp_bytes`."""
+
+
+def count(
+    info: str, queries: Sequence[Query], sets: Sets, *, planned_anew: bool = False, inner: Inner | None = None
+) -> Counted:
     """Run the passes over *queries* through a connection to *info*, as the unprivileged role.
 
     Prepared statements keep or drop their plans as the server chooses; *planned_anew* makes it
     plan at every call, as for a client that does not prepare. Planning times are always those of
-    a plan made anew.
+    a plan made anew. With *inner*, what other servers were asked for is added to what the one did.
 
     Raise IngestError with the query's file and the server's words where a query is refused.
     """
@@ -53,13 +59,18 @@ def count(info: str, queries: Sequence[Query], sets: Sets, *, planned_anew: bool
         prepare(connection, queries)
         reading = _passes(connection, [query for query in queries if not writes(query)], sets)
         writing = _passes(connection, [query for query in queries if writes(query)], sets)
-        digests = {query.name: _digests(connection, query, sets[query.name]) for query in queries}
+        digests, within = {}, {}
+        for query in queries:
+            before = inner() if inner else {}
+            digests[query.name] = _digests(connection, query, sets[query.name])
+            within[query.name] = _per_call(before, inner() if inner else {}, len(sets[query.name]))
         memory = pg.ask(connection, pg.query("memory"))["bytes"]
         planning = {query.name: _planning(connection, query, sets[query.name]) for query in queries}
     metrics = {
         name: tuple(one.metrics[name] for one in kept) for kept in (reading, writing) for name in kept[0].metrics
     }
     metrics["backend_memory_bytes"] = (memory,)
+    metrics = _with_inner(metrics, within)
     for query in queries:
         metrics[f"query.{query.name}.planning_ms"] = planning[query.name]
         metrics[f"query.{query.name}.first_query_ms"] = tuple(
@@ -67,6 +78,35 @@ def count(info: str, queries: Sequence[Query], sets: Sets, *, planned_anew: bool
         )
     explains = {**reading[-1].explains, **writing[-1].explains}
     return Counted(metrics, {query.name: explains[query.name] for query in queries}, digests)
+
+
+def _per_call(before: Mapping[str, float], after: Mapping[str, float], calls: int) -> dict[str, float]:
+    """What one call of a query took on other servers: asked plainly, since EXPLAIN may ask them otherwise."""
+    return {key: (value - before[key]) / calls for key, value in after.items()}
+
+
+def _with_inner(
+    metrics: Mapping[str, tuple[float, ...]], within: Mapping[str, Mapping[str, float]]
+) -> dict[str, tuple[float, ...]]:
+    """Metrics with what other servers did; without locks and memory, which are not to be had of these.
+
+    >>> inner = {"calls": 3.0, "blocks": 8.0, "wal_bytes": 0.0, "temp_bytes": 0.0}
+    >>> _with_inner({"query.q.blocks_per_call": (1.0, 1.0), "query.q.locks_per_call": (4.0, 4.0)}, {"q": inner})
+    {'query.q.blocks_per_call': (9.0, 9.0), 'query.q.inner_calls_per_call': (3.0,)}
+    """
+    found = dict(metrics)
+    for query, totals in within.items():
+        for key in ("blocks", "wal_bytes", "temp_bytes") if totals else ():
+            name = f"query.{query}.{key}_per_call"
+            found |= {name: tuple(value + totals[key] for value in found[name])} if name in found else {}
+        if totals:
+            found[f"query.{query}.inner_calls_per_call"] = (totals["calls"],)
+    if any(totals.get("calls") for totals in within.values()):
+        found = {name: values for name, values in found.items() if name.rpartition(".")[2] not in _OF_ONE_BACKEND}
+    return found
+
+
+_OF_ONE_BACKEND = ("locks_per_call", "fast_path_misses_per_call", "backend_memory_bytes")
 
 
 def writes(query: Query) -> bool:

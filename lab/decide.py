@@ -61,7 +61,8 @@ class Contest:
 def decide(case: Case, contest: Contest, *, exploratory: bool, alpha: float) -> Decision:
     """The decision, with what each eligible candidate may lose and what the run could have shown."""
     told: dict[str, tuple[bool, float]] = {}
-    refused = contest.comparison is not None and bool(case.refuses(contest.comparison.readings.metric))
+    row = contest.comparison.readings.metric if contest.comparison is not None else None
+    refused = "" if row is None else case.refuses(row) or case.undecidable(row, *contest.eligible)
     if contest.comparison is not None and not refused:
         told = contest.comparison.losses(contest.eligible, alpha=alpha)
     lost = {side: loss for side, (_, loss) in told.items()}
@@ -81,14 +82,14 @@ def decide(case: Case, contest: Contest, *, exploratory: bool, alpha: float) -> 
 
 
 def _choose(
-    case: Case, contest: Contest, lost: Mapping[str, float], *, refused: bool
+    case: Case, contest: Contest, lost: Mapping[str, float], *, refused: str
 ) -> tuple[Kind, str | None, list[str]]:
     """Kind, pick and the phrases why; *lost* has the eligible candidates in the author's order."""
     baseline = case.scenario.baseline
     if all(verdict is Verdict.NOT_MET for verdict, _ in contest.standing.values()):
         return "no", None, [ALL_FAIL]
     if refused:
-        return "open", None, [case.fitness.refused]
+        return "open", None, [refused]
     if not contest.eligible:
         return "open", None, [NONE_MEETS]
     if contest.comparison is None or not lost:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from lab import check, measure, parts, project, reasons, render, scenario, store, weigh
+from lab import check, measure, parts, project, reasons, render, scenario, shape, store, weigh
 from lab import plan as plan_
 from lab.dossier import Judged
 from lab.errors import RecordError
@@ -62,6 +62,7 @@ def judge(folder: Path) -> Judgement:
     ]
     measurements = measure.measure(stored.slices, stored.prepared, read.requirements)
     sheet = project.sheet(read, stored.prepared, stored.studies, measurements)
+    unlike = shape.unlike(read, stored.prepared)
     weighed = weigh.weigh(
         measurements,
         scenario=read,
@@ -69,7 +70,10 @@ def judge(folder: Path) -> Judgement:
         disagreements=differing,
         planned_rounds=stored.rounds,
         exploratory=any(more["why"] == "more rounds" for more in stored.more),
-        scope=lambda metric, candidate: project.scope(metric, sheet, (candidate, read.baseline)),
+        scope=lambda metric, candidate: project.scope(
+            metric, sheet, (candidate, read.baseline), unlike=candidate in unlike
+        ),
+        unlike=unlike,
     )
     why = reasons.reasons(
         parts.rules(), stored.prepared, read.baseline, {name: one.queries for name, one in read.candidates.items()}

@@ -146,6 +146,7 @@ def _of_slice(item: Slice, limits: Mapping[str, tuple[float, ...]]) -> Iterator[
         yield from _of_queries(frame, _seconds(drives), limits)
         yield from _of_mix(frame, steps, _seconds(drives))
         yield from _of_blocks(frame, steps)
+        yield from _of_shape(frame, steps)
     saturated = list(check.driven(item, "saturate"))
     if saturated:
         frame = _frame(pa.concat_tables([ops for _, ops in saturated]))
@@ -229,9 +230,27 @@ def _of_blocks(frame: Frame, steps: Sequence[Mapping[str, Json]]) -> Iterator[Va
     """Blocks per operation as the server saw them: with what planning read, and rows no vacuum has seen."""
     for query, done in frame[frame["ok"]].groupby("name", sort=True).size().items():
         seen = [step["statements"][query] for step in steps if query in step.get("statements", {})]
+        if any(step.get("inner_calls") for step in steps):
+            continue  # the blocks that other servers read for it cannot be told from other queries'
         if seen and all("blocks" in counters for counters in seen):
             blocks = sum(counters["blocks"] for counters in seen)
             yield Value(f"query.{query}.driven_blocks_per_call", blocks / int(done), int(done))
+
+
+def _of_shape(frame: Frame, steps: Sequence[Mapping[str, Json]]) -> Iterator[Value]:
+    """What an operation takes of all servers together: WAL and commits of those that write, calls between them."""
+    done = int(frame["ok"].sum())
+    if not done or not all("wal" in step for step in steps):
+        return
+    for name, key in (
+        ("wal_record_bytes_per_op", "record_bytes"),
+        ("wal_fpi_bytes_per_op", "fpi_bytes"),
+        ("commits_per_op", "commits"),
+    ):
+        yield Value(f"mix.{name}", sum(step["wal"][key] for step in steps) / done, done)
+    for key in ("inner_calls", "round_trips"):
+        if all(key in step for step in steps):
+            yield Value(f"mix.{key}_per_op", sum(step[key] for step in steps) / done, done)
 
 
 def _of_saturation(frame: Frame, seconds: float) -> Iterator[Value]:

@@ -30,6 +30,8 @@ class Metric:
     zero: bool = False
     operations: int = 1
     invariants: tuple[str, ...] = ()
+    shapes: bool = False
+    work: bool = False
 
 
 _PARTS = ("partitions per query",)
@@ -59,12 +61,20 @@ TABLE: tuple[Metric, ...] = (
     Metric("query.<query>.partitions_per_call", "relations", "exact", "lower", "count", True, 1, _PARTS),
     Metric("query.<query>.wal_bytes_per_call", "bytes", "exact", "lower", "count", True, 1, _ROWS),
     Metric("query.<query>.temp_bytes_per_call", "bytes", "exact", "lower", "count", True, 1, _READ),
+    Metric("query.<query>.inner_calls_per_call", "calls", "exact", "lower", "count", True, 1, _ROWS, shapes=True),
     Metric("query.<query>.driven_blocks_per_call", "blocks", "size", "lower", "drive", invariants=_READ),
     Metric("query.<query>.first_query_ms", "ms", "time", "lower", "count"),
     Metric("mix.server_ms_per_op", "ms", "time", "lower", "drive"),
     Metric("mix.per_s", "1/s", "rate", "higher", "drive"),
     Metric("mix.generator_us_per_op", "us", "time", "lower", "drive"),
-    Metric("cpu_s_per_op", "s", "time", "lower", "drive"),
+    Metric("mix.wal_record_bytes_per_op", "bytes", "size", "lower", "drive", True, 1, _WIDE, shapes=True),
+    Metric(
+        "mix.wal_fpi_bytes_per_op", "bytes", "size", "lower", "drive", True, 1, ("checkpoint distance",), shapes=True
+    ),
+    Metric("mix.commits_per_op", "commits", "size", "lower", "drive", True, 1, _ROWS, shapes=True),
+    Metric("mix.round_trips_per_op", "round trips", "size", "lower", "drive", invariants=_ROWS, shapes=True),
+    Metric("mix.inner_calls_per_op", "calls", "size", "lower", "drive", True, 1, _ROWS, shapes=True),
+    Metric("cpu_s_per_op", "s", "time", "lower", "drive", invariants=_READ, work=True),
     Metric("saturate.per_s", "1/s", "rate", "higher", "saturate"),
     Metric("saturate.service_ms", "ms", "time", "lower", "saturate"),
     Metric("ingest.rows_per_s", "rows/s", "rate", "higher", "ingest"),
@@ -108,15 +118,15 @@ def row(name: str) -> Metric:
     return metric
 
 
-def names_of(queries: Iterable[str], steps: Sequence[str]) -> tuple[str, ...]:
-    """Every metric that a scenario with these queries and timeline steps has.
+def names_of(queries: Iterable[str], steps: Sequence[str], *, shapes: bool = False) -> tuple[str, ...]:
+    """Every metric that a scenario with these queries and timeline steps, and with *shapes*, has.
 
     >>> "retire.ms" in names_of(["recent"], ["ingest", "count", "drive"])
     False
     >>> "query.recent.p95_ms" in names_of(["recent"], ["ingest", "count", "drive"])
     True
     """
-    rows = [metric for metric in TABLE if metric.after in steps]
+    rows = [metric for metric in TABLE if metric.after in steps and (shapes or not metric.shapes)]
     return tuple(
         metric.pattern.replace("<query>", query)
         for metric in rows

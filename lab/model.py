@@ -176,6 +176,15 @@ class Lab:
 
 
 @dataclass(frozen=True)
+class Resources:
+    """What shapes of several nodes are given: *cpus* and *memory_bytes* of all (`total`), or of each."""
+
+    equal: Literal["total", "per_node"]
+    cpus: float
+    memory_bytes: int
+
+
+@dataclass(frozen=True)
 class LeastEffect:
     """The smallest difference anybody acts on, as a share: 0.01 is one percent."""
 
@@ -209,6 +218,7 @@ class Scenario:
     isolation: Literal["kept", "restored", "fresh"]
     unsafe: str | None
     files: Mapping[str, str]
+    resources: Resources | None = None  # None: every candidate has the whole host
 
 
 # --- what is planned and what happened ------------------------------------------------------

@@ -18,9 +18,11 @@ from lab import pg
 from lab.errors import ClusterError, IngestError
 from lab.ingest import Load, Loaded
 from lab.model import Candidate, Endpoint, Json, SqlFile
+from lab.probes.server import Node, added
 from lab.sources import Source
 
 _QUIET_S = 30.0
+_BEHIND_S = 60.0  # for a standby to replay what was written
 _MILLION = 1_000_000
 _SMALL_ROWS = 100_000  # what foreign keys point to is loaded whole even in preflight, up to here
 
@@ -214,11 +216,24 @@ def _type(arrow: pa.DataType) -> str:
 # --- facts of an instance -------------------------------------------------------------------
 
 
-def settle(admin: pg.Connection) -> None:
-    """See the module. ClusterError where an autovacuum worker does not go within 30 s."""
-    pg.run(admin, "VACUUM (FREEZE, ANALYZE)")
-    pg.rows(admin, pg.query("brin"))
-    pg.run(admin, "CHECKPOINT")
+def settle(nodes: Sequence[Node]) -> None:
+    """See the module; of every server. ClusterError where an autovacuum worker does not go within 30 s."""
+    writers = [node.connection for node in nodes if leads(node.connection)]
+    for admin in writers:
+        pg.run(admin, "VACUUM (FREEZE, ANALYZE)")
+        for table in pg.rows(admin, pg.query("foreign")):
+            pg.run(admin, f"ANALYZE {pg.ident(table['schema'], table['name'])}")
+        pg.rows(admin, pg.query("brin"))
+    caught_up(nodes)
+    for node in nodes:
+        pg.run(node.connection, "CHECKPOINT")
+    for admin in writers:
+        _quiet(admin)
+    for node in nodes:
+        pg.rows(node.connection, pg.query("reset"))
+
+
+def _quiet(admin: pg.Connection) -> None:
     until = time.monotonic() + _QUIET_S
     while pg.ask(admin, pg.query("totals"))["autovacuums"]:
         if time.monotonic() > until:
@@ -226,37 +241,93 @@ def settle(admin: pg.Connection) -> None:
                 f"an autovacuum worker was still busy after {_QUIET_S:.0f} s (settings: {{autovacuum: off}})"
             )
         time.sleep(0.05)
-    pg.rows(admin, pg.query("reset"))
 
 
-def position(admin: pg.Connection) -> dict[str, Any]:
-    """The WAL insert position and the next transaction id, to be read again later."""
-    return pg.ask(admin, pg.query("position"))
+def caught_up(nodes: Sequence[Node], *, within_s: float = _BEHIND_S) -> None:
+    """Return when every server in recovery has replayed what was written by now.
+
+    ClusterError with the lag where one has not *within_s*, or where nobody writes what it follows.
+    A single server has nobody to wait for.
+    """
+    if len(nodes) < 2:
+        return
+    places = {node.name: _place(node.connection) for node in nodes}
+    standbys = [node for node in nodes if places[node.name]["recovering"]]
+    due: dict[str, int] = {}
+    for node in nodes if standbys else ():
+        if not places[node.name]["recovering"]:
+            pg.rows(node.connection, pg.query("flush"))
+            due[places[node.name]["system"]] = _place(node.connection)["bytes"]
+    until = time.monotonic() + within_s
+    for node in standbys:
+        _wait_for(node, due.get(places[node.name]["system"]), until)
 
 
-def load_metrics(admin: pg.Connection, before: Mapping[str, Any], report: Json) -> dict[str, tuple[float, ...]]:
-    """Exact metrics of the load since *before*: WAL per row, records and images apart, and xids."""
-    after = position(admin)
-    pg.rows(admin, pg.query("flush"))
-    wal = pg.ask(admin, pg.query("wal"), {"first": before["lsn"], "last": after["lsn"]})
-    rows = report["rows"]
+def _wait_for(node: Node, due: int | None, until: float) -> None:
+    if due is None:
+        raise ClusterError(f"{node.name}: is in recovery and follows no server of this shape (see its log)")
+    while (lag := due - (_place(node.connection)["bytes"] or 0)) > 0:
+        if time.monotonic() > until:
+            raise ClusterError(
+                f"{node.name}: has not replayed what was written: {lag} bytes behind "
+                "(is it streaming? see its log; a query on it may hold replay up: max_standby_streaming_delay)"
+            )
+        time.sleep(0.002)
+
+
+def leads(connection: pg.Connection) -> bool:
+    """Does the server write, and follow no other?"""
+    return not _place(connection)["recovering"]
+
+
+def _place(connection: pg.Connection) -> dict[str, Any]:
+    return pg.ask(connection, pg.query("place"))
+
+
+def positions(nodes: Sequence[Node]) -> dict[str, dict[str, Any]]:
+    """Of every server that writes: its WAL insert position and next transaction id, to be read again later."""
+    return {node.name: pg.ask(node.connection, pg.query("position")) for node in nodes if leads(node.connection)}
+
+
+def load_metrics(
+    nodes: Sequence[Node], before: Mapping[str, Mapping[str, Any]], report: Json
+) -> dict[str, tuple[float, ...]]:
+    """Exact metrics of the load since *before*, over all servers: WAL per row, records and images apart, and xids."""
+    after = positions(nodes)
+    total = {"record_bytes": 0.0, "fpi_bytes": 0.0}
+    for node in nodes:
+        if node.name in after:
+            pg.rows(node.connection, pg.query("flush"))
+            bounds = {"first": before[node.name]["lsn"], "last": after[node.name]["lsn"]}
+            total = added(total, pg.ask(node.connection, pg.query("wal"), bounds))
+    rows, xids = report["rows"], sum(one["xid"] - before[name]["xid"] for name, one in after.items())
     return {
         "ingest.rows_per_s": (rows / report["seconds"],),
-        "wal.record_bytes_per_row": (wal["record_bytes"] / rows,),
-        "wal.fpi_bytes_per_row": (wal["fpi_bytes"] / rows,),
-        "xids_per_million_rows": ((after["xid"] - before["xid"]) * _MILLION / rows,),
+        "wal.record_bytes_per_row": (total["record_bytes"] / rows,),
+        "wal.fpi_bytes_per_row": (total["fpi_bytes"] / rows,),
+        "xids_per_million_rows": (xids * _MILLION / rows,),
     }
 
 
-def sizes(admin: pg.Connection, rows: int) -> dict[str, tuple[float, ...]]:
-    """Bytes of everything, and a row's share of them; *rows* are the rows of the streams."""
-    found = pg.ask(admin, pg.query("sizes"))
-    total = found["heap_bytes"] + found["index_bytes"] + found["toast_bytes"]
+def sizes(nodes: Sequence[Node], rows: int) -> dict[str, tuple[float, ...]]:
+    """Bytes of everything on all servers, and a row's share of them; *rows* are the rows of the streams."""
+    each = sizes_of(nodes).values()
+    found = {what: sum(one[f"{what}_bytes"] for one in each) for what in _PARTS}
+    total = sum(found.values())
     return {
-        **{f"size.{what}_bytes": (found[f"{what}_bytes"],) for what in ("heap", "index", "toast")},
+        **{f"size.{what}_bytes": (value,) for what, value in found.items()},
         "size.total_bytes": (total,),
         "size.bytes_per_row": (total / rows,),
     }
+
+
+def sizes_of(nodes: Sequence[Node]) -> dict[str, dict[str, float]]:
+    """Server -> heap_bytes, index_bytes, toast_bytes of what the author's schema made on it."""
+    found = {node.name: pg.ask(node.connection, pg.query("sizes")) for node in nodes}
+    return {name: {f"{what}_bytes": one[f"{what}_bytes"] for what in _PARTS} for name, one in found.items()}
+
+
+_PARTS = ("heap", "index", "toast")
 
 
 def rows_in(connection: pg.Connection) -> int:

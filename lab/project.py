@@ -69,16 +69,17 @@ def sheet(
     return tuple(map(_as_it_is if _real(scenario) else _unsaid, found))
 
 
-def scope(metric: str, rows: Iterable[Row], sides: Sequence[str] = ()) -> Scope:
+def scope(metric: str, rows: Iterable[Row], sides: Sequence[str] = (), *, unlike: bool = False) -> Scope:
     """How far a claim about *metric* reaches, given the sheet.
 
-    Times and rates belong to the host that measured them. Counts and sizes transfer where every
-    invariant they depend on is kept by the *sides* compared (all candidates, if none are named);
-    else production's value cannot be had from this data.
+    Times and rates belong to the host that measured them; between *unlike* shapes, which share its
+    cores, not even to that. Counts, sizes and work transfer where every invariant they depend on is
+    kept by the *sides* compared (all candidates, if none are named); else production's value cannot
+    be had from this data.
     """
     of = metrics.row(metric)
-    if of.kind in ("time", "rate"):
-        return Scope.THIS_HOST
+    if of.kind in ("time", "rate") and not of.work:
+        return Scope.NOT_DECIDABLE if unlike else Scope.THIS_HOST
     found = list(rows)
     others = {row.of for row in found if row.invariant == "partitions in all"} - set(sides) if sides else set()
     query = metric.split(".")[1] if metric.startswith("query.") else ""
@@ -129,11 +130,11 @@ def _unsaid(row: Row) -> Row:
 
 
 def _concerns(row: Row, query: str, others: Iterable[str]) -> bool:
-    """Whether a row is about this query, or about none, and about no candidate among *others*."""
+    """Whether a row is about this query ("": the whole mix), or about none, and about no candidate among *others*."""
     if row.invariant in _OF_QUERIES:
-        return row.of == query
+        return not query or row.of == query
     candidate, _, about = row.of.rpartition(": ") if ": " in row.of else (row.of, "", "")
-    return candidate not in others and about in ("", query)
+    return candidate not in others and (not query or about in ("", query))
 
 
 def _of_candidate(scenario: Scenario, one: Prepared, studies: Sequence[Study]) -> Iterator[Row]:
@@ -159,7 +160,7 @@ def _density(scenario: Scenario, one: Prepared, parts: int | None, there: float 
     whole = _production_rows(scenario)
     row = _row("rows per partition", name, whole / there if whole and there else None, here, "rows")
     heap = _value(one.metrics, "size.heap_bytes")
-    pages = heap / parts / _PAGE_BYTES if heap and parts else 0
+    pages = heap / _copies(one) / parts / _PAGE_BYTES if heap and parts else 0
     per_day, days = scenario.production.rows_per_day, scenario.lab.days
     at_least = row.production or (per_day * days / parts if per_day and days and parts else 0)
     if not row.kept and pages >= ASYMPTOTIC_PAGES and at_least >= (here or 0):
@@ -245,8 +246,9 @@ def _by(own: float | None, base: float | None) -> float | None:
 
 def _memory(scenario: Scenario, one: Prepared) -> Iterator[Row]:
     """Data to cache, and the memory a sort may take."""
-    name, production = one.instance.candidate, scenario.production
+    name, production, share = one.instance.candidate, scenario.production, _largest(one)
     total, per_row = _value(one.metrics, "size.total_bytes"), _value(one.metrics, "size.bytes_per_row")
+    total, per_row = total and share * total, per_row and share * per_row
     rows, cache = _production_rows(scenario), _bytes(one.settings.get("shared_buffers"))
     there = (
         rows * per_row / production.shared_buffers_bytes
@@ -303,7 +305,7 @@ def _ranges(scenario: Scenario, one: Prepared) -> Iterator[Row]:
     heap = _value(one.metrics, "size.heap_bytes")
     if not pages or not total or not per_row or not heap:
         return
-    rows = pages * _PAGE_BYTES / heap * (total / per_row)
+    rows = pages * _PAGE_BYTES / (heap / _copies(one)) * (total / per_row)
     there, here = scenario.production.rows_per_day, _rows_per_day(scenario)
     yield _row("days per BRIN range", name, rows / there if there else None, rows / here if here else None, "days")
 
@@ -341,6 +343,18 @@ def _volumes(scenario: Scenario) -> tuple[tuple[float | None, float | None], ...
         (scenario.production.rows_per_day, _rows_per_day(scenario)),
         (scenario.production.keep_days, scenario.lab.days),
     )
+
+
+def _copies(one: Prepared) -> float:
+    """How often each row is there: once, and again on every standby."""
+    servers, standbys = len(one.report.get("sizes", (None,))), one.report.get("standbys", 0)
+    return float(servers / (servers - standbys))
+
+
+def _largest(one: Prepared) -> float:
+    """The share of all bytes that the server with the most of them has: a cache is one server's."""
+    each = [sum(of_server.values()) for of_server in one.report.get("sizes", {}).values()]
+    return float(max(each) / sum(each)) if any(each) else 1.0
 
 
 def _partitions(one: Prepared) -> int | None:

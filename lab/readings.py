@@ -21,6 +21,9 @@ from lab.stats import Array, Block
 BY_LOAD = "decide"
 """The profile that compares loads; the others compare rounds of one load."""
 
+UNLIKE = "the candidates' shapes differ and share the cores of this host, which decide every time and rate"
+"""Why nothing is claimed about times between shapes."""
+
 _REFUSALS = {
     GENERATOR: "the load generator was the limit in most trials",
     FOREIGN: "other processes took the processors in most trials",
@@ -161,6 +164,7 @@ class Case:
     by_metric: Mapping[str, Sequence[Measurement]]
     disqualified: frozenset[str] = frozenset()
     order: Sequence[str] = field(default=())  # sides: candidates in the author's order, then the twin
+    unlike: frozenset[str] = frozenset()  # sides of another shape than the baseline's, on the same cores
 
     @property
     def challengers(self) -> list[str]:
@@ -176,6 +180,11 @@ class Case:
         if row.kind not in ("time", "rate") or row.after in ("ingest", "count"):
             return ""
         return self.fitness.refused or next(filter(None, map(self.fitness.doubtful.get, sides)), "")
+
+    def undecidable(self, row: metrics.Metric, *sides: str) -> str:
+        """Why a difference in a metric says nothing of these *sides* (of any, if none is named), "" where it does."""
+        timed = row.kind in ("time", "rate") and not row.work
+        return UNLIKE if timed and self.unlike.intersection(sides or self.unlike) else ""
 
     def readings(self, metric: str, *, limit_ms: float | None = None, overloaded: bool = False) -> Readings:
         """A metric's measurements that are fit for what the metric is, by side in order.
@@ -205,7 +214,12 @@ class Case:
 
 
 def case(
-    measurements: Sequence[Measurement], *, scenario: Scenario, doubts: Sequence[Doubt], disqualified: Iterable[str]
+    measurements: Sequence[Measurement],
+    *,
+    scenario: Scenario,
+    doubts: Sequence[Doubt],
+    disqualified: Iterable[str],
+    unlike: Iterable[str] = (),
 ) -> Case:
     """Sort what weigh is given."""
     by_metric: dict[str, list[Measurement]] = {}
@@ -214,4 +228,4 @@ def case(
     trials = {m.trial: m.instance.name for m in measurements if m.round is not None}
     twins = dict.fromkeys(m.instance.name for m in measurements if m.instance.twin)
     order = (*scenario.candidates, *twins)
-    return Case(scenario, fitness(doubts, trials), by_metric, frozenset(disqualified), order)
+    return Case(scenario, fitness(doubts, trials), by_metric, frozenset(disqualified), order, frozenset(unlike))

@@ -11,7 +11,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from lab import count, pg, prepare, store, trial, workload
+from lab import count, pg, prepare, shape, store, trial, workload
 from lab.clock import Clock, Tell
 from lab.clusters import Cluster, OpenCluster
 from lab.design import Design
@@ -20,6 +20,7 @@ from lab.hosts import Host
 from lab.model import Candidate, Instance, Json, Prepared, Scenario, Slice, SqlFile, Study, Trial
 from lab.prepare import Span
 from lab.probes.host import HostProbe
+from lab.probes.server import Node
 from lab.trial import Kept, Tools
 
 SETS = 8  # parameter sets of the count pass; more than the five after which a plan may turn generic
@@ -116,7 +117,7 @@ class _Ready:
         with self.clock.doing(f"preparing {first.instance.name}", "prepare"):
             kept = self.stack.enter_context(self._opened(first.instance, position))
             if self.scenario.isolation == "restored":
-                kept.admin.close()
+                kept.hang_up()
                 kept.cluster.snapshot()
         self.kept[first.instance], self.ahead[first.instance] = kept, first.round
 
@@ -142,11 +143,11 @@ class _Ready:
     def _restored(self, kept: Kept) -> Kept:
         """The instance as it was after it was prepared; connections do not survive that."""
         self.bench.tools.driver.forget(kept.connection)
-        kept.admin.close()
+        kept.hang_up()
         kept.cluster.restore()
-        admin = self.stack.enter_context(pg.connected(kept.cluster.admin().conninfo))
-        rows = kept.rows_before
-        return Kept(kept.instance, kept.candidate, kept.cluster, admin, kept.host, rows=rows, rows_before=rows)
+        again = self.stack.enter_context(_kept(kept.instance, kept.candidate, kept.cluster, self.scenario))
+        again.host, again.rows, again.rows_before = kept.host, kept.rows_before, kept.rows_before
+        return again
 
     @contextmanager
     def _opened(self, instance: Instance, round_: int) -> Iterator[Kept]:
@@ -154,9 +155,8 @@ class _Ready:
         name = store.label(instance)
         with (
             _cluster(candidate, self.bench, name, self.folder / ".logs" / name) as cluster,
-            pg.connected(cluster.admin().conninfo) as admin,
+            _kept(instance, candidate, cluster, self.scenario) as kept,
         ):
-            kept = Kept(instance, candidate, cluster, admin, HostProbe())
             kept.span = _span(self.scenario, self.bench.tools, round_ - 1)
             known = store.has_instance(self.folder, instance)
             prepared = prepare_instance(kept, self.scenario, self.bench.tools, again=known)
@@ -187,6 +187,21 @@ def _cluster(candidate: Candidate, bench: Bench, name: str, logs: Path) -> Itera
         yield cluster
 
 
+@contextmanager
+def _kept(instance: Instance, candidate: Candidate, cluster: Cluster, scenario: Scenario) -> Iterator[Kept]:
+    """An instance, connected to each of its servers for the length of the block."""
+    with ExitStack() as stack:
+        first, *rest = cluster.nodes()
+        admin = stack.enter_context(pg.connected(first.conninfo))
+        spoken_to = {first.node, cluster.write().node, *(one.node for one in cluster.reads())}
+        others = []
+        for one in rest:
+            connection = stack.enter_context(pg.connected(one.conninfo))
+            others.append(Node(one.node, connection, inner=one.node not in spoken_to and prepare.leads(connection)))
+        shaped = shape.several(scenario)
+        yield Kept(instance, candidate, cluster, admin, HostProbe(), others=others, shaped=shaped)
+
+
 def _span(scenario: Scenario, tools: Tools, rounds: int) -> Span:
     """Which rows are there after so many rounds."""
     appended = sum(step.rows for step in scenario.round if step.do == "append")
@@ -206,23 +221,28 @@ def prepare_instance(kept: Kept, scenario: Scenario, tools: Tools, *, again: boo
     for step in scenario.prepare:
         if step.do == "ingest":
             prepare.apply(tools.psql, kept.cluster.write(), candidate.schema, candidate.name)
-            before = prepare.position(admin)  # from here on it is the rows that write
+            before = prepare.positions(kept.nodes)  # from here on it is the rows that write
             load = tools.loads[candidate.ingest["method"]]
             report = prepare.fill(tools.psql, kept.cluster.write(), candidate, load, tools.sources, kept.span)
-            metrics |= prepare.load_metrics(admin, before, report)
+            metrics |= prepare.load_metrics(kept.nodes, before, report)
         elif step.do == "settle":
-            prepare.settle(admin)
+            prepare.settle(kept.nodes)
         elif step.do == "count" and not again:
-            metrics |= prepare.sizes(admin, report["rows"])
-            counted = count.count(kept.cluster.write().conninfo, candidate.queries, _sets(kept, tools, SETS))
+            prepare.caught_up(kept.nodes)
+            metrics |= prepare.sizes(kept.nodes, report["rows"])
+            inner = kept.server.inner if kept.shaped else None
+            sets = _sets(kept, tools, SETS)
+            counted = count.count(kept.cluster.write().conninfo, candidate.queries, sets, inner=inner)
             metrics |= counted.metrics
             if any(map(count.writes, candidate.queries)):
-                prepare.settle(admin)  # what was rolled back takes room, and a resumed instance has none of it
+                prepare.settle(kept.nodes)  # what was rolled back takes room, and a resumed instance has none of it
         elif step.do == "maintain":
             trial.author(kept, "maintain", {})
     kept.rows = kept.rows_before = prepare.rows_in(admin)
     report["rows_in_tables"] = kept.rows
     report["partitions"] = pg.ask(admin, pg.query("partitions"))["n"]
+    if kept.shaped:
+        report |= shape_of(kept)
     return Prepared(
         instance=kept.instance,
         metrics=metrics,
@@ -232,6 +252,16 @@ def prepare_instance(kept: Kept, scenario: Scenario, tools: Tools, *, again: boo
         guarantees=prepare.guarantees(admin),
         report=report,
     )
+
+
+def shape_of(kept: Kept) -> dict[str, Json]:
+    """What the report says of a shape: its processes, and the bytes on each server."""
+    return {
+        "processes": [process.name for process in kept.cluster.processes],
+        "reads": [one.node for one in kept.reads],
+        "standbys": sum(not prepare.leads(node.connection) for node in kept.nodes),
+        "sizes": prepare.sizes_of(kept.nodes),
+    }
 
 
 def _sets(kept: Kept, tools: Tools, k: int) -> count.Sets:

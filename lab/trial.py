@@ -21,10 +21,10 @@ from lab.clusters import Cluster
 from lab.drivers import CALLS, OPS, Driven, Driver, Work
 from lab.errors import ClusterError, IngestError
 from lab.ingest import Load
-from lab.model import Candidate, Instance, Json, Slice, SqlFile, Trial
+from lab.model import Candidate, Endpoint, Instance, Json, Slice, SqlFile, Trial
 from lab.prepare import Span
 from lab.probes.host import HostProbe, foreign_share
-from lab.probes.server import ServerProbe, less
+from lab.probes.server import Node, ServerProbe, each, less, seen
 from lab.sources import Source
 
 _GRACE_S = 30.0
@@ -60,15 +60,34 @@ class Kept:
     span: Span = field(default_factory=Span)
     rows: int = 0
     rows_before: int = 0  # when the instance was prepared
+    others: Sequence[Node] = ()  # the servers beside the one that *admin* speaks to
+    shaped: bool = False  # some candidate is no single server: what tells shapes apart is measured too
     server: ServerProbe = field(init=False)
 
     def __post_init__(self) -> None:
-        self.server = ServerProbe(self.admin, tuple(self.cluster.processes))
+        self.server = ServerProbe(self.nodes, self.cluster.processes)
+
+    @property
+    def nodes(self) -> tuple[Node, ...]:
+        """Every server as superuser, the one that is written to first."""
+        return (Node(self.cluster.admin().node, self.admin), *self.others)
+
+    @property
+    def reads(self) -> tuple[Endpoint, ...]:
+        """Where reads are sent, if not where writes go."""
+        write = self.cluster.write()
+        found = tuple(self.cluster.reads())
+        return () if all(one.conninfo == write.conninfo for one in found) else found
 
     @property
     def connection(self) -> str:
         """The name by which the driver keeps its connections."""
         return f"{self.candidate.name}.{self.instance.load}"
+
+    def hang_up(self) -> None:
+        """Close the connections to all servers."""
+        for node in self.nodes:
+            node.connection.close()
 
 
 def drive(kept: Kept, trial: Trial, steps: Sequence[timeline.Step], tools: Tools) -> Slice:
@@ -106,30 +125,32 @@ def answering(name: str, cluster: Cluster) -> Iterator[None]:
 def _watched(kept: Kept, do: str) -> Iterator[dict[str, Json]]:
     """The facts of one step: what it adds itself, and what the probes saw before and after.
 
-    The probes' own readings stay outside of the step's clock.
+    The probes' own readings stay outside of the step's clock. A step begins when standbys have
+    replayed all that was written, and its CPU seconds go on until they have replayed it too.
     """
     fact: dict[str, Json] = {"do": do}
+    server = kept.server
     with answering(kept.instance.name, kept.cluster):
         driving = do in ("drive", "saturate")
-        statements = kept.server.statements() if driving else {}
-        others, totals = kept.host.read(), kept.server.read()
+        prepare.caught_up(kept.nodes)
+        statements, inner = (server.statements(), server.inner()) if driving else ({}, {})
+        others, totals, spent = kept.host.read(), server.read(), server.cpu_s()
         start_ns = time.monotonic_ns()
         yield fact
         end_ns = time.monotonic_ns()
-        seen = less(kept.server.read(), totals)
-        asked = less(kept.server.statements(), statements) if driving else {}
-        share = foreign_share(kept.host.read(), others, (end_ns - start_ns) / 1e9)
-    fact |= {
-        "start_ns": start_ns,
-        "end_ns": end_ns,
-        "wal_bytes": seen["wal_bytes"],
-        "checkpoints": seen["checkpoints"],
-        "autovacuums": max(0, seen["autovacuums"]) + totals["autovacuums"],
-        "server_cpu_s": seen["cpu_s"],
-        "foreign_cpu_share": share,
-    }
-    if driving:
-        fact["statements"] = {name: one for name, one in asked.items() if one["calls"] > 0}
+        after = server.read()
+        prepare.caught_up(kept.nodes)
+        cpu_s = less(server.cpu_s(), spent)
+        asked = less(server.statements(), statements) if driving else {}
+        share = foreign_share(kept.host.read(), others, (time.monotonic_ns() - start_ns) / 1e9)
+        fact |= {"start_ns": start_ns, "end_ns": end_ns} | seen(totals, after)
+        fact |= {"server_cpu_s": sum(cpu_s.values()), "foreign_cpu_share": share}
+        if driving:
+            fact["statements"] = {name: one for name, one in asked.items() if one["calls"] > 0}
+        if kept.shaped:
+            fact |= {"nodes": each(totals, after), "cpu_s": cpu_s}
+        if kept.shaped and driving:
+            fact |= {"wal": server.wal(totals, after), "inner_calls": less(server.inner(), inner)["calls"]}
 
 
 # --- steps ----------------------------------------------------------------------------------
@@ -182,8 +203,9 @@ def _maintain(kept: Kept, step: Any, tools: Tools, seed: int) -> Act:
     def act(fact: dict[str, Json]) -> None:
         fact["own"] = "maintain" in kept.candidate.steps
         author(kept, "maintain", {})
-        if not fact["own"]:
-            pg.run(kept.admin, "VACUUM (ANALYZE)")
+        for node in () if fact["own"] else kept.nodes:
+            if prepare.leads(node.connection):
+                pg.run(node.connection, "VACUUM (ANALYZE)")
 
     return act
 

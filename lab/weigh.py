@@ -45,14 +45,16 @@ def weigh(
     planned_rounds: int,
     exploratory: bool = False,
     scope: Scopes = reach,
+    unlike: Iterable[str] = (),
 ) -> Weighed:
     """All that *measurements* allow to be said, given the *doubts* about their trials.
 
     A run with fewer than *planned_rounds* is exploratory, as is one that was looked at before.
+    *unlike* are the candidates whose shape is not the baseline's, so that their times decide nothing.
     The twin's evidence has the twin's name (Instance.name) as its candidate.
     """
     wrong = {disagreement.candidate for disagreement in counting(disagreements, scenario.baseline)}
-    all_of = case(measurements, scenario=scenario, doubts=doubts, disqualified=wrong)
+    all_of = case(measurements, scenario=scenario, doubts=doubts, disqualified=wrong, unlike=unlike)
     rounds = {m.round for m in measurements if m.round is not None and m.trial not in all_of.fitness.out}
     compared = {metric: _comparison(all_of, metric) for metric in all_of.by_metric}
     required = _required(all_of, scope)
@@ -102,6 +104,8 @@ def _claims(all_of: Case, objective: Comparison, scope: Scopes) -> list[Evidence
         if why := all_of.refuses(objective.readings.metric, side, objective.control):
             interval = interval._replace(low=-math.inf, high=math.inf)
             verdict, because = Verdict.UNCLEAR, why
+        elif why := all_of.undecidable(objective.readings.metric, side):
+            verdict, because = Verdict.UNCLEAR, why
         because = because or _WORDS[verdict]
         told.append(_evidence(objective, side, interval, Family.OBJECTIVE, verdict, because, scope))
     return told
@@ -136,6 +140,7 @@ def _described(all_of: Case, compared: Mapping[str, Comparison], scope: Scopes) 
             if c.has(side) and not c.exact(side):
                 interval, chance = c.singly(side, alpha=ALPHA)
                 because = _TOLD if interval.high < math.inf else _ALONE
+                because = all_of.undecidable(c.readings.metric, side) or because
                 told.append(_evidence(c, side, interval, Family.DESCRIBED, Verdict.DESCRIBED, because, scope))
                 chances.append(1.0 if all_of.twin(side) else chance)
     return [replace(e, look=look) for e, look in zip(told, stats.looks(chances, LOOK), strict=True)]

@@ -11,11 +11,11 @@ LAYERS = {
     "0": "errors model metrics",
     "1": """scenario assemble keys page wording candidates mix timeline statement template draw design workload pace
         check stats measure readings compare require decide weigh reasons asked project plan dossier figure differences
-        book form explain change gate""",
+        book form explain change shape gate""",
     "2a": "pg plain waiting queries store",
     "2b": "hosts sources probes render",
     "3": "clusters ingest drivers events",
-    "4": "parts run clock trial prepare count judge publish session sizing verify tidy doctor",
+    "4": "parts run clock trial prepare count judge publish session sizing verify tidy doctor images",
     "5": "cli",
 }
 ORDER = list(LAYERS)

@@ -265,11 +265,23 @@ def test_data_to_cache_is_the_whole_data_against_shared_buffers():
     assert one.production == pytest.approx(3.95e9 * 141.55776 / 2**34)
 
 
-@pytest.mark.parametrize(
-    "metric", [one.pattern.replace("<query>", "recent") for one in metrics.TABLE if one.kind in ("time", "rate")]
-)
+TIMES = [m.pattern.replace("<query>", "recent") for m in metrics.TABLE if m.kind in ("time", "rate") and not m.work]
+
+
+@pytest.mark.parametrize("metric", TIMES)
 def test_times_and_rates_hold_on_this_host_whatever_is_kept(metric):
     assert project.scope(metric, sheet(like_production())) is Scope.THIS_HOST
+
+
+@pytest.mark.parametrize("metric", TIMES)
+def test_between_unlike_shapes_on_one_host_no_time_and_no_rate_is_decided(metric):
+    assert project.scope(metric, sheet(like_production()), unlike=True) is Scope.NOT_DECIDABLE
+
+
+def test_processor_time_of_an_operation_carries_as_far_as_the_work_is_productions():
+    for unlike in (False, True):
+        assert project.scope("cpu_s_per_op", sheet(like_production()), unlike=unlike) is Scope.TRANSFERS
+    assert project.scope("cpu_s_per_op", sheet(), ("by-day", "heap"), unlike=True) is Scope.NOT_DECIDABLE
 
 
 def test_a_count_transfers_exactly_where_all_its_invariants_are_kept():

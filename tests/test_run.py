@@ -79,6 +79,8 @@ class Fake:
             empty=lambda: self.say(f"empty {name}"),
             admin=lambda: Endpoint(name, "admin", name),
             write=lambda: Endpoint(name, "write", name),
+            reads=lambda: [Endpoint(name, "write", name)],
+            nodes=lambda: [Endpoint(name, "admin", name)],
             snapshot=lambda: self.say(f"snapshot {name}"),
             restore=lambda: self.say(f"restore {name}"),
         )

@@ -1,6 +1,11 @@
-"""Totals of one server: WAL position, checkpoints, autovacuum workers, statements of the mix, CPU."""
+"""Totals of all servers of a shape: WAL, checkpoints, autovacuum workers, statements of the mix, CPU.
 
-from collections.abc import Mapping
+Each server is asked; what is summed over them, and why, is docs/decisions/0008. Servers that follow
+one another write one stream of WAL, whoever of them leads, so that WAL is summed over streams.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from lab import pg
@@ -10,23 +15,125 @@ from lab.model import Json
 KIND = "server"
 
 
-class ServerProbe:
-    """See probes.Probe. Holds one superuser connection that somebody else opened."""
+@dataclass(frozen=True)
+class Node:
+    """One server of a shape, as superuser. *inner*: only other servers speak to it, no client does."""
 
-    def __init__(self, connection: pg.Connection, processes: tuple[Process, ...]) -> None:
-        self._connection = connection
-        self._processes = processes
+    name: str
+    connection: pg.Connection
+    inner: bool = False
+
+
+class ServerProbe:
+    """See probes.Probe. Holds superuser connections that somebody else opened."""
+
+    def __init__(self, nodes: Sequence[Node], processes: Sequence[Process]) -> None:
+        self._nodes = tuple(nodes)
+        self._processes = tuple(processes)
         self._totals = pg.query("totals")
         self._statements = pg.query("statements")
+        self._inner = pg.query("inner")
 
     def read(self) -> Mapping[str, Json]:
-        """`wal_bytes`, `checkpoints`, `autovacuums`, and `cpu_s` summed over the processes."""
-        return {**pg.ask(self._connection, self._totals), "cpu_s": sum(one.cpu_s() for one in self._processes)}
+        """`nodes`: node -> its totals as queries/totals.sql has them."""
+        return {"nodes": {node.name: pg.ask(node.connection, self._totals) for node in self._nodes}}
+
+    def cpu_s(self) -> dict[str, float]:
+        """Process -> CPU seconds since it was started, of everything that serves."""
+        return {process.name: process.cpu_s() for process in self._processes}
 
     def statements(self) -> Mapping[str, Mapping[str, float]]:
-        """Query -> its totals in pg_stat_statements."""
-        found = pg.rows(self._connection, self._statements)
-        return {row.pop("query"): row for row in found}
+        """Query -> its totals in pg_stat_statements, over all servers that clients speak to."""
+        found: dict[str, dict[str, float]] = {}
+        for node in self._nodes:
+            for row in [] if node.inner else pg.rows(node.connection, self._statements):
+                name = row.pop("query")
+                found[name] = added(found[name], row) if name in found else row
+        return found
+
+    def inner(self) -> Mapping[str, float]:
+        """What servers have asked of servers: `calls`, and the blocks and bytes these took there."""
+        found = {"calls": 0.0, "blocks": 0.0, "wal_bytes": 0.0, "temp_bytes": 0.0}
+        for node in self._nodes:
+            if node.inner:
+                found = added(found, pg.ask(node.connection, self._inner))
+        return found
+
+    def wal(self, before: Mapping[str, Json], after: Mapping[str, Json]) -> dict[str, float]:
+        """The WAL between two readings over all streams: `record_bytes`, `fpi_bytes`, `records`, `commits`."""
+        found = {"record_bytes": 0.0, "fpi_bytes": 0.0, "records": 0.0, "commits": 0.0}
+        for writer, first, last in streams(before, after):
+            node = next(node for node in self._nodes if node.name == writer)
+            pg.rows(node.connection, pg.query("flush"))
+            found = added(found, pg.ask(node.connection, pg.query("wal"), {"first": lsn(first), "last": lsn(last)}))
+        return found
+
+
+def streams(before: Mapping[str, Json], after: Mapping[str, Json]) -> list[tuple[str, int, int]]:
+    """Who writes each stream of WAL now, and from where to where it grew between two readings.
+
+    The position goes on where another server has come to lead: one stream is one system identifier.
+
+    >>> node = lambda system, wal: {"system": system, "wal_bytes": wal}
+    >>> streams({"nodes": {"a": node("1", 50), "b": node("1", None), "c": node("2", 7)}},
+    ...         {"nodes": {"a": node("1", None), "b": node("1", 90), "c": node("2", 7)}})
+    [('b', 50, 90), ('c', 7, 7)]
+    """
+    first, last = _writers(before), _writers(after)
+    return [(name, first[system][1], end) for system, (name, end) in last.items() if system in first]
+
+
+def _writers(reading: Mapping[str, Json]) -> dict[str, tuple[str, int]]:
+    """Stream -> the server that writes it, and how far it has come; servers in recovery write none."""
+    found: dict[str, tuple[str, int]] = {}
+    for name, totals in reading["nodes"].items():
+        end = totals["wal_bytes"]
+        if end is not None and (totals["system"] not in found or end > found[totals["system"]][1]):
+            found[totals["system"]] = name, end
+    return found
+
+
+def seen(before: Mapping[str, Json], after: Mapping[str, Json]) -> dict[str, Json]:
+    """Facts of a step from two readings: what all servers together wrote and did in between.
+
+    `autovacuums` are the workers at the busier of the two readings.
+    """
+    pairs = [(before["nodes"].get(name, {}), totals) for name, totals in after["nodes"].items()]
+    return {
+        "wal_bytes": sum(last - first for _, first, last in streams(before, after)),
+        "checkpoints": sum(now["checkpoints"] - was.get("checkpoints", 0) for was, now in pairs),
+        "autovacuums": sum(max(now["autovacuums"], was.get("autovacuums", 0)) for was, now in pairs),
+    }
+
+
+def each(before: Mapping[str, Json], after: Mapping[str, Json]) -> dict[str, Json]:
+    """The same by server, for the record: node -> `wal_bytes` (0 of those that follow), `checkpoints`."""
+    wal = {name: last - first for name, first, last in streams(before, after)}
+    return {
+        name: {
+            "wal_bytes": wal.get(name, 0),
+            "checkpoints": now["checkpoints"] - before["nodes"].get(name, now)["checkpoints"],
+        }
+        for name, now in after["nodes"].items()
+    }
+
+
+def lsn(position: int) -> str:
+    """A position in WAL as PostgreSQL writes it.
+
+    >>> lsn(50_541_024)
+    '0/30331E0'
+    """
+    return f"{position >> 32:X}/{position & 0xFFFFFFFF:X}"
+
+
+def added(one: Mapping[str, float], other: Mapping[str, float]) -> dict[str, float]:
+    """The sums key by key.
+
+    >>> added({"a": 1.0, "b": 2.0}, {"a": 0.5, "b": 0.0})
+    {'a': 1.5, 'b': 2.0}
+    """
+    return {key: value + other[key] for key, value in one.items()}
 
 
 def less(after: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, Any]:

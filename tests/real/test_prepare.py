@@ -1,6 +1,7 @@
 """From a schema file to an instance, on a real server: applied, filled, settled, and what is known of it."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pyarrow as pa
 import pytest
@@ -10,6 +11,7 @@ from lab.errors import ClusterError, IngestError
 from lab.ingest import copy_binary
 from lab.model import Endpoint, Instance, SqlFile
 from lab.prepare import Span
+from lab.probes.server import Node
 from tests import samples
 
 pytestmark = pytest.mark.server
@@ -55,6 +57,11 @@ def admin(database):
         pg.run(connection, "CREATE SCHEMA pglab", "CREATE EXTENSION pg_stat_statements SCHEMA pglab")
         pg.run(connection, "CREATE EXTENSION pg_walinspect SCHEMA pglab")
         yield connection
+
+
+def alone(admin) -> tuple[Node, ...]:
+    """A shape of one server."""
+    return (Node("primary", admin),)
 
 
 def as_admin(database: Endpoint) -> str:
@@ -185,7 +192,7 @@ def test_settling_leaves_nothing_running_and_nothing_to_do(psql, database, admin
     schema = SqlFile("t.sql", TABLE.text + "CREATE INDEX by_id ON events USING brin (id);\n")
     prepare.apply(psql, database, schema, "heap")
     fill(psql, database)
-    prepare.settle(admin)
+    prepare.settle(alone(admin))
     seen = pg.ask(admin, "SELECT relpages, reltuples, relallvisible FROM pg_class WHERE relname = 'events'")
     assert seen["reltuples"] == 2_000
     assert seen["relallvisible"] == seen["relpages"] > 0
@@ -203,7 +210,7 @@ def test_an_autovacuum_that_does_not_end_is_told_and_not_waited_for_for_ever(adm
         prepare.pg, "ask", lambda *words: {"autovacuums": 1} if words[1] == pg.query("totals") else really(*words)
     )
     with pytest.raises(ClusterError, match=r"autovacuum worker was still busy .*autovacuum: off"):
-        prepare.settle(admin)
+        prepare.settle(alone(admin))
 
 
 # --- what is known --------------------------------------------------------------------------
@@ -221,7 +228,7 @@ def test_sizes_add_up_to_what_the_server_says(psql, database, admin):
     )
     prepare.apply(psql, database, schema, "heap")
     fill(psql, database, candidate(schema), Rows(wide=3_000))
-    found = {name: values[0] for name, values in prepare.sizes(admin, 2_000).items()}
+    found = {name: values[0] for name, values in prepare.sizes(alone(admin), 2_000).items()}
     said = pg.ask(
         admin, "SELECT sum(pg_total_relation_size(c))::float8 AS n FROM unnest('{low,high,totals}'::regclass[]) c"
     )["n"]
@@ -237,9 +244,9 @@ def loaded(psql, database, admin, *, before: str) -> dict[str, float]:
     prepare.apply(psql, database, TABLE, "heap")
     fill(psql, database)
     pg.run(admin, before)
-    start = prepare.position(admin)
+    start = prepare.positions(alone(admin))
     pg.run(admin, "UPDATE events SET value = 0 WHERE id % 40 = 0")
-    found = prepare.load_metrics(admin, start, {"rows": 50, "seconds": 1.0})
+    found = prepare.load_metrics(alone(admin), start, {"rows": 50, "seconds": 1.0})
     return {name: values[0] for name, values in found.items()}
 
 
@@ -255,10 +262,10 @@ def test_without_a_checkpoint_there_are_only_records(psql, database, admin):
 
 def test_transactions_are_counted_one_by_one(psql, database, admin):
     prepare.apply(psql, database, TABLE, "heap")
-    start = prepare.position(admin)
+    start = prepare.positions(alone(admin))
     for n in range(7):
         pg.run(admin, f"INSERT INTO events VALUES ({n})")
-    found = prepare.load_metrics(admin, start, {"rows": 7, "seconds": 2.0})
+    found = prepare.load_metrics(alone(admin), start, {"rows": 7, "seconds": 2.0})
     assert found["xids_per_million_rows"] == (1_000_000.0,)
     assert found["ingest.rows_per_s"] == (3.5,)
 
@@ -320,7 +327,7 @@ def test_rows_are_counted_through_the_roots_and_only_the_authors(psql, database,
 @pytest.fixture
 def kept(admin):
     def made(**steps: str) -> trial.Kept:
-        cluster = type("Cluster", (), {"servers": ()})()
+        cluster = SimpleNamespace(processes=(), admin=lambda: Endpoint("one", "admin", ""))
         return trial.Kept(Instance("heap", 1), candidate(**steps), cluster, admin, None)
 
     return made
