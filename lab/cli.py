@@ -214,6 +214,23 @@ def clean(
         out.print(f"{len(found)} left over, {total:.1f} MiB {verb}" if found else "nothing is left over", markup=False)
 
 
+@app.command(epilog="Example: pglab images build postgres:17")
+def images(
+    do: Annotated[str, typer.Argument(help="list or build.")],
+    names: Annotated[list[str] | None, typer.Argument(help="Which to build; else all that are missing.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the images that containers are made of, or build those of docker/."""
+    with _messages(as_json):
+        from lab import images as images_
+
+        done = images_.do(do, names or [], lambda line: err.print(line, markup=False))
+        if as_json:
+            _print_json([vars(one) for one in done])
+        else:
+            _table(["image", "is"], [[one.name, one.said()] for one in done])
+
+
 @app.command(epilog="Example: pglab schema > scenario.schema.json")
 def schema(as_json: AsJson = True) -> None:
     """Print the JSON schema of scenario.yaml, for editors that complete it; it is JSON either way."""

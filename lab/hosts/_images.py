@@ -18,7 +18,7 @@ from lab.errors import PlaceError
 
 Tell = Callable[[str], None]
 MAJORS = (18, 17)  # of PostgreSQL, in the order in which the lab would rather have them
-PUBLIC = ("citusdata/citus:13.0",)
+PUBLIC = ("citusdata/citus:13.2",)
 BASE = "pglab/debian:trixie"
 FOLDER = Path(lab.__file__).parent.parent / "docker"
 _OWN = "pglab/"
@@ -32,6 +32,13 @@ class Image:
     how: str
     present: bool
     bytes: int | None
+
+    def said(self) -> str:
+        """
+        >>> Image("pglab/postgres:17", "built", True, 3 * 2**20).said()
+        'present, 3 MiB'
+        """
+        return f"present, {self.bytes / 2**20:.0f} MiB" if self.bytes else f"missing, can be {self.how}"
 
 
 def silent(_: str) -> None:
@@ -58,7 +65,7 @@ def own() -> list[str]:
 
 
 def _from_own(name: str) -> bool:
-    return _base(*_recipe(name)).startswith(_OWN)
+    return base(name).startswith(_OWN)
 
 
 def full(name: str) -> str:
@@ -137,36 +144,41 @@ def build(client: Any, name: str) -> Iterator[str]:
     """Build one of the lab's own images, a line of progress at a time; PlaceError with the last words."""
     name = full(name)
     folder, tag = _recipe(name)
-    base = _base(folder, tag)
-    if base.startswith("debian:") and _present(client, BASE) is not None:
-        base = BASE
-    elif base.startswith(_OWN) and _present(client, base) is None:
-        yield from build(client, base)
-    yield f"building {name} from {base}"
-    args = {"BASE": base, **({"MAJOR": tag} if tag.isdigit() else {})}
+    under = base(name)
+    if under.startswith("debian:") and _present(client, BASE) is not None:
+        under = BASE
+    elif under.startswith(_OWN) and _present(client, under) is None:
+        yield from build(client, under)
+    yield f"building {name} from {under}"
+    args = {"BASE": under, **({"MAJOR": tag} if tag.isdigit() else {})}
     said: list[str] = []
     for part in client.api.build(path=str(folder), tag=name, buildargs=args, rm=True, forcerm=True, decode=True):
         if "error" in part:
-            raise PlaceError(_unbuilt(name, base, part["error"], said))
+            raise PlaceError(_unbuilt(name, under, part["error"], said))
         lines = str(part.get("stream", "")).strip().splitlines()
         said += lines
-        yield from (f"{name}: {line}" for line in lines if line.startswith("Step "))
+        yield from (f"{name}: {line[:100]}" for line in lines if line.startswith("Step "))
     yield f"{name} is built"
 
 
-def _base(folder: Path, tag: str) -> str:
-    """What a Dockerfile is made from: `ARG BASE=debian:trixie-slim`, or `ARG BASE=pglab/postgres:${MAJOR}`."""
+def base(name: str) -> str:
+    """What an image of the lab's own is made from, as its Dockerfile says.
+
+    `ARG BASE=debian:trixie-slim` is BASE where that is present, `ARG BASE=pglab/postgres:${MAJOR}`
+    the lab's own of the same major version.
+    """
+    folder, tag = _recipe(name)
     said = re.search(r"^ARG BASE=(\S+)", (folder / "Dockerfile").read_text(), re.MULTILINE)
     return said[1].replace("${MAJOR}", tag) if said else ""
 
 
-def _unbuilt(name: str, base: str, error: str, said: list[str]) -> str:
+def _unbuilt(name: str, under: str, error: str, said: list[str]) -> str:
     if "pull access denied" in error or "lookup" in error or "manifest" in error:
         way = f"where no registry can be reached, docker/base.sh makes {BASE} from Debian's packages"
     else:
         way = f"pglab images build {name} shows it; is the network in reach?"
-    why = next((line for line in reversed(said) if line.startswith(("E:", "Err"))), error.strip().splitlines()[0][:200])
-    return f"image {name!r}: cannot be built from {base}: {why} ({way})"
+    why = next((line for line in said if line.startswith("E: ")), error.strip().splitlines()[0][:200])
+    return f"image {name!r}: cannot be built from {under}: {why} ({way})"
 
 
 def _recipe(name: str) -> tuple[Path, str]:
