@@ -298,15 +298,16 @@ def there() -> Iterator[tuple[str, str]]:
     yield from (("segment", line.split()[1]) for line in Path("/proc/sysvipc/shm").read_text().splitlines()[1:])
 
 
-def labelled(place: Host) -> set[tuple[str, str]]:
-    """What carries the host's label: folders, and whatever an engine keeps."""
-    if isinstance(place, embedded.Embedded):
-        return {("file", path.name) for path in place.home.iterdir()} - {("file", "initdb")}
-    found = set[tuple[str, str]]()
-    for what, words in (("container", "ps -aq"), ("network", "network ls -q"), ("volume", "volume ls -q")):
-        said = subprocess.run(["docker", *words.split()], capture_output=True, text=True, check=True).stdout
-        found |= {(what, word) for word in said.split()}
-    return found
+def labelled(place: Host, run: str | None = None) -> set[tuple[str, str]]:
+    """What a run has on disk and in an engine: by default that of *place*."""
+    home = place.home.parent / (run or place.home.name)
+    found = {("file", path.name) for path in home.iterdir()} if home.exists() else set()
+    if place.kind == "docker":
+        for what, words in (("container", "ps -a"), ("network", "network ls"), ("volume", "volume ls")):
+            command = ["docker", *words.split(), "-q", "--filter", f"label=pglab.run={home.name}"]
+            said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+            found |= {(what, word) for word in said.split()}
+    return found - {("file", "initdb")}
 
 
 @pytest.mark.parametrize("how", ["at the end", "killed", "by an error"])
@@ -354,7 +355,7 @@ with load("hosts", host)(name) as place, place.private() as own, load("clusters"
 
 
 def test_what_a_killed_lab_leaves_is_found_and_removed(place, case, tmp_path):
-    own, name = labelled(place), f"t{secrets.token_hex(3)}"
+    name = f"t{secrets.token_hex(3)}"
     asked = json.dumps([case.host, case.kind, case.options, SETTINGS, str(tmp_path / "logs"), name])
     lab = subprocess.Popen([sys.executable, "-c", HELD, asked], stdout=subprocess.PIPE, text=True)
     try:
@@ -369,7 +370,7 @@ def test_what_a_killed_lab_leaves_is_found_and_removed(place, case, tmp_path):
     tidy.remove(tidied(tmp_path, name))
     assert tidied(tmp_path, name) == []
     assert not began & set(there())
-    assert labelled(place) <= own
+    assert labelled(place, name) == set()
 
 
 def children(pid: int) -> set[int]:
