@@ -187,19 +187,26 @@ class Container:
 
     def cpu_s(self) -> float:
         """See hosts.Process.cpu_s: the whole container's, from its cgroup."""
-        if self._cgroup is not None:
-            return self._cgroup.cpu_s()
-        return float(self._stats()["cpu_usage"]["total_usage"]) / 1e9
+        if self._cgroup is None:
+            return float(self._stats()["cpu_usage"]["total_usage"]) / 1e9
+        return self._counted(self._cgroup.cpu_s)
 
     def throttled_s(self) -> float:
         """See hosts.Container.throttled_s."""
-        if self._cgroup is not None:
-            return self._cgroup.throttled_s()
-        return float(self._stats()["throttling_data"]["throttled_time"]) / 1e9
+        if self._cgroup is None:
+            return float(self._stats()["throttling_data"]["throttled_time"]) / 1e9
+        return self._counted(self._cgroup.throttled_s)
 
     def limits(self) -> Limits:
         """See hosts.Container.limits."""
-        return self._cgroup.limits() if self._cgroup is not None else _cgroup.within(self.run)
+        return _cgroup.within(self.run) if self._cgroup is None else self._cgroup.limits()
+
+    def _counted(self, read: Callable[[], float]) -> float:
+        """A reading of the cgroup, which ends with the container."""
+        try:
+            return read()
+        except OSError:
+            raise ClusterError(f"{self.name}: the container is gone: {last_words(self.log)}") from None
 
     def _stats(self) -> Mapping[str, Any]:
         """The engine's own reading, where its kernel is not this one's."""
