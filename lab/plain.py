@@ -71,7 +71,8 @@ class Order:
     """One process' share of a slice: drivers.Work, less what the process need not know.
 
     *clients* are the numbers of its own; its calls are *share*[0] and every *share*[1]th after it.
-    *script* is the locustfile that drives the slice instead of the calls, None if none does.
+    *script* is the locustfile that drives the slice instead of the calls, None if none does. Queries
+    of which *reading* is true are sent to one of *reads*, all others to *conninfo*.
     """
 
     connection: str
@@ -84,16 +85,21 @@ class Order:
     for_s: float
     saturate: bool
     script: str | None = None
+    reads: tuple[str, ...] = ()
+    reading: tuple[bool, ...] = ()
+
+    def place(self, query: int, client: int) -> str:
+        """Where a client sends a query: the conninfo of its own connection for such queries."""
+        return self.reads[client % len(self.reads)] if self.reads and self.reading[query] else self.conninfo
 
     def seqs(self) -> Iterator[int]:
         """The numbers of the operations to be done; those of a closed loop do not end."""
         start, step = self.share
         return itertools.count(start, step) if self.saturate else iter(range(start, self.calls.count, step))
 
-    def call(self, seq: int) -> tuple[Asked, list[bytes | None]]:
-        """What operation *seq* sends."""
-        query, values = self.calls.read(seq % self.calls.count)
-        return self.asked[query], values
+    def call(self, seq: int) -> tuple[int, list[bytes | None]]:
+        """What operation *seq* sends: index of the query, and values."""
+        return self.calls.read(seq % self.calls.count)
 
     def name(self, seq: int) -> str:
         """The query of operation *seq*."""

@@ -11,7 +11,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from lab import count, pg, prepare, shape, store, trial, workload
+from lab import count, pg, prepare, shape, statement, store, trial, workload
 from lab.clock import Clock, Tell
 from lab.clusters import Cluster, OpenCluster
 from lab.design import Design
@@ -361,10 +361,25 @@ def _try(candidate: Candidate, cluster: Cluster, scenario: Scenario, tools: Tool
     few = Span(limit=PREFLIGHT_ROWS)
     load = tools.loads[candidate.ingest["method"]]
     prepare.fill(tools.psql, cluster.write(), candidate, load, tools.sources, few)
-    with pg.connected(cluster.admin().conninfo) as admin:
-        kept = Kept(Instance(candidate.name, 1), candidate, cluster, admin, HostProbe(), few)
+    with _kept(Instance(candidate.name, 1), candidate, cluster, scenario) as kept:
+        kept.span = few
+        sets = _sets(kept, tools, 1)
         try:
-            count.explain(cluster.write().conninfo, candidate.queries, _sets(kept, tools, 1))
+            count.explain(cluster.write().conninfo, candidate.queries, sets)
+            _try_reads(kept, sets)
         except IngestError as error:
             raise IngestError(f"{candidate.name}: {error}") from None
         trial.rehearse(kept, scenario.round, tools)
+
+
+def _try_reads(kept: Kept, sets: count.Sets) -> None:
+    """Ask the queries that only read of every server they would be sent to, once it has the rows."""
+    prepare.caught_up(kept.nodes)
+    reading = list(filter(statement.only_reads, kept.candidate.queries))
+    for endpoint in kept.reads:
+        try:
+            count.explain(endpoint.conninfo, reading, sets)
+        except IngestError as error:
+            raise IngestError(
+                f"{error} (on {endpoint.node}, which reads are sent to and which may not write)"
+            ) from None

@@ -305,6 +305,22 @@ def _compiled(
     return Statement(f"{first} /* pglab:{name} */{text.removeprefix(first)}", tuple(takes))
 
 
+def only_reads(query: Query) -> bool:
+    """Whether a server that may not write can answer: each statement is a SELECT that locks no rows.
+
+    A function that writes, such as nextval, is not seen here; preflight asks the server.
+
+    >>> texts = ("SELECT 1", "SELECT a FROM t FOR NO KEY UPDATE", "WITH d AS (DELETE FROM t) SELECT 1", "CALL p()")
+    >>> [only_reads(Query("q", "q.sql", (Statement("WITH a AS (SELECT 1) TABLE a"), Statement(t)))) for t in texts]
+    [True, False, False, False]
+    """
+    return all(_READS.match(one.text) and not _WRITES.search(one.text) for one in query.statements)
+
+
+_READS = re.compile(r"[\s(]*(select|with|values|table)\b", re.IGNORECASE)
+_WRITES = re.compile(r"\b(insert|update|delete|merge|into|for\s+share|for\s+key\s+share)\b", re.IGNORECASE)
+
+
 # --- filling in -----------------------------------------------------------------------------
 
 

@@ -6,6 +6,7 @@ differences of running totals. Nothing is judged here.
 
 import re
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -227,6 +228,7 @@ def _driven(kept: Kept, step: Any, tools: Tools, seed: int) -> Act:
         clients=step.clients,
         for_s=step.for_s,
         saturate=saturate,
+        reads=kept.reads,
     )
 
     def act(fact: dict[str, Json]) -> Driven:
@@ -244,9 +246,25 @@ def _driven(kept: Kept, step: Any, tools: Tools, seed: int) -> Act:
             "zero_ns": driven.start_ns,
             "zero_wall_ns": driven.wall_ns,
         }
+        if kept.shaped and queries:
+            fact |= _sent(driven.ops, work)
         return driven
 
     return act
+
+
+def _sent(ops: pa.Table, work: Work) -> dict[str, Json]:
+    """How the operations went out: `round_trips` of client and server, and how many went to `reads`.
+
+    A transaction of several statements takes one round trip for each, for its BEGIN and its COMMIT.
+    """
+    done = Counter(map(str, ops["name"].to_pylist()))
+    size = {query.name: len(query.statements) for query in work.queries}
+    reading = [query.name for query in work.queries if work.reads and statement.only_reads(query)]
+    return {
+        "round_trips": sum(count * (1 if size[name] == 1 else size[name] + 2) for name, count in done.items()),
+        "reads": sum(done[name] for name in reading),
+    }
 
 
 def _due(step: Any, seed: int, *, scripted: bool) -> npt.NDArray[np.int64]:

@@ -43,7 +43,8 @@ class Work:
     """One slice. Connections are kept by *connection* name from slice to slice.
 
     *calls* is a table of CALLS in the order of due_ns. With *saturate* due times are ignored and
-    the calls are repeated from the start until *for_s* is over.
+    the calls are repeated from the start until *for_s* is over. With *reads*, queries that only read
+    are sent there (statement.only_reads), by client k to the (k mod n)-th; all others to *endpoint*.
     """
 
     connection: str
@@ -53,6 +54,7 @@ class Work:
     clients: int
     for_s: float
     saturate: bool = False
+    reads: Sequence[Endpoint] = ()
 
 
 @dataclass(frozen=True)

@@ -40,7 +40,7 @@ class Stopped(BaseException):
 
 
 class RefusedError(Exception):
-    """A slice cannot begin: *what* is the index of a query, `connection` or `script`."""
+    """A slice cannot begin: *what* is the index of a query, `connection`, `read connection` or `script`."""
 
     def __init__(self, what: int | str, words: str) -> None:
         super().__init__(words)
@@ -60,8 +60,8 @@ class Turn:
 
     def open(self) -> None:
         """Connect and prepare; RefusedError if the server does."""
-        for client in CLIENTS[: len(self.order.clients)]:
-            client.connect(self)
+        for number, client in zip(self.order.clients, CLIENTS[: len(self.order.clients)], strict=True):
+            client.connect(self.order, number)
 
     def begin(self, zero_ns: int) -> None:
         """Let the clients go; due times count from *zero_ns* on CLOCK_MONOTONIC."""
@@ -81,8 +81,8 @@ class Turn:
         if len(self.logs) == len(self.order.clients):
             self.done.set()
 
-    def calls(self, alarm: Alarm) -> Iterator[tuple[int, Asked, list[bytes | None]]]:
-        """The next call that no client has taken, when it is due, until there is none."""
+    def calls(self, alarm: Alarm) -> Iterator[tuple[int, int, list[bytes | None]]]:
+        """The next call that no client has taken, when it is due, until there is none: seq, query, values."""
         call, end_ns = self.order.call, self.end_ns
         if self.order.saturate:
             alarm.until(self.zero_ns)
@@ -132,31 +132,39 @@ class Client(locust.User):
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)
         self.turns: Queue[tuple[int, Turn]] = Queue()
-        self._wires: dict[str, pg.Wire] = {}
+        self._wires: dict[tuple[str, str], pg.Wire] = {}  # by name and by where to
+        self._routes: list[tuple[pg.Wire, Asked]] = []
         self._alarm = Alarm()
         CLIENTS.append(self)
 
-    def connect(self, turn: Turn) -> None:
-        """Have a live connection of that name, with everything prepared; RefusedError if it cannot be."""
-        wire = self._wires.get(turn.order.connection)
-        if wire is not None:
-            wire.check()
-        if wire is None or wire.lost:
-            self.forget(turn.order.connection)
-            try:
-                self._wires[turn.order.connection] = wire = pg.Wire(turn.order.conninfo, Watched)
-            except pg.Error as error:
-                raise RefusedError("connection", pg.words(error)) from None
-        for index, asked in enumerate(turn.order.asked):
+    def connect(self, order: Order, number: int) -> None:
+        """Have what each query is sent by: live connections, everything prepared; RefusedError if that cannot be."""
+        self._routes = []
+        for index, asked in enumerate(order.asked):
+            wire = self._wire(order.connection, order.place(index, number), order)
             try:
                 wire.prepare(asked)
             except pg.Error as error:
                 raise RefusedError(index, pg.words(error)) from None
+            self._routes.append((wire, asked))
+
+    def _wire(self, name: str, info: str, order: Order) -> pg.Wire:
+        wire = self._wires.get((name, info))
+        if wire is not None:
+            wire.check()
+            if not wire.lost:
+                return wire
+            self._wires.pop((name, info)).close()
+        try:
+            self._wires[name, info] = wire = pg.Wire(info, Watched)
+        except pg.Error as error:
+            raise RefusedError("connection" if info == order.conninfo else "read connection", pg.words(error)) from None
+        return wire
 
     def forget(self, connection: str) -> None:
-        """Close the connection of that name, if there is one."""
-        if wire := self._wires.pop(connection, None):
-            wire.close()
+        """Close the connections of that name, if there are any."""
+        for key in [key for key in self._wires if key[0] == connection]:
+            self._wires.pop(key).close()
 
     def interrupt(self) -> None:
         """End the slice now."""
@@ -176,8 +184,9 @@ class Client(locust.User):
 
     def _drive(self, turn: Turn, log: Log) -> None:
         """The inner loop: nothing here but the call and two looks at the clock."""
-        wire = self._wires[turn.order.connection]
-        for seq, asked, values in turn.calls(self._alarm):
+        routes = self._routes
+        for seq, query, values in turn.calls(self._alarm):
+            wire, asked = routes[query]
             start_ns = time.monotonic_ns()
             try:
                 log.add(seq, start_ns, *wire.run(asked, values))
@@ -186,16 +195,16 @@ class Client(locust.User):
                 self.forget(turn.order.connection)
                 raise
             if wire.lost:
-                if not self._reconnect(turn):
+                if not self._reconnect(turn, log.client):
                     return
-                wire = self._wires[turn.order.connection]
+                routes = self._routes
 
-    def _reconnect(self, turn: Turn) -> bool:
+    def _reconnect(self, turn: Turn, number: int) -> bool:
         """Try until there is a connection, or the time of the slice is over."""
         pause_s, longest_s = RETRY_S
         while time.monotonic_ns() < turn.end_ns:
             try:
-                self.connect(turn)
+                self.connect(turn.order, number)
             except RefusedError:
                 gevent.sleep(pause_s)
                 pause_s = min(2 * pause_s, longest_s)

@@ -45,9 +45,10 @@ def _pieces(stated: Statement) -> tuple[str | int, ...]:
     return tuple(pieces)
 
 
-def unconnected(work: Work, words: str) -> LabError:
-    """What to raise where the server refuses a connection."""
-    return ClusterError(f"{work.endpoint.node}: no connection for {work.connection!r}: {words}")
+def unconnected(work: Work, words: str, *, reading: bool = False) -> LabError:
+    """What to raise where a server refuses a connection, one for *reading* or any other."""
+    nodes = ", ".join(dict.fromkeys(one.node for one in work.reads)) if reading else work.endpoint.node
+    return ClusterError(f"{nodes}: no connection for {work.connection!r}: {words}")
 
 
 def unprepared(work: Work, index: int, words: str) -> LabError:
@@ -70,6 +71,8 @@ def order(work: Work, share: tuple[int, int], script: str | None = None) -> Orde
         for_s=work.for_s,
         saturate=work.saturate,
         script=script,
+        reads=tuple(one.conninfo for one in work.reads),
+        reading=tuple(map(statement.only_reads, work.queries)),
     )
 
 

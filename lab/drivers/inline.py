@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from lab import pg
+from lab import pg, statement
 from lab.drivers import Driven, Work, _ops
 from lab.errors import LabError, ScenarioError
 from lab.plain import Log
@@ -71,33 +71,36 @@ class Inline:
     """See drivers.Driver."""
 
     def __init__(self) -> None:
-        self._wires: dict[tuple[str, int], pg.Wire] = {}
+        self._wires: dict[tuple[str, int, str], pg.Wire] = {}
         self._stopping = threading.Event()
 
     def start(self, work: Work) -> "Threads":
         """See drivers.Driver.start. LabError with the server's words if a statement is refused."""
         self._stopping.clear()
         for client in range(work.clients):
-            self.wire(work, client)
+            for query in range(len(work.queries)):
+                self.wire(work, client, query)
         return Threads(self, work, self._stopping)
 
-    def wire(self, work: Work, client: int) -> pg.Wire:
-        """The client's connection, live when last seen, with everything prepared."""
-        key = work.connection, client
+    def wire(self, work: Work, client: int, query: int) -> pg.Wire:
+        """The client's connection for a query, live when last seen, with the query prepared."""
+        asked = work.queries[query]
+        reading = bool(work.reads) and statement.only_reads(asked)
+        place = work.reads[client % len(work.reads)] if reading else work.endpoint
+        key = work.connection, client, place.conninfo
         if key in self._wires:
             self._wires[key].check()
             if self._wires[key].lost:
                 self._wires.pop(key).close()
         if key not in self._wires:
             try:
-                self._wires[key] = pg.Wire(work.endpoint.conninfo, partial(_Waiter, self._stopping))
+                self._wires[key] = pg.Wire(place.conninfo, partial(_Waiter, self._stopping))
             except pg.Error as error:
-                raise _ops.unconnected(work, pg.words(error)) from None
-        for index, query in enumerate(work.queries):
-            try:
-                self._wires[key].prepare(_ops.asked(query))
-            except pg.Error as error:
-                raise _ops.unprepared(work, index, pg.words(error)) from None
+                raise _ops.unconnected(work, pg.words(error), reading=reading) from None
+        try:
+            self._wires[key].prepare(_ops.asked(asked))
+        except pg.Error as error:
+            raise _ops.unprepared(work, query, pg.words(error)) from None
         return self._wires[key]
 
     def forget(self, connection: str) -> None:
@@ -150,7 +153,7 @@ class Threads:
         """One thread."""
         log = Log(client)
         for seq, call in self._due():
-            wire = self._wire(client)
+            wire = self._wire(client, call["query"])
             if wire is None:
                 break
             start_ns = time.monotonic_ns()
@@ -176,12 +179,12 @@ class Threads:
             wire.close()
             return 0, "unknown", None
 
-    def _wire(self, client: int) -> pg.Wire | None:
+    def _wire(self, client: int, query: int) -> pg.Wire | None:
         """A connection, tried for until the time is over."""
         end_ns = self._zero_ns + self._work.for_s * 1e9
         while not self._stopping.is_set():
             try:
-                return self._driver.wire(self._work, client)
+                return self._driver.wire(self._work, client, query)
             except LabError:
                 if time.monotonic_ns() >= end_ns:
                     return None

@@ -148,7 +148,9 @@ def _refusal(work: Work, script: str | None, what: int | str, words: str) -> Lab
     """What to raise for a slice that cannot begin."""
     if isinstance(what, int):
         return _ops.unprepared(work, what, words)
-    return _ops.unconnected(work, words) if what == "connection" else LabError(f"{script}: {words}")
+    if what == "script":
+        return LabError(f"{script}: {words}")
+    return _ops.unconnected(work, words, reading=what == "read connection")
 
 
 class Drive:

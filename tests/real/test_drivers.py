@@ -23,7 +23,7 @@ from tests import stub
 
 pytestmark = pytest.mark.server
 
-ONE = Query("one", "one.sql", (Statement("/* pglab:one */ SELECT 1"),))
+ONE = Query("one", "one.sql", (Statement("SELECT /* pglab:one */ 1"),))
 ECHO = Query("echo", "echo.sql", (Statement("/* pglab:echo */ INSERT INTO echoed VALUES ($1)", (0,)),))
 OTHERS = "SELECT count(*) AS n FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
 SLEEP = Query("sleep", "sleep.sql", (Statement("SELECT pg_sleep($1::float8)", (0,)),))
@@ -103,6 +103,43 @@ def test_attempts_are_rate_times_time(driver, database):
     assert set(done.ops["client"].to_pylist()) <= {0, 1, 2}
     assert 0 < done.cpu_s < 5
     assert abs(done.wall_ns - time.time_ns()) < 60e9
+
+
+def test_what_only_reads_goes_to_the_read_endpoints_and_all_else_to_the_write_endpoint(driver, server, database):
+    """A table that only the reads have, and one that they have not: sent elsewhere, a query would be refused."""
+    make(database, "CREATE TABLE echoed (a text)")
+    places = []
+    with pg.connected(server.conninfo(user="pglab", dbname="postgres")) as admin:
+        for _ in range(2):
+            name = f"t{secrets.token_hex(4)}"
+            pg.run(admin, f"CREATE DATABASE {name} OWNER lab")
+            places.append(Endpoint(name, "read", server.conninfo(dbname=name)))
+            make(places[-1], "CREATE TABLE there (a int)", "INSERT INTO there VALUES (1)")
+        look = Query("look", "look.sql", (Statement("SELECT a FROM there"),))
+        due = pace.due_times(rate=200, for_s=0.5)
+        order = work(
+            database,
+            [look, ECHO],
+            calls(due, [[], ["x"]] * 50, [0, 1] * 50),
+            for_s=0.5,
+            clients=4,
+            reads=places,
+            connection="split",
+        )
+        done = driven(driver, order)
+        opened = [ask(place, OTHERS)[0]["n"] for place in (database, *places)]
+        driver.forget("split")
+        assert set(done.ops["outcome"].to_pylist()) == {"ok"}
+        assert ask(database, "SELECT count(*) AS n FROM echoed") == [{"n": 50}]
+        assert opened == [4, 2, 2]
+        for place in places:
+            pg.run(admin, f"DROP DATABASE {place.node} WITH (FORCE)")
+
+
+def test_a_read_endpoint_that_is_not_there_is_named(driver, database):
+    gone = Endpoint("standby", "read", "host=/nowhere user=lab dbname=lab")
+    with pytest.raises(ClusterError, match=r"^standby: no connection for 'x': "):
+        driver.start(work(database, [ONE], calls([0]), reads=[gone], connection="x"))
 
 
 def test_an_open_loop_starts_calls_when_they_are_due(driver, database):
