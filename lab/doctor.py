@@ -75,16 +75,15 @@ def _embedded() -> Finding:
 
 
 def _docker() -> Finding:
-    """Whether an engine answers; asked for with the client library that testcontainers brings."""
-    import docker
+    """Whether an engine answers; the topologies of several nodes that need one say so."""
+    from lab.hosts import _engine  # brings testcontainers
 
     try:
-        client = docker.from_env(timeout=5)
-        version = client.version()["Version"]
-        client.close()
-    except docker.errors.DockerException as error:
-        words = str(error).split("(")[0].strip()
-        return Finding("Docker engine", False, words, "topologies of several nodes need one; install and start Docker")
+        client = _engine.connect(timeout_s=5)
+    except LabError as error:
+        return Finding("Docker engine", False, "none answers", str(error))
+    version = client.version()["Version"]
+    client.close()
     return Finding("Docker engine", True, version)
 
 

@@ -1,7 +1,8 @@
 """What dead runs left behind, and how to be rid of it. A live run is never touched.
 
 A run's home below the base folder names its owner by process id and start time: a home whose
-owner is gone is left over, and with it the servers that carry its name as their label.
+owner is gone is left over, and with it the servers, containers, networks and volumes that carry
+its name as their label.
 """
 
 import contextlib
@@ -14,7 +15,7 @@ from pathlib import Path
 
 import psutil
 
-from lab.hosts import _tree, embedded
+from lab.hosts import _left, _tree, embedded
 
 _LABEL = "cluster_name=pglab-"
 _CHILD = "postgres: pglab-"  # what a server makes of that for the titles of its children
@@ -22,7 +23,7 @@ _CHILD = "postgres: pglab-"  # what a server makes of that for the titles of its
 
 @dataclass(frozen=True)
 class Left:
-    """One thing that a dead run left: a folder, or a process. *bytes* is what it takes on disk."""
+    """One thing that a dead run left: a folder, a process, or one of an engine's. *bytes*: on disk."""
 
     what: str
     where: str
@@ -32,14 +33,17 @@ class Left:
 
 def left(base: Path, results: Path) -> list[Left]:
     """Everything that dead runs left below *base* and in *results*."""
-    found = [*_processes(base), *_homes(base), *_wheels(base)]
+    found = [*_processes(base), *_engines(base), *_homes(base), *_wheels(base)]
     living = {home.name.partition(".")[0] for home in _folders(base) if alive(home)}  # ids of runs
     return found + list(_fragments(results, living))
 
 
 def remove(found: Iterable[Left]) -> None:
-    """Remove what `left` found: processes first, so that no folder comes back."""
+    """Remove what `left` found, in its order: processes first, so that no folder comes back."""
     for one in found:
+        if one.what in _left.KINDS:
+            _left.remove(one.what, one.where)
+            continue
         if one.pid is not None:
             _tree.slay(one.pid)  # children that were paused would never notice that their parent is gone
         elif Path(one.where).is_dir():
@@ -94,6 +98,12 @@ def _wheels(base: Path) -> Iterator[Left]:
     for folder in _folders(base):
         if folder.name.startswith("wheel-") and folder.name != f"wheel-{embedded.version()}" and _age_s(folder) > 60:
             yield Left("binaries of another version", str(folder), size(folder))
+
+
+def _engines(base: Path) -> Iterator[Left]:
+    """What a Docker engine has of runs whose home is gone, or whose owner is."""
+    for one in _left.of(base, lambda run: not ((base / run).exists() and alive(base / run))):
+        yield Left(one.kind, one.name, one.bytes)
 
 
 def _processes(base: Path) -> Iterator[Left]:

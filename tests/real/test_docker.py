@@ -1,13 +1,17 @@
 """The Docker host on this machine's engine: really up, really limited, really gone."""
 
+import os
+import signal
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from lab import pg
+from lab import pg, tidy
 from lab.errors import ClusterError, PlaceError
-from lab.hosts import Limits, _cgroup, _container, _engine, docker
+from lab.hosts import Limits, _cgroup, _container, _engine, _home, docker
 
 pytestmark = [pytest.mark.server, pytest.mark.docker]
 PRELOAD = {"shared_preload_libraries": "pg_stat_statements"}
@@ -301,3 +305,60 @@ def test_the_first_reading_of_two_runs_on_one_host_is_the_same(docker_host):
     seen = docker_host.fingerprint()
     assert seen["postgres"].partition(".")[0] == docker_host.image.rpartition(":")[2]
     assert seen["image"].startswith("sha256:")
+
+
+def test_what_a_killed_lab_left_is_found_with_its_size_and_removed_and_a_live_run_keeps_its_own(docker_host, tmp_path):
+    script = (
+        "import sys, time; from pathlib import Path; from lab.hosts import docker\n"
+        "with docker.opened('tkilled') as host:\n"
+        f"    with host.server('one', {PRELOAD}, Path(sys.argv[1])):\n"
+        "        print('up', flush=True); time.sleep(60)\n"
+    )
+    lab = subprocess.Popen([sys.executable, "-c", script, tmp_path], stdout=subprocess.PIPE, text=True)
+    assert lab.stdout.readline() == "up\n"
+    os.kill(lab.pid, signal.SIGKILL)
+    lab.wait()
+    lab.stdout.close()
+    with docker_host.container("two", docker_host.image, tmp_path, port=5432, command=LISTENING):
+        found = tidy.left(_home.base(), tmp_path)
+        assert not any(docker_host.home.name in one.where for one in found)
+        ours = [one for one in found if "tkilled" in one.where]
+        assert [one.what for one in ours] == ["container", "network", "volume", "servers' data"]
+        assert ours[2].bytes > 2**20
+        tidy.remove(ours)
+    assert things("tkilled") == []
+    assert not any("tkilled" in one.where for one in tidy.left(_home.base(), tmp_path))
+    tidy.remove(ours)
+
+
+@pytest.mark.usefixtures("docker_host")
+def test_what_has_lost_its_home_is_left_over_and_that_of_another_base_folder_is_somebody_elses(tmp_path, monkeypatch):
+    monkeypatch.setattr(_engine, "base", lambda: tmp_path)
+    with _engine.answering("tlost") as engine:
+        engine.client.volumes.create("pglab-tlost", labels=dict(engine.labels()))
+    assert not any("tlost" in one.where for one in tidy.left(tmp_path / "another", tmp_path))
+    (found,) = tidy.left(tmp_path, tmp_path)
+    assert (found.what, found.where) == ("volume", "pglab-tlost")
+    tidy.remove([found])
+    assert tidy.left(tmp_path, tmp_path) == []
+
+
+def test_an_engine_that_is_down_keeps_nobody_from_cleaning_the_rest(tmp_path, monkeypatch):
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/nobody.sock")
+    (tmp_path / "base" / "gone").mkdir(parents=True)
+    os.utime(tmp_path / "base" / "gone", (0, 0))
+    (found,) = tidy.left(tmp_path / "base", tmp_path)
+    tidy.remove([found])
+    assert not (tmp_path / "base" / "gone").exists()
+
+
+def test_without_an_engine_there_is_one_message_with_the_way_out(tmp_path, monkeypatch):
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/nobody.sock")
+    with (
+        pytest.raises(
+            PlaceError, match=r"^no Docker engine answers: unix://.*/nobody\.sock: No such file or directory "
+        ),
+        docker.opened("tnone"),
+    ):
+        pass
+    assert not (_home.base() / "tnone").exists()
