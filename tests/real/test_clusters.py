@@ -45,8 +45,10 @@ class Case:
 CASES = [
     Case("embedded", "single"),
     Case("embedded", "replicas", {"nodes": 2, "sync": "quorum"}),
+    Case("embedded", "sharded", {"shards": 2, "batch_size": 100, "async_capable": True}),
     Case("docker", "single"),
     Case("docker", "replicas", {"nodes": 1, "sync": "on"}),
+    Case("docker", "sharded", {"shards": 2, "fdw": {"use_remote_estimate": True}}),
 ]
 
 SETTINGS = {
