@@ -24,7 +24,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
-from lab import __version__, clock, judge, parts, publish, run, scenario, sizing, store
+from lab import __version__, clock, judge, parts, place, publish, run, scenario, sizing, store
 from lab import design as design_
 from lab.clock import Tell as Doing
 from lab.errors import ClusterError, PlaceError, RecordError, ScenarioError
@@ -139,7 +139,7 @@ class _Session:
 
     def __init__(self, asked: Asked, read: Scenario, run_id: str, stack: ExitStack, tell: Tell, stop: Stop) -> None:
         self.asked, self.scenario, self.id = asked, read, run_id
-        self.on = _host_kind(asked.on, read)
+        self.on = place.choose(asked.on, read)
         self.host: Host = stack.enter_context(parts.load("hosts", self.on).opened(f"{run_id}.{secrets.token_hex(2)}"))
         self.seed = _seed(read)
         self.rounds = asked.rounds or design_.ROUNDS[read.profile]
@@ -277,30 +277,6 @@ def _noise(results: Path, name: str, host: Mapping[str, Json]) -> dict[str, floa
             if sd is not None:
                 return {f"noise as in run {folder.name}": float(sd)}
     return {f"noise of {sd:.0%}": sd for sd in (0.02, 0.05, 0.10)}
-
-
-def _host_kind(asked: str, read: Scenario) -> str:
-    """`auto` is decided once: embedded where every topology permits it, else docker."""
-    allowed = [_hosts_of(candidate.topology) for candidate in read.candidates.values()]
-    known = parts.kinds("hosts")
-    for kind in known if asked == "auto" else (asked,):
-        if all(kind in hosts for hosts in allowed) and kind in known:
-            return kind
-    if asked not in ("auto", "embedded", "docker"):
-        raise ScenarioError(f"--on: {asked!r} is no host (auto, embedded or docker)")
-    needs = sorted(
-        {f"{c.topology.kind}" for c, hosts in zip(read.candidates.values(), allowed, strict=True) if asked not in hosts}
-    )
-    if needs:
-        raise ScenarioError(f"--on {asked}: the topology {', '.join(needs)} cannot run there")
-    raise PlaceError(f"--on {asked}: this version of the lab runs on {', '.join(known)} only")
-
-
-def _hosts_of(topology: Any) -> tuple[str, ...]:
-    hosts = tuple(parts.load("clusters", topology.kind).HOSTS)
-    if topology.postgres is not None and topology.postgres != int(embedded.version().split(".")[0]):
-        return tuple(kind for kind in hosts if kind != "embedded")
-    return hosts
 
 
 def _seed(read: Scenario) -> int:

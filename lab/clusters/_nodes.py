@@ -78,8 +78,9 @@ class Nodes:
 
 
 def image(topology: Topology) -> str | None:
-    """What a host is asked for where the topology names a major version of PostgreSQL."""
-    return None if topology.postgres is None else str(topology.postgres)
+    """What a host is asked for where the topology names an image, or a major version of PostgreSQL."""
+    named = topology.options.get("image")
+    return str(named or topology.postgres) if named or topology.postgres else None
 
 
 def opener(kind: str) -> OpenCluster:

@@ -3,8 +3,9 @@
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from lab.clusters._nodes import Nodes, image
 from lab.hosts import Host
@@ -15,9 +16,11 @@ HOSTS = ("embedded", "docker")
 
 
 class Options(BaseModel):
-    """A single server has no options."""
+    """*image*: any that follows the conventions of the official PostgreSQL image."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    image: Annotated[str, Field(strict=True, min_length=1, description="an image, such as postgres:17")] | None = None
 
 
 @contextmanager
