@@ -16,6 +16,7 @@ from typing import Any
 
 from lab import pg
 from lab.errors import IngestError
+from lab.explain import read
 from lab.model import Json, Query, Statement
 from lab.statement import inlined, quoted
 
@@ -174,7 +175,7 @@ def _explained(connection: pg.Connection, query: Query, params: Sequence[str | N
     """One operation under EXPLAIN, in a transaction that is rolled back, and the locks it held."""
     try:
         plans = [
-            pg.ask(connection, f"{_EXPLAIN} {_call(query, i, statement, params)}")["QUERY PLAN"][0]
+            _plan(connection, f"{_EXPLAIN} {_call(query, i, statement, params)}")
             for i, statement in enumerate(query.statements)
         ]
         held = pg.ask(connection, pg.query("locks"))
@@ -195,12 +196,17 @@ def _planning(connection: pg.Connection, query: Query, sets: Sequence[Sequence[s
     found: list[float] = []
     for params in sets:
         explained = [
-            pg.ask(connection, f"EXPLAIN (SUMMARY, FORMAT JSON) {_call(query, i, statement, params)}")["QUERY PLAN"][0]
+            _plan(connection, f"EXPLAIN (SUMMARY, FORMAT JSON) {_call(query, i, statement, params)}")
             for i, statement in enumerate(query.statements)
         ]
         connection.rollback()
         found.append(sum(float(plan["Planning Time"]) for plan in explained))
     return tuple(found)
+
+
+def _plan(connection: pg.Connection, statement: str) -> dict[str, Json]:
+    _, ((text,),) = pg.texts(connection, statement)
+    return read(str(text))
 
 
 def _name(query: Query, i: int) -> str:

@@ -1,10 +1,29 @@
 """EXPLAIN's JSON as a few lines for a reader: what was done, to how many rows, in how many blocks."""
 
+import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
 Node = Mapping[str, Any]
+
+
+_REMOTE = re.compile(r'("Remote Plan": )\[\n(?! *[\[{])(.*?)\n\n? *\]\n', re.DOTALL)
+
+
+def read(text: str) -> dict[str, Any]:
+    """EXPLAIN (FORMAT JSON) as the server wrote it.
+
+    Citus puts a worker's plan into it as text where the statement is prepared, which is no JSON:
+    such a plan becomes one string.
+
+    >>> read('[{"Plan": {"Remote Plan": [\\n  Index Scan on "a"\\n\\n  ]\\n}}]')
+    {'Plan': {'Remote Plan': ['  Index Scan on "a"']}}
+    """
+    mended = _REMOTE.sub(lambda found: f"{found[1]}[{json.dumps(found[2].rstrip())}]\n", text)
+    plan: dict[str, Any] = json.loads(mended)[0]
+    return plan
 
 
 def lines(entry: Mapping[str, Any]) -> list[dict[str, Any]]:
