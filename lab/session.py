@@ -22,12 +22,12 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from lab import __version__, clock, judge, parts, place, publish, run, scenario, sizing, store
 from lab import design as design_
 from lab.clock import Tell as Doing
-from lab.errors import ClusterError, PlaceError, RecordError, ScenarioError
+from lab.errors import ClusterError, PlaceError, RecordError
 from lab.hosts import Host, embedded
 from lab.model import Json, Scenario
 from lab.run import Bench, Stop

@@ -35,7 +35,7 @@ def test_one_topology_that_needs_docker_takes_all_there(needs):
 def test_what_decides_is_named():
     with pytest.raises(ScenarioError, match=f"the topology citus, single with postgres: {OWN - 1} cannot run there"):
         chosen("embedded", CITUS, OTHER)
-    with pytest.raises(ScenarioError, match="the topology single with image: postgis/postgis:17-3.5 cannot"):
+    with pytest.raises(ScenarioError, match=r"the topology single with image: postgis/postgis:17-3\.5 cannot"):
         chosen("embedded", IMAGE)
 
 
