@@ -145,7 +145,7 @@ class _Ready:
         self.bench.tools.driver.forget(kept.connection)
         kept.hang_up()
         kept.cluster.restore()
-        again = self.stack.enter_context(_kept(kept.instance, kept.candidate, kept.cluster, self.scenario))
+        again = self.stack.enter_context(_kept(kept.instance, kept.candidate, kept.cluster, self.scenario, kept.host))
         again.host, again.rows, again.rows_before = kept.host, kept.rows_before, kept.rows_before
         return again
 
@@ -155,7 +155,7 @@ class _Ready:
         name = store.label(instance)
         with (
             _cluster(candidate, self.bench, name, self.folder / ".logs" / name) as cluster,
-            _kept(instance, candidate, cluster, self.scenario) as kept,
+            _kept(instance, candidate, cluster, self.scenario, HostProbe(ours=self.bench.host.own)) as kept,
         ):
             kept.span = _span(self.scenario, self.bench.tools, round_ - 1)
             known = store.has_instance(self.folder, instance)
@@ -188,7 +188,9 @@ def _cluster(candidate: Candidate, bench: Bench, name: str, logs: Path) -> Itera
 
 
 @contextmanager
-def _kept(instance: Instance, candidate: Candidate, cluster: Cluster, scenario: Scenario) -> Iterator[Kept]:
+def _kept(
+    instance: Instance, candidate: Candidate, cluster: Cluster, scenario: Scenario, host: HostProbe
+) -> Iterator[Kept]:
     """An instance, connected to each of its servers for the length of the block."""
     with ExitStack() as stack:
         first, *rest = cluster.nodes()
@@ -199,7 +201,7 @@ def _kept(instance: Instance, candidate: Candidate, cluster: Cluster, scenario: 
             connection = stack.enter_context(pg.connected(one.conninfo))
             others.append(Node(one.node, connection, inner=one.node not in spoken_to and prepare.leads(connection)))
         shaped = shape.several(scenario)
-        yield Kept(instance, candidate, cluster, admin, HostProbe(), others=others, shaped=shaped)
+        yield Kept(instance, candidate, cluster, admin, host, others=others, shaped=shaped)
 
 
 def _span(scenario: Scenario, tools: Tools, rounds: int) -> Span:
@@ -361,7 +363,7 @@ def _try(candidate: Candidate, cluster: Cluster, scenario: Scenario, tools: Tool
     few = Span(limit=PREFLIGHT_ROWS)
     load = tools.loads[candidate.ingest["method"]]
     prepare.fill(tools.psql, cluster.write(), candidate, load, tools.sources, few)
-    with _kept(Instance(candidate.name, 1), candidate, cluster, scenario) as kept:
+    with _kept(Instance(candidate.name, 1), candidate, cluster, scenario, HostProbe()) as kept:
         kept.span = few
         sets = _sets(kept, tools, 1)
         try:

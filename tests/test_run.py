@@ -126,6 +126,9 @@ class FakeHost:
     def private(self):
         return nullcontext(self)
 
+    def own(self):
+        return ()
+
 
 @dataclass(frozen=True)
 class FakeServer:

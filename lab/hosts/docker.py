@@ -21,9 +21,9 @@ from testcontainers.core.network import Network
 
 from lab import pg
 from lab.errors import ClusterError
-from lab.hosts import Limits, Server, _images
+from lab.hosts import Limits, Server, _cgroup, _images
 from lab.hosts._container import START_S, Container, Net, Wanted, up
-from lab.hosts._engine import Engine, answering, local, processes, told
+from lab.hosts._engine import RUN, Engine, answering, local, processes, told
 from lab.hosts._home import home
 from lab.hosts._log import last_words
 from lab.hosts._machine import processor
@@ -99,10 +99,11 @@ class Docker:
         return path
 
     def own(self) -> frozenset[int]:
-        """See hosts.Host.own: the shims of this run's containers, and the engine."""
+        """See hosts.Host.own: the shims of this run's containers, and the engine, where this machine runs them."""
         with told("docker"):
-            there = self._engine.client.containers.list(filters={"label": f"pglab.run={self._engine.run}"})
-            return processes([int(one.attrs["State"]["Pid"]) for one in there])
+            there = self._engine.client.containers.list(filters={"label": f"{RUN}={self._engine.run}"})
+        first = [(int(one.attrs["State"]["Pid"]), str(one.id)) for one in there]
+        return processes([pid for pid, container in first if pid and _cgroup.of(pid, container) is not None])
 
     @contextmanager
     def private(self) -> Iterator["Docker"]:

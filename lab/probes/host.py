@@ -4,7 +4,7 @@ Another container's processes cannot be seen from inside one; time stolen from a
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
 import psutil
@@ -16,15 +16,16 @@ _TICK_S = 1 / os.sysconf("SC_CLK_TCK")
 
 
 class HostProbe:
-    """See probes.Probe. *own* processes and all their descendants are the lab's."""
+    """See probes.Probe. The lab's are *own* and what *ours* gives at each reading, with all their descendants."""
 
-    def __init__(self, own: int | None = None) -> None:
+    def __init__(self, own: int | None = None, ours: Callable[[], Collection[int]] = frozenset) -> None:
         self._own = own or os.getpid()
+        self._ours = ours
 
     def read(self) -> Mapping[str, Json]:
         """`foreign_cpu_s` process by process, since a sum would jump when one ends; `stolen_s`."""
         seen = dict(filter(None, map(_process, _pids())))
-        own = _family({pid: parent for pid, (parent, _, _) in seen.items()}, self._own)
+        own = _family({pid: parent for pid, (parent, _, _) in seen.items()}, {self._own, *self._ours()})
         return {
             "processes": {f"{pid}.{born}": cpu for pid, (_, born, cpu) in seen.items() if pid not in own},
             "stolen_s": psutil.cpu_times().steal,
@@ -61,16 +62,16 @@ def _process(pid: int) -> tuple[int, tuple[int, int, float]] | None:
     return pid, (int(fields[1]), int(fields[19]), (int(fields[11]) + int(fields[12])) * _TICK_S)
 
 
-def _family(parents: Mapping[int, int], root: int) -> frozenset[int]:
-    """*root* and all its descendants.
+def _family(parents: Mapping[int, int], roots: Collection[int]) -> frozenset[int]:
+    """*roots* and all their descendants.
 
-    >>> sorted(_family({2: 1, 3: 2, 4: 9}, 2))
-    [2, 3]
+    >>> sorted(_family({2: 1, 3: 2, 4: 9, 5: 4}, {2, 4}))
+    [2, 3, 4, 5]
     """
     children: dict[int, list[int]] = {}
     for pid, parent in parents.items():
         children.setdefault(parent, []).append(pid)
-    found, ahead = {root}, [root]
+    found, ahead = set(roots), list(roots)
     while ahead:
         ahead = [child for pid in ahead for child in children.get(pid, ())]
         found.update(ahead)

@@ -7,11 +7,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
 
 from lab import pg, tidy
 from lab.errors import ClusterError, PlaceError
 from lab.hosts import Limits, _cgroup, _container, _engine, _home, docker
+from lab.probes.host import HostProbe
 
 pytestmark = [pytest.mark.server, pytest.mark.docker]
 PRELOAD = {"shared_preload_libraries": "pg_stat_statements"}
@@ -362,3 +364,25 @@ def test_without_an_engine_there_is_one_message_with_the_way_out(tmp_path, monke
     ):
         pass
     assert not (_home.base() / "tnone").exists()
+
+
+def test_what_a_container_of_the_run_takes_is_the_labs_and_what_anothers_takes_is_foreign(docker_host, tmp_path):
+    probe = HostProbe(ours=docker_host.own)
+    with docker_host.server("one", PRELOAD, tmp_path) as server:
+        inside = _pids(server)
+        assert inside
+        assert not inside & _foreign(probe)
+        server.run("true")
+        with docker.opened("tother") as other, other.server("two", PRELOAD, tmp_path) as stranger:
+            assert _pids(stranger) <= _foreign(probe)
+            assert not _pids(stranger) & _foreign(HostProbe(ours=other.own))
+
+
+def _pids(server) -> set[int]:
+    """The postmaster and its children."""
+    first = psutil.Process(server.pid())
+    return {first.pid, *(child.pid for child in first.children())}
+
+
+def _foreign(probe: HostProbe) -> set[int]:
+    return {int(key.partition(".")[0]) for key in probe.read()["processes"]}
