@@ -5,7 +5,7 @@ import os
 import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import docker
@@ -27,10 +27,11 @@ _RYUK = "TESTCONTAINERS_RYUK_DISABLED"
 
 @dataclass(frozen=True)
 class Engine:
-    """An engine that answers, and the run whose things are made there."""
+    """An engine that answers, and the run whose things are made there. *versions*: of images, once known."""
 
     client: Any
     run: str
+    versions: dict[str, tuple[str, str]] = field(default_factory=dict)
 
     def labels(self) -> Mapping[str, str]:
         """What `pglab clean` finds a run's things by."""

@@ -84,9 +84,11 @@ class Docker:
 
     def _version(self, image: str) -> tuple[str, str]:
         """Major and minor of an image's PostgreSQL: of `postgres (PostgreSQL) 17.11 (Debian ...)`."""
-        said = self.short(image, ("postgres", "--version"))
-        major, _, minor = said.split()[2].partition(".")
-        return major, minor
+        known, found = self._engine.versions, self._had(image)
+        if found not in known:
+            major, _, minor = self.short(image, ("postgres", "--version")).split()[2].partition(".")
+            known[found] = (major, minor)
+        return known[found]
 
     def psql(self) -> Path:
         """The wheel's own psql."""

@@ -10,9 +10,9 @@ import json
 import sys
 import time
 
-from tests.benchmarks import generator, ingest, trial
+from tests.benchmarks import containers, generator, ingest, trial
 
-FIGURES = {**trial.FIGURES, **ingest.FIGURES, **generator.FIGURES}
+FIGURES = {**trial.FIGURES, **ingest.FIGURES, **generator.FIGURES, **containers.FIGURES}
 
 
 def main(words: list[str]) -> int:
