@@ -31,6 +31,15 @@ def conninfo(**parts: str | int) -> str:
     return _conninfo.make_conninfo("", **parts)
 
 
+def changed(info: str, **parts: str | int) -> str:
+    """*info* with some of its parts replaced.
+
+    >>> changed("host=a user=lab", host="b")
+    'user=lab host=b'
+    """
+    return _conninfo.make_conninfo(info, **parts)
+
+
 def ident(*parts: str) -> str:
     """A quoted, dotted identifier.
 

@@ -113,6 +113,15 @@ class CanLag(Protocol):
         ...
 
 
+@runtime_checkable
+class CanBypass(Protocol):
+    """Clients are led to the write node by something that keeps no session for them."""
+
+    def direct(self) -> Endpoint:
+        """The write node past it, as the unprivileged role: for what is counted within one session."""
+        ...
+
+
 class OpenCluster(Protocol):
     """Bring a topology up for the length of a `with` block, then leave nothing behind.
 

@@ -49,6 +49,8 @@ CASES = [
     Case("docker", "single"),
     Case("docker", "replicas", {"nodes": 1, "sync": "on"}),
     Case("docker", "sharded", {"shards": 2, "fdw": {"use_remote_estimate": True}}),
+    Case("docker", "pooled", {"mode": "transaction", "behind": {"kind": "single"}}),
+    Case("docker", "pooled", {"mode": "session", "prepared": 0, "behind": {"kind": "replicas", "nodes": 1}}),
 ]
 
 SETTINGS = {
