@@ -144,6 +144,7 @@ def build(entry: Entry, desk: Desk) -> Candidate | None:
         settings=_settings(entry, desk),
         topology=shape(topology.topology.model_dump(), desk, _where(entry, topology, "topology")),
         ingest=_ingest(ingest.ingest, desk, _where(entry, ingest, "ingest")),
+        clients=own.clients,
     )
     return candidate if desk.mistakes.noted == before else None
 

@@ -130,6 +130,14 @@ class Ingest(BaseModel):
     connections: Annotated[int, Field(strict=True, gt=0, le=64, description="1 to 64 connections")] = 1
 
 
+class Resources(_Form):
+    """What every shape is given, all of it together or each of its nodes."""
+
+    equal: Annotated[Literal["total", "per_node"], Field(description="total or per_node")]
+    cpus: Annotated[float, Field(strict=True, gt=0, allow_inf_nan=False, description="cores, such as 1.5")]
+    memory: Size
+
+
 class Catalogue(_Form):
     """A study of partition counts."""
 
@@ -152,6 +160,7 @@ class Candidate(Shared):
 
     hypothesis: Annotated[Text, Field(description="one line: what should improve, and what it should cost")]
     schema_: Annotated[File, Field(alias="schema", description="the SQL file that makes the tables")]
+    clients: Clients | None = None
     mix: dict[str, Any] | None = Field(None, description="only where the scenario says may_differ: [mix]")
     matrix: Annotated[
         dict[str, Annotated[list[Value], Field(min_length=1, description="the values, such as [month, day]")]],
@@ -177,6 +186,7 @@ class Scenario(Shared):
     may_differ: list[Literal["mix"]] = []
     timeline: Annotated[list[Written], Field(min_length=1, description="[{do: ingest}, ...]")] | None = None
     catalogue: Catalogue | None = None
+    resources: Resources | None = None
     isolation: Literal["kept", "restored", "fresh"] = "kept"
     unsafe: Annotated[Text, Field(description="why durability may be off")] | None = None
 

@@ -124,6 +124,7 @@ class Candidate:
     settings: Mapping[str, str]
     topology: Topology
     ingest: Mapping[str, Json]  # {"method": "copy_binary", "connections": 1}
+    clients: int | None = None  # None: as many as the step or the workload says
 
 
 @dataclass(frozen=True)
@@ -182,6 +183,7 @@ class Resources:
     equal: Literal["total", "per_node"]
     cpus: float
     memory_bytes: int
+    place: str = ""  # file and line, for messages
 
 
 @dataclass(frozen=True)

@@ -214,6 +214,7 @@ def _maintain(kept: Kept, step: Any, tools: Tools, seed: int) -> Act:
 def _driven(kept: Kept, step: Any, tools: Tools, seed: int) -> Act:
     """A slice of the mix, open loop at a rate or as fast as the clients go; or of scripted users."""
     saturate = step.do == "saturate"
+    clients = kept.candidate.clients or step.clients
     due_ns = _due(step, seed, scripted=tools.scripted)
     queries = () if tools.scripted else kept.candidate.queries
     start, end = window(kept, tools.sources)
@@ -225,7 +226,7 @@ def _driven(kept: Kept, step: Any, tools: Tools, seed: int) -> Act:
         endpoint=kept.cluster.write(),
         queries=queries,
         calls=calls,
-        clients=step.clients,
+        clients=clients,
         for_s=step.for_s,
         saturate=saturate,
         reads=kept.reads,
@@ -241,7 +242,7 @@ def _driven(kept: Kept, step: Any, tools: Tools, seed: int) -> Act:
             "rate": step.rate if open_loop else None,
             "due": len(due_ns) if open_loop else None,
             "for_s": step.for_s,
-            "clients": step.clients,
+            "clients": clients,
             "generator_cpu_s": driven.cpu_s,
             "zero_ns": driven.start_ns,
             "zero_wall_ns": driven.wall_ns,

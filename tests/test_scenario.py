@@ -212,6 +212,11 @@ def test_a_candidate_may_bring_its_own_text_with_fewer_parameters():
     assert heap.params == day.params
 
 
+def test_a_candidate_may_be_asked_by_more_clients():
+    files = edited((S, "hypothesis: plain", "hypothesis: plain\n    clients: 100"))
+    assert [one.clients for one in read(files).candidates.values()] == [100, None, None]
+
+
 def test_settings_of_scenario_and_candidate_are_merged():
     files = edited(
         (S, "baseline: heap", "baseline: heap\nsettings: {work_mem: 8MB, jit: off}"),
