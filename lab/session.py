@@ -140,7 +140,8 @@ class _Session:
     def __init__(self, asked: Asked, read: Scenario, run_id: str, stack: ExitStack, tell: Tell, stop: Stop) -> None:
         self.asked, self.scenario, self.id = asked, read, run_id
         self.on = place.choose(asked.on, read)
-        self.host: Host = stack.enter_context(parts.load("hosts", self.on).opened(f"{run_id}.{secrets.token_hex(2)}"))
+        home = f"{run_id}.{secrets.token_hex(2)}"
+        self.host: Host = stack.enter_context(parts.load("hosts", self.on).opened(home, tell.note))
         self.seed = _seed(read)
         self.rounds = asked.rounds or design_.ROUNDS[read.profile]
         self.sources = _sources(read, self.seed)

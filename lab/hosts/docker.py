@@ -45,7 +45,10 @@ chown -R postgres /pglab/data /pglab/pgpass
 
 @contextmanager
 def opened(name: str, tell: _images.Tell = _images.silent) -> Iterator["Docker"]:
-    """The host for one run, with a folder of its own; containers, networks and volumes are gone afterwards."""
+    """The host for one run, with a folder of its own; containers, networks and volumes are gone afterwards.
+
+    *tell* gets a line at a time where an image has to be pulled or built.
+    """
     with home(name) as folder, answering(name) as engine:
         yield Docker(folder, engine, _images.default(engine.client, tell), tell)
 

@@ -15,7 +15,7 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -39,8 +39,9 @@ _LIBC = ctypes.CDLL(None, use_errno=True)
 
 
 @contextmanager
-def opened(name: str) -> Iterator["Embedded"]:
-    """The host for one run, with a folder of its own that is gone afterwards."""
+def opened(name: str, tell: Callable[[str], None] | None = None) -> Iterator["Embedded"]:
+    """The host for one run, with a folder of its own that is gone afterwards; there is nothing to *tell*."""
+    del tell
     with home(name) as folder:
         yield Embedded(folder)
 
