@@ -134,6 +134,7 @@ def build(entry: Entry, desk: Desk) -> Candidate | None:
     topology = own if "topology" in own.model_fields_set else shared
     ingest = own if "ingest" in own.model_fields_set else shared
     steps, queries = _sql(entry, desk)
+    where = _where(entry, topology, "topology")
     candidate = Candidate(
         name=entry.name,
         hypothesis=own.hypothesis.strip(),
@@ -142,10 +143,12 @@ def build(entry: Entry, desk: Desk) -> Candidate | None:
         steps=steps,
         queries=queries,
         settings=_settings(entry, desk),
-        topology=shape(topology.topology.model_dump(), desk, _where(entry, topology, "topology")),
+        topology=shape(topology.topology.model_dump(), desk, where),
         ingest=_ingest(ingest.ingest, desk, _where(entry, ingest, "ingest")),
         clients=own.clients,
     )
+    if desk.mistakes.noted == before:
+        _beyond(candidate, desk, where)
     return candidate if desk.mistakes.noted == before else None
 
 
@@ -242,6 +245,18 @@ def shape(tree: Mapping[str, Any], desk: Desk, path: Path) -> Topology:
         if inner is not None:
             shape(inner.model_dump(), desk, (*path, "behind"))
     return Topology(kind, options, tree["postgres"])
+
+
+def _beyond(candidate: Candidate, desk: Desk, path: Path) -> None:
+    """Note what the queries need and the topology, which is right in itself, says it `cannot`."""
+    topology = candidate.topology
+    takes = desk.parts.options("clusters", topology.kind)
+    given = takes.model_validate(dict(topology.options)) if takes else None
+    cannot: Mapping[str, str] = getattr(given, "cannot", dict)()
+    for need, way in cannot.items():
+        if lacking := [query.name for query in candidate.queries if need in mix.needs(query)]:
+            what = f"{topology.kind} cannot do {need} here, which {', '.join(lacking)} needs ({way})"
+            desk.mistakes.add(desk.page.at(*path), what)
 
 
 def _ingest(form: keys.Ingest, desk: Desk, path: Path) -> dict[str, Any]:

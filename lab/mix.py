@@ -136,18 +136,17 @@ def _params(tree: Any, query: str, desk: _Desk) -> tuple[Parameter, ...]:
 
 
 def needs(query: Query) -> Iterator[str]:
-    """What a driver must be able to do for *query*.
+    """What a driver, and a shape's way to its servers, must be able to do for *query*.
 
-    `samples`: values drawn from the rows. `window`: bounds of the rows that are there. `literal`,
-    `unprepared`: that way of sending. `transaction`: several statements.
+    `samples`: values drawn from the rows. `window`: bounds of the rows that are there. `prepared`,
+    `literal`, `unprepared`: that way of sending. `transaction`: several statements.
     """
     origins = [parameter.origin for parameter in query.params]
     if any(origin and not origin.startswith("window.") for origin in origins):
         yield "samples"
     if any(origin.startswith("window.") for origin in origins):
         yield "window"
-    if query.send != "prepared":
-        yield query.send
+    yield query.send
     if len(query.statements) > 1:
         yield "transaction"
 

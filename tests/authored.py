@@ -65,12 +65,20 @@ class _Made(_Options):
     time: _Time | None = None
 
 
+class _Over(_Options):
+    behind: dict[str, Json] = {}
+    mode: str = "session"
+
+    def cannot(self) -> Mapping[str, str]:
+        return {"prepared": "mode: session"} if self.mode == "statement" else {}
+
+
 class Parts:
     """Stands for lab.parts; the driver `plain` cannot draw from the rows."""
 
     _kinds: Mapping[str, Mapping[str, type[BaseModel] | None]] = {
         "sources": {"made": _Made},
-        "clusters": {"single": _Options, "over": None},
+        "clusters": {"single": _Options, "over": _Over},
         "ingest": {"copy_binary": None},
         "drivers": {"fast": None, "plain": None},
     }
