@@ -5,6 +5,7 @@ import os
 
 import docker
 import pytest
+from testcontainers.core.config import testcontainers_config
 
 from lab import doctor
 from lab.errors import PlaceError
@@ -118,6 +119,17 @@ def test_a_full_disk_is_a_finding_and_no_traceback(monkeypatch):
     monkeypatch.setattr(embedded.Path, "mkdir", full)
     monkeypatch.setattr(embedded, "guard", lambda _: None)
     assert "No space left on device" in by(doctor.findings())["embedded PostgreSQL"].way
+
+
+@pytest.mark.usefixtures("engine")
+@pytest.mark.parametrize(("said", "off"), [(None, True), ("true", True), ("false", False)])
+def test_the_reaper_that_publishes_a_port_is_on_only_where_the_user_says_so(monkeypatch, said, off):
+    monkeypatch.setattr(testcontainers_config, "_ryuk_disabled", None)
+    monkeypatch.delenv("TESTCONTAINERS_RYUK_DISABLED", raising=False)
+    if said is not None:
+        monkeypatch.setenv("TESTCONTAINERS_RYUK_DISABLED", said)
+    _engine.connect().close()
+    assert testcontainers_config.ryuk_disabled is off
 
 
 # --- the base folder ------------------------------------------------------------------------
