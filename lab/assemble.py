@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from lab import candidates, design, keys, metrics, mix, timeline
 from lab.errors import ScenarioError
-from lab.model import Candidate, Catalogue, Lab, LeastEffect, Production, Requirement, Scenario, SqlFile
+from lab.model import Candidate, Catalogue, Lab, LeastEffect, Production, Requirement, Resources, Scenario, SqlFile
 from lab.page import Mistakes, Page, among
 from lab.page import Path as Keys
 from lab.template import render_sql
@@ -57,7 +57,12 @@ class Build:
             isolation=self.form.isolation,
             unsafe=self.form.unsafe,
             files={},
+            resources=self._resources(),
         )
+
+    def _resources(self) -> Resources | None:
+        form = self.form.resources
+        return Resources(form.equal, form.cpus, form.memory, self._place("resources")) if form else None
 
     def _profile(self) -> str:
         if self.given.profile is not None and self.given.profile not in design.ROUNDS:

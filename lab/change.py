@@ -5,6 +5,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from lab import shape
 from lab.errors import ScenarioError
 from lab.model import Candidate, Prepared
 from lab.statement import tokens
@@ -26,7 +27,15 @@ def changes(base: Candidate, own: Candidate, was: Prepared | None, now: Prepared
         "gained": gained,
         "compared": bool(was and now),
         "partitioned": partitioned(base.schema.text),
+        "shape": _shape(base, own),
     }
+
+
+def _shape(base: Candidate, own: Candidate) -> dict[str, str]:
+    """The two topologies in words, and the kind that it comes to; {} where they are the same."""
+    if base.topology == own.topology:
+        return {}
+    return {"was": shape.words(base.topology), "now": shape.words(own.topology), "kind": own.topology.kind}
 
 
 def setting(found: Mapping[str, Any] | None) -> str:

@@ -9,6 +9,7 @@
     driven/<candidate>/<query>/        blocks per call while load was driven
     trials/  doubts/  disagreements/   how many there were, which are left out and why
     twin/  sheet/  reasons/  changes/  the difference of nothing; production and lab; why; what to do
+    shapes/                            what serves each candidate, where some is no single server
     figure/                            the places of everything drawn (figure.py)
 
 Addresses are stable: where the same thing is told of two runs, it stands at the same address.
@@ -21,7 +22,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
-from lab import change, explain, form, metrics
+from lab import change, explain, form, metrics, shape
 from lab.check import ABOUT
 from lab.model import (
     Candidate,
@@ -120,6 +121,7 @@ def facts(judged: Judged, subject: str | None) -> dict[str, Any]:
         "sheet": [_sheet_row(row) for row in judged.sheet],
         "reasons": _reasons(judged.reasons),
         "changes": _changes(judged, subject) if subject else {},
+        "shapes": _shapes(judged),
     }
 
 
@@ -150,6 +152,30 @@ def _requirement(one: Requirement) -> dict[str, Any]:
         "at_most": one.at_most is not None,
         "limit_ms": one.limit_ms,
         **_unit(one.metric),
+    }
+
+
+def _shapes(judged: Judged) -> dict[str, Any]:
+    """What stands behind each candidate's name, and whether times between them say anything; {} of single servers."""
+    scenario = judged.scenario
+    if not shape.several(scenario):
+        return {}
+    reports = {one.instance.candidate: one.report for one in reversed(judged.prepared)}
+    given = scenario.resources
+    return {
+        "unlike": bool(shape.unlike(scenario, judged.prepared)),
+        "resources": given and {"equal": given.equal, "cpus": given.cpus, "memory": given.memory_bytes},
+        "candidates": {
+            name: {
+                "name": name,
+                "topology": shape.words(one.topology),
+                "processes": len(reports[name].get("processes", (None,))),
+                "standbys": reports[name].get("standbys", 0),
+                "reads": ", ".join(reports[name].get("reads", ())),
+            }
+            for name, one in scenario.candidates.items()
+            if name in reports
+        },
     }
 
 

@@ -159,7 +159,7 @@ class Candidate(Shared):
     """One answer to the question."""
 
     hypothesis: Annotated[Text, Field(description="one line: what should improve, and what it should cost")]
-    schema_: Annotated[File, Field(alias="schema", description="the SQL file that makes the tables")]
+    schema_: Annotated[File | None, Field(alias="schema", description="the SQL file that makes the tables")] = None
     clients: Clients | None = None
     mix: dict[str, Any] | None = Field(None, description="only where the scenario says may_differ: [mix]")
     matrix: Annotated[

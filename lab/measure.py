@@ -238,7 +238,11 @@ def _of_blocks(frame: Frame, steps: Sequence[Mapping[str, Json]]) -> Iterator[Va
 
 
 def _of_shape(frame: Frame, steps: Sequence[Mapping[str, Json]]) -> Iterator[Value]:
-    """What an operation takes of all servers together: WAL and commits of those that write, calls between them."""
+    """What an operation takes of all servers together, and processor time of the one that works most.
+
+    By the utilisation law no shape does more operations a second than the cores of its busiest
+    server by their seconds per operation, wherever it runs (Denning and Buzen, Computing Surveys 10, 1978).
+    """
     done = int(frame["ok"].sum())
     if not done or not all("wal" in step for step in steps):
         return
@@ -248,6 +252,8 @@ def _of_shape(frame: Frame, steps: Sequence[Mapping[str, Json]]) -> Iterator[Val
         ("commits_per_op", "commits"),
     ):
         yield Value(f"mix.{name}", sum(step["wal"][key] for step in steps) / done, done)
+    spent = [sum(step["cpu_s"][name] for step in steps) for name in steps[0]["cpu_s"]]
+    yield Value("busiest_cpu_s_per_op", max(spent) / done, done)
     for key in ("inner_calls", "round_trips"):
         if all(key in step for step in steps):
             yield Value(f"mix.{key}_per_op", sum(step[key] for step in steps) / done, done)

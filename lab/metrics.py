@@ -74,6 +74,7 @@ TABLE: tuple[Metric, ...] = (
     Metric("mix.commits_per_op", "commits", "size", "lower", "drive", True, 1, _ROWS, shapes=True),
     Metric("mix.round_trips_per_op", "round trips", "size", "lower", "drive", invariants=_ROWS, shapes=True),
     Metric("mix.inner_calls_per_op", "calls", "size", "lower", "drive", True, 1, _ROWS, shapes=True),
+    Metric("busiest_cpu_s_per_op", "s", "time", "lower", "drive", invariants=_READ, shapes=True, work=True),
     Metric("cpu_s_per_op", "s", "time", "lower", "drive", invariants=_READ, work=True),
     Metric("saturate.per_s", "1/s", "rate", "higher", "saturate"),
     Metric("saturate.service_ms", "ms", "time", "lower", "saturate"),

@@ -16,6 +16,16 @@ from lab.project import TOLERANCE, driven
 from lab.reasons import Cite, Reason
 
 _CLAIMED = (Family.EXACT, Family.OBJECTIVE)
+_WORK = (
+    "cpu_s_per_op",
+    "busiest_cpu_s_per_op",
+    "mix.wal_record_bytes_per_op",
+    "mix.commits_per_op",
+    "mix.inner_calls_per_op",
+    "mix.round_trips_per_op",
+    "size.total_bytes",
+)
+"""What carries from shape to shape, whatever machines they run on."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +93,7 @@ def outline(judged: Judged, book: Book, subject: str | None) -> dict[str, Any]:
         "driven": _driven(judged, book),
         "objective": _of_metric(scenario.objective, [*challengers, *dict.fromkeys(twins)], book),
         "described": _described(scenario, evidence, book),
+        "work": [row for one in _WORK if (row := _of_metric(one, challengers, book))["any"] is not None],
         "catalogue": _catalogue(judged, book),
         "reasons": _reasons([one for one in judged.reasons if one.candidate == subject], book),
         "others": _reasons([one for one in judged.reasons if one.candidate != subject], book),

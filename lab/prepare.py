@@ -14,10 +14,10 @@ from typing import Any
 
 import pyarrow as pa
 
-from lab import pg
+from lab import pg, shape
 from lab.errors import ClusterError, IngestError
 from lab.ingest import Load, Loaded
-from lab.model import Candidate, Endpoint, Json, SqlFile
+from lab.model import Candidate, Endpoint, Json, SqlFile, Topology
 from lab.probes.server import Node, added
 from lab.sources import Source
 
@@ -335,6 +335,13 @@ def rows_in(connection: pg.Connection) -> int:
     tables = pg.rows(connection, pg.query("tables"))
     counts = " + ".join(f"(SELECT count(*) FROM {pg.ident(t['schema'], t['name'])})" for t in tables)
     return int(pg.ask(connection, f"SELECT {counts} AS n")["n"]) if tables else 0
+
+
+def promises(nodes: Sequence[Node], topology: Topology, *, reads: bool) -> tuple[str, ...]:
+    """What the shape promises besides the schema, by how the first server commits (shape.promises)."""
+    said = pg.ask(nodes[0].connection, pg.query("commits"))
+    standbys = sum(not leads(node.connection) for node in nodes)
+    return shape.promises(topology, names=said["names"], commit=said["level"], standbys=standbys, reads=reads)
 
 
 def settings(admin: pg.Connection) -> dict[str, dict[str, Json]]:

@@ -243,15 +243,17 @@ def prepare_instance(kept: Kept, scenario: Scenario, tools: Tools, *, again: boo
     kept.rows = kept.rows_before = prepare.rows_in(admin)
     report["rows_in_tables"] = kept.rows
     report["partitions"] = pg.ask(admin, pg.query("partitions"))["n"]
+    promised: tuple[str, ...] = ()
     if kept.shaped:
         report |= shape_of(kept)
+        promised = prepare.promises(kept.nodes, candidate.topology, reads=bool(kept.reads))
     return Prepared(
         instance=kept.instance,
         metrics=metrics,
         explains=counted.explains,
         digests=counted.digests,
         settings=prepare.settings(admin),
-        guarantees=prepare.guarantees(admin),
+        guarantees=prepare.guarantees(admin) + promised,
         report=report,
     )
 

@@ -120,7 +120,17 @@ def _is_this_format(page: Page, mistakes: Mistakes) -> bool:
 
 
 # Keys that may be wrong or missing without making others look wrong, and what stands in for them.
-_APART = {"question", "objective", "requirements", "least_effect", "profile", "baseline", "isolation", "catalogue"}
+_APART = {
+    "question",
+    "objective",
+    "requirements",
+    "least_effect",
+    "profile",
+    "baseline",
+    "isolation",
+    "catalogue",
+    "resources",
+}
 _STANDS_IN = {"question": "-", "objective": {"minimise": "mix.server_ms_per_op"}, "baseline": "-"}
 
 

@@ -5,9 +5,11 @@ or a rate says how many cores the host has, not which shape is faster (DATA sect
 scenario gives each the same (`resources`), only work carries: CPU seconds, WAL, calls, sizes.
 """
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from lab.model import Prepared, Scenario
+from lab.errors import ScenarioError
+from lab.model import Json, Prepared, Resources, Scenario, Topology
 
 
 def several(scenario: Scenario) -> bool:
@@ -26,3 +28,134 @@ def unlike(scenario: Scenario, prepared: Sequence[Prepared]) -> frozenset[str]:
     if scenario.resources is not None or scenario.baseline not in counts:
         return frozenset()
     return frozenset(name for name, count in counts.items() if count != counts[scenario.baseline])
+
+
+def words(topology: Topology) -> str:
+    """A topology in a line, as the author wrote it.
+
+    >>> words(Topology("pooled", {"mode": "session", "behind": {"kind": "replicas", "nodes": 2}}))
+    'pooled (mode: session), before replicas (nodes: 2)'
+    """
+    inner = topology.options.get("behind")
+    options = ", ".join(f"{key}: {value}" for key, value in topology.options.items() if key != "behind")
+    behind = f", before {words(_behind(inner))}" if isinstance(inner, Mapping) else ""
+    version = f", PostgreSQL {topology.postgres}" if topology.postgres else ""
+    return f"{topology.kind}{options and f' ({options})'}{behind}{version}"
+
+
+def _behind(inner: Mapping[str, Json]) -> Topology:
+    return Topology(str(inner.get("kind", "single")), {key: value for key, value in inner.items() if key != "kind"})
+
+
+def _layers(topology: Topology) -> Iterator[Topology]:
+    """A topology and what it stands before."""
+    yield topology
+    inner = topology.options.get("behind")
+    if isinstance(inner, Mapping):
+        yield from _layers(_behind(inner))
+
+
+# --- what a shape promises --------------------------------------------------------------------
+
+_FRESH = "every read sees all that was committed before it"
+_ATOMIC = "all of a transaction is committed, or nothing of it"
+_MOMENT = "a query sees all rows as of one moment"
+_SESSION = "settings, advisory locks and temporary tables of a session stay with its client"
+_BROKEN = {
+    "sharded": (_ATOMIC, _MOMENT),  # postgres_fdw: no two-phase commit, a snapshot for each server
+    "citus": (_MOMENT,),  # two-phase commit, but no snapshot over all workers
+}
+
+
+def promises(topology: Topology, *, names: str, commit: str, standbys: int, reads: bool) -> tuple[str, ...]:
+    """What a shape promises besides its schema, in lines like those of the catalogs.
+
+    *names* and *commit* are synchronous_standby_names and synchronous_commit of the server that
+    writes, *reads* says whether reads are sent to servers that follow it.
+
+    >>> told = promises(Topology("replicas"), names="ANY 1 (a, b)", commit="on", standbys=2, reads=True)
+    >>> told[0], "every read sees all that was committed before it" in told
+    ('a commit is on the disks of 2 servers before it is acknowledged', False)
+    """
+    confirm = _confirm(names)
+    layers = list(_layers(topology))
+    broken = {promise for one in layers for promise in _BROKEN.get(one.kind, ())}
+    if reads and not (commit == "remote_apply" and confirm >= standbys):
+        broken.add(_FRESH)
+    if any(one.options.get("mode", "transaction") != "session" for one in layers if one.kind == "pooled"):
+        broken.add(_SESSION)
+    on_disk = confirm if commit in ("on", "remote_apply") else 0
+    kept = [f"a commit is on the disks of {on_disk + 1} servers before it is acknowledged"] if on_disk else []
+    return (*kept, *(one for one in (_FRESH, _ATOMIC, _MOMENT, _SESSION) if one not in broken))
+
+
+def _confirm(names: str) -> int:
+    """How many standbys synchronous_standby_names waits for.
+
+    >>> [_confirm(names) for names in ("", "a", "FIRST 2 (a, b)", "any 1 (a, b)", "3 (a, b, c)", "*")]
+    [0, 1, 2, 1, 3, 1]
+    """
+    found = re.match(r"\s*(?:(?:first|any)\s+)?(\d+)\s*\(", names, re.IGNORECASE)
+    return int(found[1]) if found else int(bool(names.strip()))
+
+
+# --- what each is given -----------------------------------------------------------------------
+
+_COUNTS: Mapping[str, tuple[int, tuple[str, ...]]] = {
+    "single": (1, ()),
+    "replicas": (1, ("nodes",)),
+    "sharded": (1, ("shards",)),
+    "citus": (1, ("workers",)),
+    "patroni": (0, ("nodes", "etcd")),
+    "pooled": (1, ()),
+}
+"""Kind -> how many processes it has at least, and the options that add as many as they say."""
+
+Filled = Callable[[str, Mapping[str, Json]], Mapping[str, Json]]
+"""Options of a kind with its defaults."""
+
+
+def count(topology: Topology, filled: Filled) -> int:
+    """How many processes a topology will have, *filled* giving the defaults of what nobody said.
+
+    >>> count(Topology("pooled", {"behind": {"kind": "replicas", "nodes": 2}}), lambda kind, options: options)
+    4
+    """
+    total = 0
+    for one in _layers(topology):
+        (fixed, adding), options = _COUNTS[one.kind], filled(one.kind, one.options)
+        total += fixed + sum(int(options[key]) for key in adding) + (options.get("route") == "haproxy")
+    return total
+
+
+def each(resources: Resources, count: int) -> tuple[float, int]:
+    """Cores and bytes of memory for each of *count* processes.
+
+    >>> each(Resources("total", 3.0, 6 * 2**30), 3), each(Resources("per_node", 1.0, 2**30), 3)
+    ((1.0, 2147483648), (1.0, 1073741824))
+    """
+    share = count if resources.equal == "total" else 1
+    return resources.cpus / share, resources.memory_bytes // share
+
+
+def affordable(scenario: Scenario, counts: Mapping[str, int], *, kind: str, cores: int) -> None:
+    """ScenarioError where the host cannot give each candidate what `resources` says; *counts* by candidate.
+
+    One core is the load generator's.
+    """
+    given = scenario.resources
+    if given is None:
+        return
+    if kind == "embedded":
+        raise ScenarioError(
+            f"{given.place}: resources: the embedded host cannot limit a server (--on docker, or take resources out)"
+        )
+    name = max(counts, key=lambda one: counts[one])
+    asked = each(given, counts[name])[0] * counts[name]
+    if asked > cores - 1:
+        what = f"{name} has {counts[name]} processes, which makes {asked:g} cores"
+        out = f"cpus: {max(0.1, (cores - 1) / (counts[name] if given.equal == 'per_node' else 1)):.2g} or less"
+        raise ScenarioError(
+            f"{given.place}: resources: {what}, and this host has {cores - 1} beside the load generator's one "
+            f"({out}{', equal: total' if given.equal == 'per_node' else ''}, or a larger host)"
+        )

@@ -29,7 +29,8 @@ def prepared(name: str, processes: int, **report: object):
 
 
 def test_wal_commits_and_calls_are_told_per_operation():
-    found = values(wal=WAL, inner_calls=400.0, round_trips=300)
+    found = values(wal=WAL, cpu_s={"a": 0.1, "b": 0.3}, inner_calls=400.0, round_trips=300)
+    assert found["busiest_cpu_s_per_op"] == 0.003
     assert found["mix.wal_record_bytes_per_op"] == 50.0
     assert found["mix.wal_fpi_bytes_per_op"] == 1.0
     assert found["mix.commits_per_op"] == 0.5
@@ -43,8 +44,9 @@ def test_a_trial_of_single_servers_says_nothing_of_shapes():
 
 def test_blocks_that_several_servers_read_are_told_of_no_query():
     statements = {"recent": {"calls": 100, "plan_ms": 1.0, "exec_ms": 1.0, "blocks": 450}}
-    assert "query.recent.driven_blocks_per_call" in values(statements=statements, wal=WAL, inner_calls=0.0)
-    assert "query.recent.driven_blocks_per_call" not in values(statements=statements, wal=WAL, inner_calls=9.0)
+    shape_ = {"statements": statements, "wal": WAL, "cpu_s": {"a": 0.1}}
+    assert "query.recent.driven_blocks_per_call" in values(**shape_, inner_calls=0.0)
+    assert "query.recent.driven_blocks_per_call" not in values(**shape_, inner_calls=9.0)
 
 
 def test_only_a_scenario_with_shapes_has_their_metrics():

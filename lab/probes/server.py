@@ -1,6 +1,6 @@
 """Totals of all servers of a shape: WAL, checkpoints, autovacuum workers, statements of the mix, CPU.
 
-Each server is asked; what is summed over them, and why, is docs/decisions/0008. Servers that follow
+Each server is asked; what is summed over them, and why, is docs/decisions/0009. Servers that follow
 one another write one stream of WAL, whoever of them leads, so that WAL is summed over streams.
 """
 
