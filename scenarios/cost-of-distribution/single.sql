@@ -1,0 +1,14 @@
+-- One server. The key holds the device, as it has to where rows are spread by it.
+CREATE TABLE events (
+  id bigint NOT NULL,
+  occurred_at timestamptz NOT NULL,
+  device integer NOT NULL,
+  kind text NOT NULL,
+  severity smallint NOT NULL,
+  value double precision,
+  payload jsonb NOT NULL,
+  PRIMARY KEY (device, id)
+);
+CREATE INDEX events_device_time ON events (device, occurred_at);
+CREATE INDEX events_time ON events (occurred_at);
+CREATE INDEX events_id ON events (id);

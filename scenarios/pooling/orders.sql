@@ -1,0 +1,18 @@
+-- Orders of many tenants on one server; candidates differ in how they are reached, not in their tables.
+CREATE TABLE tenants (
+  tenant integer PRIMARY KEY,
+  region text NOT NULL,
+  plan text NOT NULL
+);
+CREATE TABLE orders (
+  tenant integer NOT NULL,
+  id bigint NOT NULL,
+  placed_at timestamptz NOT NULL,
+  customer integer NOT NULL,
+  status text NOT NULL,
+  amount_cents integer NOT NULL,
+  note text NOT NULL,
+  PRIMARY KEY (tenant, id)
+);
+CREATE INDEX orders_tenant_time ON orders (tenant, placed_at, id);
+CREATE INDEX orders_time ON orders (placed_at);
