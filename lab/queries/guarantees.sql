@@ -4,7 +4,7 @@ FROM pg_constraint c
 JOIN pg_class t ON t.oid = c.conrelid
 JOIN pg_namespace n ON n.oid = t.relnamespace
 WHERE NOT t.relispartition
-  AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'pglab', 'source')
+  AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'pglab', 'source', 'columnar_internal')
 UNION ALL
 SELECT format('%s: UNIQUE INDEX %s', i.indrelid::regclass, substring(pg_get_indexdef(i.indexrelid) FROM 'USING .*'))
 FROM pg_index i
@@ -14,7 +14,7 @@ WHERE i.indisunique
   AND NOT t.relispartition
   AND t.relkind IN ('r', 'p', 'm')
   AND NOT EXISTS (SELECT FROM pg_constraint c WHERE c.conindid = i.indexrelid)
-  AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'pglab', 'source')
+  AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'pglab', 'source', 'columnar_internal')
   AND n.nspname NOT LIKE 'pg\_toast%'
 UNION ALL
 SELECT format('%s: survives a crash', t.oid::regclass)
@@ -23,6 +23,6 @@ JOIN pg_namespace n ON n.oid = t.relnamespace
 WHERE t.relkind IN ('r', 'p')
   AND NOT t.relispartition
   AND t.relpersistence = 'p'
-  AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'pglab', 'source')
+  AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'pglab', 'source', 'columnar_internal')
   AND n.nspname NOT LIKE 'pg\_toast%'
 ORDER BY 1
