@@ -40,6 +40,15 @@ def changed(info: str, **parts: str | int) -> str:
     return _conninfo.make_conninfo(info, **parts)
 
 
+def parsed(info: str) -> dict[str, str]:
+    """The parts of a connection string or URI; Error, whose words may hold a password, if it is neither.
+
+    >>> parsed("postgresql://me@there/mine")
+    {'user': 'me', 'dbname': 'mine', 'host': 'there'}
+    """
+    return {key: str(value) for key, value in _conninfo.conninfo_to_dict(info).items() if value is not None}
+
+
 def ident(*parts: str) -> str:
     """A quoted, dotted identifier.
 
