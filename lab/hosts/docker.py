@@ -15,7 +15,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
 
-import docker
 from testcontainers.core.container import DockerContainer
 from testcontainers.core.network import Network
 
@@ -261,23 +260,26 @@ class Docker:
     ) -> str:
         """Run a program in a container of its own and give its output; ClusterError with its words."""
         options: dict[str, Any] = {"network": network} if network else {"network_mode": "none"}
-        try:
-            with told(image):
-                said = self._engine.client.containers.run(
-                    self._had(image),
-                    list(command[1:]),
-                    entrypoint=command[0],
-                    user="root",
-                    environment=dict(env),
-                    labels=dict(self._engine.labels()),
-                    volumes={volume: {"bind": "/pglab", "mode": "rw"}} if volume else {},
-                    remove=True,
-                    **options,
-                )
-        except docker.errors.ContainerError as error:
-            words = (error.stderr or b"").decode(errors="replace").strip()
-            raise ClusterError(f"{command[0]}: {words or f'ended with status {error.exit_status}'}") from None
-        return str(said.decode(errors="replace"))
+        with told(image):
+            it = self._engine.client.containers.create(
+                self._had(image),
+                list(command[1:]),
+                entrypoint=command[0],
+                user="root",
+                environment=dict(env),
+                labels=dict(self._engine.labels()),
+                volumes={volume: {"bind": "/pglab", "mode": "rw"}} if volume else {},
+                **options,
+            )
+            try:
+                it.start()
+                status = it.wait()["StatusCode"]
+                said, wrong = (it.logs(stdout=out, stderr=not out).decode(errors="replace") for out in (True, False))
+            finally:
+                it.remove(force=True, v=True)
+        if status:
+            raise ClusterError(f"{command[0]}: {wrong.strip() or f'ended with status {status}'}")
+        return str(said)
 
 
 def _gateway(bridge: Network) -> str:

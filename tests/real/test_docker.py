@@ -254,12 +254,13 @@ def test_an_image_that_does_not_exist_is_told(docker_host, tmp_path):
         pass
 
 
-def test_an_image_that_is_no_server_is_told(docker_host, tmp_path):
+def test_an_image_that_is_no_server_is_told_and_leaves_nothing(docker_host, tmp_path):
     with (
-        pytest.raises(ClusterError, match=r"postgres"),
+        pytest.raises(ClusterError, match=r"the Docker engine refuses: .*\"?postgres\"?.*not found"),
         docker_host.server("one", PRELOAD, tmp_path, image="pglab/pgbouncer"),
     ):
         pass
+    assert things(docker_host.home.name) == []
 
 
 # --- what remains ---------------------------------------------------------------------------
