@@ -5,7 +5,6 @@ of the nodes' agents whenever it matters, and waited for while nobody does. A cl
 restored may be led by another node than before, on a later timeline.
 """
 
-import ipaddress
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -54,7 +53,7 @@ def opened(
             cluster.found(settings)
             if options.route == "haproxy":
                 cluster.before(stack.enter_context(asked.haproxy()))
-            cluster.routed()
+            cluster.caught_up()
         yield cluster
 
 
@@ -84,7 +83,6 @@ class Patroni(Nodes):
         if wrong:
             (node, said), *_ = wrong.items()
             raise ClusterError(f"{node}: {'; '.join(said)} (Patroni or the server does not take it so)")
-        self.caught_up()
 
     def _make_roles(self) -> None:
         leader = self.leader(READY_S)
@@ -226,12 +224,13 @@ class Patroni(Nodes):
         return {row["name"]: Lag(row["lag_bytes"], row["lag_s"]) for row in found if row["state"] == "streaming"}
 
     def caught_up(self) -> None:
-        """See clusters.CanLag."""
+        """See clusters.CanLag; the routes lead there again, too."""
         leader, *standbys = self.nodes()
         with pg.connected(leader.conninfo) as admin:
             (written,) = pg.ask(admin, pg.query("flush")).values()
         for standby in standbys:
             _replayed(standby, written)
+        self.routed()
 
     # --- changed and brought back
 
@@ -261,14 +260,12 @@ class Patroni(Nodes):
             one.run("touch", f"/pglab/{what}")
         for killed in self.processes[::-1]:  # etcd is the last, so that nobody is chosen meanwhile
             killed.kill()
-        for member in self._members:
-            member.start()
-        for node in sorted(self._nodes, key=_place):  # an engine gives addresses in this order: each its own
-            node.begin()
+        with ThreadPoolExecutor(len(self.processes)) as pool:
+            list(pool.map(lambda member: member.start(), self._members))
+            list(pool.map(PatroniNode.begin, self._nodes))
         self.whole(READY_S)
         if self._proxy is not None:
             self._proxy.start()
-        self.routed()
         self.caught_up()
 
     # --- abilities
@@ -350,12 +347,6 @@ class Patroni(Nodes):
         if not running:
             raise ClusterError(f"there is no standby now: {self._states()}")
         return running[0]
-
-
-def _place(node: PatroniNode) -> tuple[ipaddress.IPv4Address | ipaddress.IPv6Address, int]:
-    """Where a node is reached from here, in an order."""
-    host, port = node.place
-    return ipaddress.ip_address(host), port
 
 
 def _recovers(endpoint: Endpoint) -> bool:
