@@ -22,6 +22,7 @@ PUBLIC = ("citusdata/citus:13.2",)
 BASE = "pglab/debian:trixie"
 FOLDER = Path(lab.__file__).parent.parent / "docker"
 _OWN = "pglab/"
+_COLOURS = re.compile(r"\x1b\[[0-9;]*m")  # an engine paints what goes to stderr
 
 
 @dataclass(frozen=True)
@@ -155,7 +156,7 @@ def build(client: Any, name: str) -> Iterator[str]:
     for part in client.api.build(path=str(folder), tag=name, buildargs=args, rm=True, forcerm=True, decode=True):
         if "error" in part:
             raise PlaceError(_unbuilt(name, under, part["error"], said))
-        lines = str(part.get("stream", "")).strip().splitlines()
+        lines = _COLOURS.sub("", str(part.get("stream", ""))).strip().splitlines()
         said += lines
         yield from (f"{name}: {line[:100]}" for line in lines if line.startswith("Step "))
     yield f"{name} is built"
