@@ -35,7 +35,8 @@ class Engine:
         self.did.append(f"build {tag}")
         self.args[tag] = buildargs
         if tag in self.fails:
-            return [{"stream": "\x1b[91mE: Unable to locate package postgresql\n\x1b[0m"}, {"error": "returned a non-zero code: 100"}]
+            said = "\x1b[91mE: Unable to locate package postgresql\n\x1b[0m"
+            return [{"stream": said}, {"error": "returned a non-zero code: 100"}]
         self.there.add(tag)
         return [{"stream": "Step 1/2 : FROM it"}, {"stream": " ---> 1234"}]
 
