@@ -12,11 +12,12 @@ _HOSTS = ("embedded", "docker")  # in the order in which `auto` would rather hav
 
 
 def choose(asked: str, read: Scenario) -> str:
-    """`auto` is decided once: embedded where every topology permits it, else docker."""
+    """`auto` is decided once: embedded where every topology permits it and nothing is limited, else docker."""
     if asked not in ("auto", *_HOSTS):
         raise ScenarioError(f"--on: {asked!r} is no host (auto, {', '.join(_HOSTS)})")
     allowed = {_words(c.topology): _hosts_of(c.topology) for c in read.candidates.values()}
-    for kind in _HOSTS if asked == "auto" else (asked,):
+    able = _HOSTS[1:] if read.resources else _HOSTS
+    for kind in able if asked == "auto" else (asked,):
         if all(kind in hosts for hosts in allowed.values()):
             return kind
     if asked == "auto":

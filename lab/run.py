@@ -11,16 +11,16 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from lab import count, pg, prepare, shape, statement, store, trial, workload
+from lab import count, pg, prepare, shape, store, trial, workload
 from lab.clock import Clock, Tell
 from lab.clusters import Cluster, OpenCluster
 from lab.design import Design
-from lab.errors import IngestError
 from lab.hosts import Host
 from lab.model import Candidate, Instance, Json, Prepared, Scenario, Slice, SqlFile, Study, Trial
 from lab.prepare import Span
 from lab.probes.host import HostProbe
 from lab.probes.server import Node
+from lab.share import Share, limited
 from lab.trial import Kept, Tools
 
 SETS = 8  # parameter sets of the count pass; more than the five after which a plan may turn generic
@@ -49,7 +49,10 @@ class Stop:
 
 @dataclass(frozen=True)
 class Bench:
-    """All that a run uses, chosen by the caller. *clusters*: kind of topology -> how to open it."""
+    """All that a run uses, chosen by the caller. *clusters*: kind of topology -> how to open it.
+
+    *shares*: candidate -> what each of its processes is given, of those whose processes are limited.
+    """
 
     host: Host
     clusters: Mapping[str, OpenCluster]
@@ -57,6 +60,7 @@ class Bench:
     settings: Mapping[str, str]
     tell: Tell
     stop: Stop = field(default_factory=Stop)
+    shares: Mapping[str, Share] = field(default_factory=dict)
 
 
 def run(scenario: Scenario, design: Design, bench: Bench, folder: Path) -> bool:
@@ -145,7 +149,9 @@ class _Ready:
         self.bench.tools.driver.forget(kept.connection)
         kept.hang_up()
         kept.cluster.restore()
-        again = self.stack.enter_context(_kept(kept.instance, kept.candidate, kept.cluster, self.scenario, kept.host))
+        again = self.stack.enter_context(
+            connected(kept.instance, kept.candidate, kept.cluster, self.scenario, kept.host)
+        )
         again.host, again.rows, again.rows_before = kept.host, kept.rows_before, kept.rows_before
         return again
 
@@ -154,8 +160,8 @@ class _Ready:
         candidate = self.scenario.candidates[instance.candidate]
         name = store.label(instance)
         with (
-            _cluster(candidate, self.bench, name, self.folder / ".logs" / name) as cluster,
-            _kept(instance, candidate, cluster, self.scenario, HostProbe(ours=self.bench.host.own)) as kept,
+            brought_up(candidate, self.bench, name, self.folder / ".logs" / name) as cluster,
+            connected(instance, candidate, cluster, self.scenario, HostProbe(ours=self.bench.host.own)) as kept,
         ):
             kept.span = _span(self.scenario, self.bench.tools, round_ - 1)
             known = store.has_instance(self.folder, instance)
@@ -175,20 +181,23 @@ class _Ready:
 
 
 @contextmanager
-def _cluster(candidate: Candidate, bench: Bench, name: str, logs: Path) -> Iterator[Cluster]:
+def brought_up(candidate: Candidate, bench: Bench, name: str, logs: Path) -> Iterator[Cluster]:
     """The candidate's cluster; a server that is gone while it is open is a ClusterError."""
     settings = {**bench.settings, **candidate.settings}
     opened = bench.clusters[candidate.topology.kind]
+    given = bench.shares.get(candidate.name)
     with (
-        bench.host.private() as host,
-        opened(host, candidate.topology, name=name, settings=settings, logs=logs) as cluster,
+        bench.host.private() as private,
+        opened(limited(private, given), candidate.topology, name=name, settings=settings, logs=logs) as cluster,
         trial.answering(name, cluster),
     ):
+        if given is not None:
+            given.check(name, cluster.processes)
         yield cluster
 
 
 @contextmanager
-def _kept(
+def connected(
     instance: Instance, candidate: Candidate, cluster: Cluster, scenario: Scenario, host: HostProbe
 ) -> Iterator[Kept]:
     """An instance, connected to each of its servers for the length of the block."""
@@ -222,10 +231,10 @@ def prepare_instance(kept: Kept, scenario: Scenario, tools: Tools, *, again: boo
     counted = count.Counted({}, {}, {})
     for step in scenario.prepare:
         if step.do == "ingest":
-            prepare.apply(tools.psql, kept.cluster.write(), candidate.schema, candidate.name)
+            prepare.apply(tools.psql, kept.direct, candidate.schema, candidate.name)
             before = prepare.positions(kept.nodes)  # from here on it is the rows that write
             load = tools.loads[candidate.ingest["method"]]
-            report = prepare.fill(tools.psql, kept.cluster.write(), candidate, load, tools.sources, kept.span)
+            report = prepare.fill(tools.psql, kept.direct, candidate, load, tools.sources, kept.span)
             metrics |= prepare.load_metrics(kept.nodes, before, report)
         elif step.do == "settle":
             prepare.settle(kept.nodes)
@@ -233,8 +242,8 @@ def prepare_instance(kept: Kept, scenario: Scenario, tools: Tools, *, again: boo
             prepare.caught_up(kept.nodes)
             metrics |= prepare.sizes(kept.nodes, report["rows"])
             inner = kept.server.inner if kept.shaped else None
-            sets = _sets(kept, tools, SETS)
-            counted = count.count(kept.cluster.write().conninfo, candidate.queries, sets, inner=inner)
+            sets = sets_of(kept, tools, SETS)
+            counted = count.count(kept.direct.conninfo, candidate.queries, sets, inner=inner)
             metrics |= counted.metrics
             if any(map(count.writes, candidate.queries)):
                 prepare.settle(kept.nodes)  # what was rolled back takes room, and a resumed instance has none of it
@@ -268,7 +277,7 @@ def shape_of(kept: Kept) -> dict[str, Json]:
     }
 
 
-def _sets(kept: Kept, tools: Tools, k: int) -> count.Sets:
+def sets_of(kept: Kept, tools: Tools, k: int) -> count.Sets:
     start, end = trial.window(kept, tools.sources)
     return {
         query.name: workload.draw_sets(query, tools.samples, window_start=start, window_end=end, k=k, seed=0)
@@ -301,7 +310,7 @@ def _studies(
     if scenario.catalogue is None or not missing or bench.stop.before(0):
         return
     candidate = scenario.candidates[scenario.catalogue.candidate]
-    with _cluster(candidate, bench, "catalogue", folder / ".logs" / "catalogue") as cluster:
+    with brought_up(candidate, bench, "catalogue", folder / ".logs" / "catalogue") as cluster:
         for n, schema in missing:
             if bench.stop.before(0):
                 return
@@ -315,7 +324,7 @@ def _study(candidate: Candidate, cluster: Cluster, partitions: int, tools: Tools
     prepare.apply(tools.psql, cluster.write(), candidate.schema, candidate.name)
     with pg.connected(cluster.admin().conninfo) as admin:
         kept = Kept(Instance(candidate.name, 1), candidate, cluster, admin, HostProbe())
-        sets = _sets(kept, tools, STUDY_SETS)
+        sets = sets_of(kept, tools, STUDY_SETS)
     counted = count.count(cluster.write().conninfo, candidate.queries, sets, planned_anew=True)
     kept_metrics = {
         name: values
@@ -323,67 +332,3 @@ def _study(candidate: Candidate, cluster: Cluster, partitions: int, tools: Tools
         if name.rpartition(".")[2] in _STUDIED or name == "backend_memory_bytes"
     }
     return Study(candidate.name, partitions, kept_metrics)
-
-
-# --- preflight ------------------------------------------------------------------------------
-
-PREFLIGHT_ROWS = 1_000
-
-
-def preflight(scenario: Scenario, bench: Bench, logs: Path) -> None:
-    """Find the author's mistakes before the first trial: every candidate once, with few rows.
-
-    Settings are accepted, schemas applied, rows fit, every query is prepared and explained, the
-    round's own SQL runs. Raise IngestError with the mistakes of all candidates.
-    """
-    mistakes: list[str] = []
-    for key, candidates in _by_cluster(scenario).items():
-        with _cluster(candidates[0], bench, f"preflight-{key}", logs) as cluster:
-            for candidate in candidates:
-                bench.tell(f"preflight: {candidate.name}", done=0.0, left_s=None)
-                cluster.empty()
-                try:
-                    _try(candidate, cluster, scenario, bench.tools)
-                except IngestError as error:
-                    mistakes.append(str(error))
-    if mistakes:
-        raise IngestError("\n".join(mistakes))
-
-
-def _by_cluster(scenario: Scenario) -> dict[int, list[Candidate]]:
-    """Candidates that may share a server for a moment: of equal topology and settings."""
-    found: dict[str, list[Candidate]] = {}
-    for candidate in scenario.candidates.values():
-        found.setdefault(repr((candidate.topology, sorted(candidate.settings.items()))), []).append(candidate)
-    return dict(enumerate(found.values()))
-
-
-def _try(candidate: Candidate, cluster: Cluster, scenario: Scenario, tools: Tools) -> None:
-    prepare.apply(tools.psql, cluster.write(), candidate.schema, candidate.name)
-    if scenario.unsafe is None:
-        prepare.durable(cluster.write(), f"{candidate.name}: {candidate.schema.file}")
-    few = Span(limit=PREFLIGHT_ROWS)
-    load = tools.loads[candidate.ingest["method"]]
-    prepare.fill(tools.psql, cluster.write(), candidate, load, tools.sources, few)
-    with _kept(Instance(candidate.name, 1), candidate, cluster, scenario, HostProbe()) as kept:
-        kept.span = few
-        sets = _sets(kept, tools, 1)
-        try:
-            count.explain(cluster.write().conninfo, candidate.queries, sets)
-            _try_reads(kept, sets)
-        except IngestError as error:
-            raise IngestError(f"{candidate.name}: {error}") from None
-        trial.rehearse(kept, scenario.round, tools)
-
-
-def _try_reads(kept: Kept, sets: count.Sets) -> None:
-    """Ask the queries that only read of every server they would be sent to, once it has the rows."""
-    prepare.caught_up(kept.nodes)
-    reading = list(filter(statement.only_reads, kept.candidate.queries))
-    for endpoint in kept.reads:
-        try:
-            count.explain(endpoint.conninfo, reading, sets)
-        except IngestError as error:
-            raise IngestError(
-                f"{error} (on {endpoint.node}, which reads are sent to and which may not write)"
-            ) from None

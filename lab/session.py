@@ -24,7 +24,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
-from lab import __version__, clock, judge, parts, place, publish, run, scenario, sizing, store
+from lab import __version__, clock, judge, parts, place, preflight, publish, run, scenario, share, sizing, store
 from lab import design as design_
 from lab.clock import Tell as Doing
 from lab.errors import ClusterError, PlaceError, RecordError
@@ -159,13 +159,15 @@ class _Session:
             window_rows=_window_rows(read),
             scripted=read.workload.locustfile is not None,
         )
-        clusters = {kind: parts.load("clusters", kind).opened for kind in parts.kinds("clusters")}
-        self.bench = Bench(self.host, clusters, tools, self.settings, tell, stop)
+        kinds = {candidate.topology.kind for candidate in read.candidates.values()}
+        clusters = {kind: parts.load("clusters", kind).opened for kind in kinds}
+        shares = share.shares(read, kind=self.on, cores=int(self.host.fingerprint()["cores"]))
+        self.bench = Bench(self.host, clusters, tools, self.settings, tell, stop, shares)
 
     def preflight(self) -> None:
         """The author's mistakes, and whether the disk has room; before anything is kept."""
         with _workdir(self.host, "preflight") as logs:
-            run.preflight(self.scenario, self.bench, logs)
+            preflight.preflight(self.scenario, self.bench, logs)
         sizing.room(embedded.base(), self._disk_bytes())
 
     def estimate(self) -> dict[str, Json]:
@@ -243,6 +245,7 @@ class _Session:
             "host": self.on,
             "postgres": self.host.fingerprint()["postgres"],
             "method": judge.METHOD_VERSION,
+            **({"resources": self.scenario.resources} if self.scenario.resources else {}),
         }
 
     def _disk_bytes(self) -> int:

@@ -18,7 +18,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from lab import pace, pg, prepare, statement, timeline, workload
-from lab.clusters import Cluster
+from lab.clusters import CanBypass, Cluster
 from lab.drivers import CALLS, OPS, Driven, Driver, Work
 from lab.errors import ClusterError, IngestError
 from lab.ingest import Load
@@ -72,6 +72,11 @@ class Kept:
     def nodes(self) -> tuple[Node, ...]:
         """Every server as superuser, the one that is written to first."""
         return (Node(self.cluster.admin().node, self.admin), *self.others)
+
+    @property
+    def direct(self) -> Endpoint:
+        """The server that is written to, past anything that keeps no session: for what is prepared and counted."""
+        return self.cluster.direct() if isinstance(self.cluster, CanBypass) else self.cluster.write()
 
     @property
     def reads(self) -> tuple[Endpoint, ...]:
@@ -206,7 +211,7 @@ def _maintain(kept: Kept, step: Any, tools: Tools, seed: int) -> Act:
         author(kept, "maintain", {})
         for node in () if fact["own"] else kept.nodes:
             if prepare.leads(node.connection):
-                pg.run(node.connection, "VACUUM (ANALYZE)")
+                pg.vacuum(node.connection, "ANALYZE")
 
     return act
 

@@ -1,10 +1,13 @@
 """What is said, and what is not, where candidates are not all one server."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
-from lab import measure, metrics, project, shape
+from lab import measure, metrics, parts, project, shape, share
+from lab.errors import ClusterError, ScenarioError
+from lab.hosts import Limits
 from lab.model import Family, Resources, Topology, Verdict
 from lab.probes import server
 from lab.weigh import weigh
@@ -135,3 +138,88 @@ def test_a_cache_is_one_servers_and_holds_one_servers_bytes():
     twice = project.sheet(shaped(), [prepared("brin", 2, sizes={"a": each, "b": each}, standbys=1)])
     (one,), (two,) = ([row.lab for row in rows if row.invariant == "data / cache"] for rows in (alone, twice))
     assert two == one / 2
+
+
+# --- what a shape is given --------------------------------------------------------------------
+
+
+def given(equal: str = "total", cpus: float = 1.0) -> Resources:
+    return Resources(equal, cpus, 4 * 2**30, "scenario.yaml:3")  # type: ignore[arg-type]
+
+
+def test_equal_in_all_is_shared_out_among_the_processes_of_each_shape():
+    found = share.shares(shaped(resources=given()), kind="docker", cores=4)
+    assert found["heap"].limits == Limits(cpus=1.0, memory_bytes=4 * 2**30)
+    assert (found["brin"].limits, found["brin"].count) == (Limits(cpus=0.5, memory_bytes=2 * 2**30), 2)
+
+
+def test_equal_for_each_gives_every_process_the_same():
+    found = share.shares(shaped(resources=given("per_node")), kind="docker", cores=4)
+    assert {one.limits for one in found.values()} == {Limits(cpus=1.0, memory_bytes=4 * 2**30)}
+
+
+def test_without_resources_nothing_is_limited():
+    assert share.shares(shaped(), kind="embedded", cores=1) == {}
+
+
+@pytest.mark.parametrize(
+    ("resources", "said"),
+    [
+        (given("per_node", 2.0), r"brin has 2 processes, which makes 4 cores, .* 3 beside .* \(cpus: 1\.5 or less"),
+        (given("total", 3.5), r"which makes 3\.5 cores, and this host has 3 beside .* \(cpus: 3 or less, or a larger"),
+    ],
+)
+def test_more_than_the_host_has_beside_the_generators_core_is_refused_with_both_numbers(resources, said):
+    with pytest.raises(ScenarioError, match=rf"^scenario\.yaml:3: resources: .*{said}"):
+        share.shares(shaped(resources=resources), kind="docker", cores=4)
+
+
+def test_an_embedded_server_cannot_be_limited_and_the_way_out_is_named():
+    with pytest.raises(ScenarioError, match=r"^scenario\.yaml:3: resources: .*cannot limit a server \(--on docker"):
+        share.shares(shaped(resources=given()), kind="embedded", cores=64)
+
+
+def test_a_host_is_asked_for_limited_processes_and_for_all_else_as_ever():
+    asked = []
+    host = SimpleNamespace(kind="docker", server=lambda *words, **more: asked.append((words, more)))
+    hers = share.limited(host, share.Share(Limits(cpus=0.5), 1))
+    hers.server("a", {}, "logs")
+    assert asked == [(("a", {}, "logs"), {"limits": Limits(cpus=0.5)})]
+    assert hers.kind == "docker"
+    assert share.limited(host, None) is host
+
+
+def test_what_is_up_is_held_against_what_was_shared_out():
+    with pytest.raises(ClusterError, match="2 processes are up, and resources were shared out among 1"):
+        share.Share(Limits(), 1).check("brin.1", ["a", "b"])
+
+
+@pytest.mark.parametrize("kind", parts.kinds("clusters"))
+def test_every_kind_of_shape_says_how_many_processes_it_has(kind):
+    if kind == "given":
+        return
+    options = {"behind": {"kind": "single"}} if kind == "pooled" else {}
+    assert shape.count(Topology(kind, options), share._filled) >= 1
+
+
+def test_what_a_shape_takes_away_is_a_promise_lost():
+    alone = set(shape.promises(Topology(), names="", commit="on", standbys=0, reads=False))
+    stale = set(shape.promises(Topology("replicas"), names="", commit="on", standbys=1, reads=True))
+    shards = set(shape.promises(Topology("sharded"), names="", commit="on", standbys=0, reads=False))
+    pooled = Topology("pooled", {"behind": {"kind": "sharded"}})
+    assert alone - stale == {"every read sees all that was committed before it"}
+    assert len(alone - shards) == 2
+    assert len(alone - set(shape.promises(pooled, names="", commit="on", standbys=0, reads=False))) == 3
+
+
+def test_a_commit_that_a_standby_only_received_is_on_one_disk():
+    sync = {"names": "FIRST 1 (a)", "standbys": 1, "reads": False}
+    assert any("2 servers" in one for one in shape.promises(Topology("replicas"), commit="on", **sync))
+    for weak in ("remote_write", "local"):
+        assert not any("servers" in one for one in shape.promises(Topology("replicas"), commit=weak, **sync))
+
+
+def test_reads_that_every_commit_waits_for_are_never_old():
+    told = {"names": "FIRST 2 (a, b)", "standbys": 2, "reads": True}
+    assert any("every read" in one for one in shape.promises(Topology("replicas"), commit="remote_apply", **told))
+    assert not any("every read" in one for one in shape.promises(Topology("replicas"), commit="on", **told))

@@ -1,0 +1,77 @@
+"""Before the first trial: every candidate once, with few rows, to find the author's mistakes."""
+
+from pathlib import Path
+
+from lab import count, prepare, statement, trial
+from lab.clusters import Cluster
+from lab.errors import IngestError
+from lab.model import Candidate, Instance, Scenario
+from lab.prepare import Span
+from lab.probes.host import HostProbe
+from lab.run import Bench, brought_up, connected, sets_of
+from lab.trial import Kept, Tools
+
+ROWS = 1_000
+
+
+def preflight(scenario: Scenario, bench: Bench, logs: Path) -> None:
+    """Settings are accepted, schemas applied, rows fit, queries prepared and explained, steps run.
+
+    Raise IngestError with the mistakes of all candidates.
+    """
+    mistakes: list[str] = []
+    for key, candidates in _by_cluster(scenario).items():
+        with brought_up(candidates[0], bench, f"preflight-{key}", logs) as cluster:
+            for candidate in candidates:
+                bench.tell(f"preflight: {candidate.name}", done=0.0, left_s=None)
+                cluster.empty()
+                try:
+                    _try(candidate, cluster, scenario, bench.tools)
+                except IngestError as error:
+                    mistakes.append(str(error))
+    if mistakes:
+        raise IngestError("\n".join(mistakes))
+
+
+def _by_cluster(scenario: Scenario) -> dict[int, list[Candidate]]:
+    """Candidates that may share a server for a moment: of equal topology and settings."""
+    found: dict[str, list[Candidate]] = {}
+    for candidate in scenario.candidates.values():
+        found.setdefault(repr((candidate.topology, sorted(candidate.settings.items()))), []).append(candidate)
+    return dict(enumerate(found.values()))
+
+
+def _try(candidate: Candidate, cluster: Cluster, scenario: Scenario, tools: Tools) -> None:
+    few = Span(limit=ROWS)
+    load = tools.loads[candidate.ingest["method"]]
+    with connected(Instance(candidate.name, 1), candidate, cluster, scenario, HostProbe()) as kept:
+        kept.span = few
+        prepare.apply(tools.psql, kept.direct, candidate.schema, candidate.name)
+        if scenario.unsafe is None:
+            prepare.durable(kept.direct, f"{candidate.name}: {candidate.schema.file}")
+        prepare.fill(tools.psql, kept.direct, candidate, load, tools.sources, few)
+        sets = sets_of(kept, tools, 1)
+        try:
+            count.explain(kept.direct.conninfo, candidate.queries, sets)
+            _try_reads(kept, sets)
+        except IngestError as error:
+            raise IngestError(f"{candidate.name}: {error}") from None
+        trial.rehearse(kept, scenario.round, tools)
+
+
+def _try_reads(kept: Kept, sets: count.Sets) -> None:
+    """Ask the queries that only read of every server that follows another, if reads are sent to such."""
+    if not kept.reads:
+        return
+    prepare.caught_up(kept.nodes)
+    reading = list(filter(statement.only_reads, kept.candidate.queries))
+    following = {node.name for node in kept.nodes if not prepare.leads(node.connection)}
+    for endpoint in kept.cluster.nodes():
+        if endpoint.node not in following:
+            continue
+        try:
+            count.explain(endpoint.conninfo, reading, sets)
+        except IngestError as error:
+            raise IngestError(
+                f"{error} (on {endpoint.node}, where reads are sent and nothing may be written)"
+            ) from None
