@@ -94,11 +94,18 @@ def _expanded(key: str, path: Path, form: keys.Candidate, body: Any) -> Iterator
     for combination in itertools.product(*form.matrix.values()):
         values = dict(zip(form.matrix, combination, strict=True))
         filled = {name: _filled(value, values) for name, value in body.items() if name != "matrix"}
-        yield Entry(_filled(key, values), path, keys.Candidate.model_validate(filled), values)
+        yield Entry(str(_filled(key, values)), path, keys.Candidate.model_validate(filled), values)
 
 
 def _filled(value: Any, values: Mapping[str, Any]) -> Any:
+    """*value* with the placeholders in it replaced; one that is all of a text keeps its type.
+
+    >>> _filled({"nodes": "{n}", "file": "of-{n}.sql"}, {"n": 3})
+    {'nodes': 3, 'file': 'of-3.sql'}
+    """
     if isinstance(value, str):
+        if value[1:-1] in values and value == f"{{{value[1:-1]}}}":
+            return values[value[1:-1]]
         for name, one in values.items():
             value = value.replace(f"{{{name}}}", str(one))
         return value

@@ -121,6 +121,8 @@ class Given:
                 raise ClusterError(
                     f"the server is PostgreSQL {version // 10_000} (the lab measures {OLDEST} and later)"
                 )
+            if admin.info.user == "pglab":
+                raise ClusterError("the role 'pglab' would write to the lab's own schema (take one of another name)")
             lacking = pg.rows(admin, pg.query("rights"))
             if lacking:
                 told = "; ".join(f"{one['lacks']} ({one['way']})" for one in lacking)

@@ -157,6 +157,8 @@ def test_every_node_is_durable(cluster):
     for node in cluster.nodes():
         for setting in ("fsync", "full_page_writes", "synchronous_commit"):
             assert one(node, f"SHOW {setting}") == "on", (node.node, setting)
+        on_disk = "cat >/dev/null; case $(stat -fc %T .) in tmpfs|ramfs) exit 1;; esac"
+        do(node, f"COPY (SELECT 1) TO PROGRAM '{on_disk}'")  # a server's own folder is its data's
 
 
 def test_writes_are_made_as_an_ordinary_role_that_owns_the_database(cluster):
