@@ -144,6 +144,15 @@ def run(connection: Connection, *statements: str) -> None:
         connection.execute(statement.encode())
 
 
+def vacuum(connection: Connection, how: str) -> None:
+    """VACUUM of the whole database on this server alone; *how* as in `FREEZE, ANALYZE`.
+
+    Citus would have all nodes do it, once for each that is asked; elsewhere the setting means nothing.
+    """
+    propagation = "citus.enable_ddl_propagation"
+    run(connection, f"SET {propagation} = off", f"VACUUM ({how})", f"RESET {propagation}")
+
+
 @contextmanager
 def acting_as(connection: Connection, role: str) -> Iterator[None]:
     """Another role for the length of a `with` block, by a superuser's connection, which is then as it was.

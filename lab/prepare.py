@@ -220,7 +220,7 @@ def settle(nodes: Sequence[Node]) -> None:
     """See the module; of every server. ClusterError where an autovacuum worker does not go within 30 s."""
     writers = [node.connection for node in nodes if leads(node.connection)]
     for admin in writers:
-        pg.run(admin, "VACUUM (FREEZE, ANALYZE)")
+        pg.vacuum(admin, "FREEZE, ANALYZE")
         for table in pg.rows(admin, pg.query("foreign")):
             pg.run(admin, f"ANALYZE {pg.ident(table['schema'], table['name'])}")
         pg.rows(admin, pg.query("brin"))
