@@ -71,9 +71,9 @@ def count(
         name: tuple(one.metrics[name] for one in kept) for kept in (reading, writing) for name in kept[0].metrics
     }
     metrics["backend_memory_bytes"] = (memory,)
+    metrics |= {f"query.{name}.planning_ms": values for name, values in planning.items()}
     metrics = _with_inner(metrics, within)
     for query in queries:
-        metrics[f"query.{query.name}.planning_ms"] = planning[query.name]
         metrics[f"query.{query.name}.first_query_ms"] = tuple(
             _first_ms(info, query, sets[query.name][0]) for _ in range(FIRSTS)
         )
@@ -89,7 +89,7 @@ def _per_call(before: Mapping[str, float], after: Mapping[str, float], calls: in
 def _with_inner(
     metrics: Mapping[str, tuple[float, ...]], within: Mapping[str, Mapping[str, float]]
 ) -> dict[str, tuple[float, ...]]:
-    """Metrics with what other servers did; without locks and memory, which are not to be had of these.
+    """Metrics with what other servers did; without those that count just one backend's share of it.
 
     >>> inner = {"calls": 3.0, "blocks": 8.0, "wal_bytes": 0.0, "temp_bytes": 0.0}
     >>> _with_inner({"query.q.blocks_per_call": (1.0, 1.0), "query.q.locks_per_call": (4.0, 4.0)}, {"q": inner})
@@ -107,7 +107,13 @@ def _with_inner(
     return found
 
 
-_OF_ONE_BACKEND = ("locks_per_call", "fast_path_misses_per_call", "backend_memory_bytes")
+_OF_ONE_BACKEND = (
+    "locks_per_call",
+    "fast_path_misses_per_call",
+    "partitions_per_call",
+    "planning_ms",
+    "backend_memory_bytes",
+)
 
 
 def writes(query: Query) -> bool:

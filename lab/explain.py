@@ -26,6 +26,17 @@ def read(text: str) -> dict[str, Any]:
     return plan
 
 
+def elsewhere(node: Node) -> bool:
+    """Does another server do part of what this node says, so that EXPLAIN here does not see it?
+
+    >>> elsewhere({"Node Type": "Append", "Plans": [{"Node Type": "Foreign Scan"}]})
+    True
+    """
+    foreign = node["Node Type"] == "Foreign Scan" or "Remote SQL" in node
+    spread = str(node.get("Custom Plan Provider", "")).startswith("Citus")
+    return foreign or spread or any(map(elsewhere, node.get("Plans", ())))
+
+
 def lines(entry: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The plan tree of one recorded EXPLAIN (`{params, plan}`), from the top.
 
@@ -63,15 +74,19 @@ def _words(node: Node) -> str:
 
     >>> _words({"Node Type": "Index Scan", "Index Name": "i", "Relation Name": "t"})
     'Index Scan using i on t'
+    >>> _words({"Node Type": "Custom Scan", "Custom Plan Provider": "Citus Adaptive"})
+    'Custom Scan (Citus Adaptive), done by another server'
     """
     words = str(node["Node Type"])
+    if "Custom Plan Provider" in node:
+        words += f" ({node['Custom Plan Provider']})"
     if node.get("Partial Mode", "Simple") != "Simple":
         words = f"{node['Partial Mode']} {words}"
     if "Index Name" in node:
         words += f" using {node['Index Name']}"
     if "Relation Name" in node:
         words += f" on {node['Relation Name']}"
-    return words
+    return f"{words}, done by another server" if elsewhere({**node, "Plans": ()}) else words
 
 
 def _shape(node: Node) -> tuple[Any, ...]:

@@ -108,6 +108,16 @@ def test_rows_thrown_away_count_in_every_loop():
     assert one.facts == {"own": 500.0, "base": 0.0}
 
 
+@pytest.mark.parametrize("rule", [filtered, index_only], ids=lambda rule: rule.NAME)
+@pytest.mark.parametrize(
+    "far", [node("Foreign Scan", 1.0, 1), node("Custom Scan", 1.0, 1, Custom_Plan_Provider="Citus Adaptive")]
+)
+def test_nothing_is_said_of_what_another_server_does_unseen(rule, far):
+    here = with_plan("heap", node("Index Only Scan", 1.0, 9, Rows_Removed_by_Filter=5000))
+    assert said(rule, with_plan("by-day", node("Append", 1.0, 1, far)), here) == []
+    assert said(rule, with_plan("by-day", node("Seq Scan", 1.0, 9)), here)
+
+
 def test_several_statements_of_one_query_are_all_looked_at():
     entry = {
         "params": [],

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from lab import metrics
 from lab.book import address
+from lab.explain import elsewhere
 from lab.form import of_unit
 from lab.model import Prepared, Query
 
@@ -108,11 +109,24 @@ def own_fact(rule: str, one: Prepared, query: str, key: str, form: str) -> Cite:
     return Cite(address("reasons", rule, one.instance.candidate, query, key), form)
 
 
+def whole(one: Prepared, query: str) -> bool:
+    """Was the query explained, and is all its work in what EXPLAIN saw, none of it on another server?"""
+    entries = one.explains.get(query) or ()
+    return bool(entries) and not any(elsewhere(top["Plan"]) for entry in entries for top in _tops(entry))
+
+
 def nodes(explained: Any) -> Iterator[Mapping[str, Any]]:
     """The executed nodes of all plans of one query's EXPLAIN entry, from the top."""
-    plans = explained["plan"] if isinstance(explained["plan"], list) else [explained["plan"]]
-    for top in plans:
+    for top in _tops(explained):
         yield from _below(top["Plan"])
+
+
+def _tops(explained: Any) -> Sequence[Mapping[str, Any]]:
+    """The plans of one entry: one for each statement."""
+    plans: Sequence[Mapping[str, Any]] = (
+        explained["plan"] if isinstance(explained["plan"], list) else [explained["plan"]]
+    )
+    return plans
 
 
 def _below(node: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:

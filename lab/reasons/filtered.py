@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from lab.model import Prepared, Query
-from lab.reasons import MANUAL, Reason, differ, named, nodes, own_fact
+from lab.reasons import MANUAL, Reason, differ, named, nodes, own_fact, whole
 
 NAME = "filtered"
 _PAGE = f"{MANUAL}using-explain.html"
@@ -15,7 +15,7 @@ _FEW_ROWS = 100.0  # fewer rows in a call are thrown away in no time
 def explain(own: Prepared, base: Prepared, queries: Sequence[Query]) -> Iterator[Reason]:
     """A query for which one side throws away clearly more rows than the other, in the recorded EXPLAINs."""
     for query in queries:
-        if not own.explains.get(query.name) or not base.explains.get(query.name):
+        if not whole(own, query.name) or not whole(base, query.name):
             continue
         mine, theirs = _removed(own, query.name), _removed(base, query.name)
         if not differ(mine, theirs, by=_LEAST) or max(mine, theirs) < _FEW_ROWS:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from lab.model import Prepared, Query
-from lab.reasons import MANUAL, Reason, named, nodes, own_fact
+from lab.reasons import MANUAL, Reason, named, nodes, own_fact, whole
 
 NAME = "index_only"
 _PAGE = f"{MANUAL}indexes-index-only-scans.html"
@@ -12,7 +12,7 @@ _PAGE = f"{MANUAL}indexes-index-only-scans.html"
 def explain(own: Prepared, base: Prepared, queries: Sequence[Query]) -> Iterator[Reason]:
     """A query of which exactly one side is answered from an index alone."""
     for query in queries:
-        if query.name not in own.explains or query.name not in base.explains:
+        if not whole(own, query.name) or not whole(base, query.name):
             continue
         mine, theirs = _used(own, query.name), _used(base, query.name)
         if mine == theirs:
