@@ -121,7 +121,7 @@ def facts(judged: Judged, subject: str | None) -> dict[str, Any]:
         "sheet": [_sheet_row(row) for row in judged.sheet],
         "reasons": _reasons(judged.reasons),
         "changes": _changes(judged, subject) if subject else {},
-        "shapes": _shapes(judged),
+        "shapes": shape.facts(scenario, judged.prepared),
     }
 
 
@@ -152,30 +152,6 @@ def _requirement(one: Requirement) -> dict[str, Any]:
         "at_most": one.at_most is not None,
         "limit_ms": one.limit_ms,
         **_unit(one.metric),
-    }
-
-
-def _shapes(judged: Judged) -> dict[str, Any]:
-    """What stands behind each candidate's name, and whether times between them say anything; {} of single servers."""
-    scenario = judged.scenario
-    if not shape.several(scenario):
-        return {}
-    reports = {one.instance.candidate: one.report for one in reversed(judged.prepared)}
-    given = scenario.resources
-    return {
-        "unlike": bool(shape.unlike(scenario, judged.prepared)),
-        "resources": given and {"equal": given.equal, "cpus": given.cpus, "memory": given.memory_bytes},
-        "candidates": {
-            name: {
-                "name": name,
-                "topology": shape.words(one.topology),
-                "processes": len(reports[name].get("processes", (None,))),
-                "standbys": reports[name].get("standbys", 0),
-                "reads": ", ".join(reports[name].get("reads", ())),
-            }
-            for name, one in scenario.candidates.items()
-            if name in reports
-        },
     }
 
 

@@ -251,21 +251,29 @@ def caught_up(nodes: Sequence[Node], *, within_s: float = _BEHIND_S) -> None:
     """
     if len(nodes) < 2:
         return
-    places = {node.name: _place(node.connection) for node in nodes}
-    standbys = [node for node in nodes if places[node.name]["recovering"]]
-    due: dict[str, int] = {}
-    for node in nodes if standbys else ():
-        if not places[node.name]["recovering"]:
-            pg.rows(node.connection, pg.query("flush"))
-            due[places[node.name]["system"]] = _place(node.connection)["bytes"]
+    standbys = [node for node in nodes if not leads(node.connection)]
     until = time.monotonic() + within_s
+    due = _due([node for node in nodes if node not in standbys]) if standbys else {}
+    while not all(node.name in due for node in standbys) and time.monotonic() < until:
+        time.sleep(0.05)  # a standby that lost its connection asks for it again
+        due = _due([node for node in nodes if node not in standbys])
     for node in standbys:
-        _wait_for(node, due.get(places[node.name]["system"]), until)
+        _wait_for(node, due.get(node.name), until)
+
+
+def _due(writers: Sequence[Node]) -> dict[str, int]:
+    """Standby -> how far the server that it streams from has written."""
+    found: dict[str, int] = {}
+    for node in writers:
+        pg.rows(node.connection, pg.query("flush"))
+        end = _place(node.connection)["bytes"]
+        found |= {row["name"]: end for row in pg.rows(node.connection, pg.query("standbys"))}
+    return found
 
 
 def _wait_for(node: Node, due: int | None, until: float) -> None:
     if due is None:
-        raise ClusterError(f"{node.name}: is in recovery and follows no server of this shape (see its log)")
+        raise ClusterError(f"{node.name}: is in recovery, and no server of this shape sends it WAL (see its log)")
     while (lag := due - (_place(node.connection)["bytes"] or 0)) > 0:
         if time.monotonic() > until:
             raise ClusterError(

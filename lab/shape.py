@@ -30,6 +30,29 @@ def unlike(scenario: Scenario, prepared: Sequence[Prepared]) -> frozenset[str]:
     return frozenset(name for name, count in counts.items() if count != counts[scenario.baseline])
 
 
+def facts(scenario: Scenario, prepared: Sequence[Prepared]) -> dict[str, Json]:
+    """What serves each candidate, and whether times between them say anything; {} of single servers alone."""
+    if not several(scenario):
+        return {}
+    reports = {one.instance.candidate: one.report for one in reversed(prepared)}
+    given = scenario.resources
+    return {
+        "unlike": bool(unlike(scenario, prepared)),
+        "resources": given and {"equal": given.equal, "cpus": given.cpus, "memory": given.memory_bytes},
+        "candidates": {
+            name: {
+                "name": name,
+                "topology": words(one.topology),
+                "processes": len(reports[name].get("processes", (None,))),
+                "standbys": reports[name].get("standbys", 0),
+                "reads": ", ".join(reports[name].get("reads", ())),
+            }
+            for name, one in scenario.candidates.items()
+            if name in reports
+        },
+    }
+
+
 def words(topology: Topology) -> str:
     """A topology in a line, as the author wrote it.
 

@@ -72,25 +72,31 @@ class ServerProbe:
 def streams(before: Mapping[str, Json], after: Mapping[str, Json]) -> list[tuple[str, int, int]]:
     """Who writes each stream of WAL now, and from where to where it grew between two readings.
 
-    The position goes on where another server has come to lead: one stream is one system identifier.
+    Where another server has come to lead, the position goes on from that of one that led before: of
+    the same system identifier, which alone does not tell streams apart (data directories are copied).
 
-    >>> node = lambda system, wal: {"system": system, "wal_bytes": wal}
-    >>> streams({"nodes": {"a": node("1", 50), "b": node("1", None), "c": node("2", 7)}},
-    ...         {"nodes": {"a": node("1", None), "b": node("1", 90), "c": node("2", 7)}})
-    [('b', 50, 90), ('c', 7, 7)]
+    >>> node = lambda wal: {"system": "1", "wal_bytes": wal}
+    >>> streams({"nodes": {"a": node(50), "b": node(None), "c": node(7)}},
+    ...         {"nodes": {"a": node(None), "b": node(90), "c": node(9)}})
+    [('b', 50, 90), ('c', 7, 9)]
     """
     first, last = _writers(before), _writers(after)
-    return [(name, first[system][1], end) for system, (name, end) in last.items() if system in first]
+    found = []
+    for name, (system, end) in last.items():
+        led = [at for other, (own, at) in first.items() if other not in last and own == system]
+        start = first[name][1] if name in first else max(led, default=None)
+        if start is not None:
+            found.append((name, start, end))
+    return found
 
 
 def _writers(reading: Mapping[str, Json]) -> dict[str, tuple[str, int]]:
-    """Stream -> the server that writes it, and how far it has come; servers in recovery write none."""
-    found: dict[str, tuple[str, int]] = {}
-    for name, totals in reading["nodes"].items():
-        end = totals["wal_bytes"]
-        if end is not None and (totals["system"] not in found or end > found[totals["system"]][1]):
-            found[totals["system"]] = name, end
-    return found
+    """Server -> its system identifier and how far it has written; those in recovery write nothing."""
+    return {
+        name: (totals["system"], totals["wal_bytes"])
+        for name, totals in reading["nodes"].items()
+        if totals["wal_bytes"] is not None
+    }
 
 
 def seen(before: Mapping[str, Json], after: Mapping[str, Json]) -> dict[str, Json]:

@@ -1,7 +1,6 @@
 -- How far a server has come in its stream of WAL: flushed where it writes, replayed where it follows.
--- system (servers that follow one another have the same), recovering, bytes.
+-- recovering, bytes.
 SELECT
-  (SELECT system_identifier::text FROM pg_control_system()) AS system,
   pg_is_in_recovery() AS recovering,
   (CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_flush_lsn() END
     - '0/0'::pg_lsn)::bigint AS bytes

@@ -1,6 +1,7 @@
 -- Running totals of a server, of which a step's facts are the differences.
--- system (servers that follow one another have the same), wal_bytes (the insert position: the written
--- one stands still during a VACUUM; null in recovery), checkpoints, autovacuums (workers at this moment).
+-- system (servers that follow one another have the same, and so may others), wal_bytes (the insert
+-- position: the written one stands still during a VACUUM; null in recovery), checkpoints, autovacuums
+-- (workers at this moment).
 -- PostgreSQL 17 and later.
 SELECT
   (SELECT system_identifier::text FROM pg_control_system()) AS system,
