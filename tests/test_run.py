@@ -244,11 +244,14 @@ def test_a_stop_that_is_asked_for_while_instances_are_prepared_begins_no_further
     assert did(fake, "prepare", "drive") == ["prepare heap.1 at 0-0"]
 
 
-def test_nothing_is_begun_that_would_end_after_the_deadline(make):
+def test_nothing_is_begun_that_would_end_after_the_deadline(make, monkeypatch):
+    now = [0.0]
+    for module in (run, clock):
+        monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: now[0]))
     fake = make()
     fake.stop.within(0.6)
     for one in fake.order():
-        fake.on[f"drive {one}"] = lambda: time.sleep(0.25)
+        fake.on[f"drive {one}"] = lambda: now.append(now.pop() + 0.25)
     assert not fake.run()
     assert did(fake, "keep") == [f"keep {one}" for one in fake.order()[:2]]
     assert "--max-time" in fake.stop.why
