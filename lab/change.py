@@ -2,7 +2,8 @@
 
 import difflib
 import re
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lab import shape
@@ -31,11 +32,13 @@ def changes(base: Candidate, own: Candidate, was: Prepared | None, now: Prepared
     }
 
 
-def _shape(base: Candidate, own: Candidate) -> dict[str, str]:
-    """The two topologies in words, and the kind that it comes to; {} where they are the same."""
+def _shape(base: Candidate, own: Candidate) -> dict[str, Any]:
+    """The two topologies in words, and of which kind the new one is; {} where they are the same."""
     if base.topology == own.topology:
         return {}
-    return {"was": shape.words(base.topology), "now": shape.words(own.topology), "kind": own.topology.kind}
+    waits = str(own.topology.options.get("sync", "off")) != "off"
+    words = {"was": shape.words(base.topology), "now": shape.words(own.topology)}
+    return {**words, "kind": own.topology.kind, "waits": waits}
 
 
 def setting(found: Mapping[str, Any] | None) -> str:
@@ -54,8 +57,19 @@ def _guarantees(was: Prepared | None, now: Prepared | None) -> tuple[list[str], 
     """What the catalogs promise no longer, and what they promise anew."""
     if was is None or now is None:
         return [], []
-    old, new = set(was.guarantees), set(now.guarantees)
+    old, new = _merged(was.guarantees), _merged(now.guarantees)
     return sorted(old - new), sorted(new - old)
+
+
+def _merged(promises: Sequence[str]) -> set[str]:
+    """Promises, each once where tables of one name in several schemas make it.
+
+    >>> sorted(_merged(["t1.orders: PRIMARY KEY (id)", "t2.orders: PRIMARY KEY (id)", "a.b: UNIQUE (c)"]))
+    ['a.b: UNIQUE (c)', 'orders: PRIMARY KEY (id)']
+    """
+    bare = {one: re.sub(r"^[^.:]+\.([^.:]+: )", r"\1", one) for one in promises}
+    often = Counter(bare.values())
+    return {short if often[short] > 1 else one for one, short in bare.items()}
 
 
 def _reach(old: str, new: str) -> str:

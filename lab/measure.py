@@ -221,6 +221,7 @@ def _of_mix(frame: Frame, steps: Sequence[Mapping[str, Json]], seconds: float) -
     for key, metric, unit in (
         ("generator_cpu_s", "mix.generator_us_per_op", 1e6),
         ("server_cpu_s", "cpu_s_per_op", 1.0),
+        ("round_trips", "mix.round_trips_per_op", 1.0),
     ):
         if all(step.get(key) is not None for step in steps):
             yield Value(metric, unit * sum(step[key] for step in steps) / done, done)
@@ -254,9 +255,7 @@ def _of_shape(frame: Frame, steps: Sequence[Mapping[str, Json]]) -> Iterator[Val
         yield Value(f"mix.{name}", sum(step["wal"][key] for step in steps) / done, done)
     spent = [sum(step["cpu_s"][name] for step in steps) for name in steps[0]["cpu_s"]]
     yield Value("busiest_cpu_s_per_op", max(spent) / done, done)
-    for key in ("inner_calls", "round_trips"):
-        if all(key in step for step in steps):
-            yield Value(f"mix.{key}_per_op", sum(step[key] for step in steps) / done, done)
+    yield Value("mix.inner_calls_per_op", sum(step["inner_calls"] for step in steps) / done, done)
 
 
 def _of_saturation(frame: Frame, seconds: float) -> Iterator[Value]:

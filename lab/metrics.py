@@ -72,7 +72,7 @@ TABLE: tuple[Metric, ...] = (
         "mix.wal_fpi_bytes_per_op", "bytes", "size", "lower", "drive", True, 1, ("checkpoint distance",), shapes=True
     ),
     Metric("mix.commits_per_op", "commits", "size", "lower", "drive", True, 1, _ROWS, shapes=True),
-    Metric("mix.round_trips_per_op", "round trips", "size", "lower", "drive", invariants=_ROWS, shapes=True),
+    Metric("mix.round_trips_per_op", "round trips", "size", "lower", "drive", invariants=_ROWS),
     Metric("mix.inner_calls_per_op", "calls", "size", "lower", "drive", True, 1, _ROWS, shapes=True),
     Metric("busiest_cpu_s_per_op", "s", "time", "lower", "drive", invariants=_READ, shapes=True, work=True),
     Metric("cpu_s_per_op", "s", "time", "lower", "drive", invariants=_READ, work=True),

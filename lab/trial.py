@@ -252,7 +252,7 @@ def _driven(kept: Kept, step: Any, tools: Tools, seed: int) -> Act:
             "zero_ns": driven.start_ns,
             "zero_wall_ns": driven.wall_ns,
         }
-        if kept.shaped and queries:
+        if queries:
             fact |= _sent(driven.ops, work)
         return driven
 

@@ -15,7 +15,8 @@ LAYERS = {
     "2a": "pg plain waiting queries store",
     "2b": "hosts sources probes render",
     "3": "clusters ingest drivers events",
-    "4": "parts run preflight share clock trial prepare count judge publish session sizing verify tidy doctor images place",
+    "4": """parts run preflight share clock trial prepare count judge publish session sizing verify tidy doctor images
+        place""",
     "5": "cli",
 }
 ORDER = list(LAYERS)

@@ -25,4 +25,11 @@ WHERE t.relkind IN ('r', 'p')
   AND t.relpersistence = 'p'
   AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'pglab', 'source', 'columnar_internal')
   AND n.nspname NOT LIKE 'pg\_toast%'
+UNION ALL
+SELECT format('%s: POLICY for %s: %s', p.polrelid::regclass, CASE p.polcmd
+    WHEN 'r' THEN 'SELECT' WHEN 'a' THEN 'INSERT' WHEN 'w' THEN 'UPDATE' WHEN 'd' THEN 'DELETE' ELSE 'ALL' END,
+  concat_ws(', with check ', pg_get_expr(p.polqual, p.polrelid), pg_get_expr(p.polwithcheck, p.polrelid)))
+FROM pg_policy p
+JOIN pg_class t ON t.oid = p.polrelid
+WHERE t.relrowsecurity
 ORDER BY 1

@@ -1,0 +1,12 @@
+-- The table as every tenant gets it; empty here, and what statements are prepared against.
+CREATE TABLE orders (
+    tenant integer NOT NULL,
+    id bigint NOT NULL,
+    placed_at timestamptz NOT NULL,
+    customer integer NOT NULL,
+    status text NOT NULL,
+    amount_cents integer NOT NULL,
+    note text NOT NULL,
+    PRIMARY KEY (tenant, id)
+);
+CREATE INDEX orders_tenant_placed_at ON orders (tenant, placed_at);
