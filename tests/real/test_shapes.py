@@ -74,6 +74,16 @@ def test_wal_and_commits_of_a_step_are_counted_once_however_many_follow(copied):
     assert set(copied.server.cpu_s()) == {"primary", "standby1"}
 
 
+def test_what_is_asked_of_a_standby_is_the_mixs_too(copied):
+    prepare.caught_up(copied.nodes)
+    marked = "SELECT /* pglab:look */ count(*) FROM t"
+    for endpoint in (copied.cluster.write(), *copied.reads):
+        with pg.connected(endpoint.conninfo) as client:
+            pg.rows(client, marked)
+    assert [one.node for one in copied.reads] == ["standby1"]
+    assert copied.server.statements()["look"]["calls"] == 2
+
+
 def test_what_a_replica_takes_away_and_gives_is_promised(copied):
     told = prepare.promises(copied.nodes, Topology("replicas"), reads=True)
     assert "every read sees all that was committed before it" not in told
