@@ -99,6 +99,7 @@ class Replicas(Nodes):
         wanted, seen = {one.name for one in self._standbys}, dict[str, str]()
 
         def done() -> bool:
+            seen.clear()
             seen.update({row["name"]: f"{row['state']}, {row['sync_state']}" for row in pg.rows(admin, standbys)})
             fit = {f"streaming, {state}" for state in _SYNC[self._options.sync]}
             return all(seen.get(one) in fit for one in wanted)
@@ -145,9 +146,14 @@ class Replicas(Nodes):
 
 def _replayed(standby: Server, position: str) -> None:
     """Return once *standby* has replayed WAL up to *position*."""
-    with pg.connected(standby.conninfo(user="pglab", dbname="postgres")) as connection:  # `lab` may be on its way
-        until(
-            lambda: bool(pg.ask(connection, "SELECT pg_last_wal_replay_lsn() >= %s::pg_lsn AS yes", [position])["yes"]),
-            CAUGHT_UP_S,
-            lambda: f"{standby.name} has not replayed what was written on the primary up to {position}",
-        )
+    seen = "SELECT pg_last_wal_replay_lsn() >= %s::pg_lsn AS yes"
+    info = f"{standby.conninfo(user='pglab', dbname='postgres')} connect_timeout=10"  # `lab` may be on its way
+    try:
+        with pg.connected(info) as connection:
+            until(
+                lambda: bool(pg.ask(connection, seen, [position])["yes"]),
+                CAUGHT_UP_S,
+                lambda: f"{standby.name} has not replayed what was written on the primary up to {position}",
+            )
+    except pg.OperationalError as error:
+        raise ClusterError(f"{standby.name} does not answer: {pg.words(error)}") from error
