@@ -94,16 +94,20 @@ class PatroniNode:
             self.asks("/config", {"pause": None}, method="PATCH")  # changes nothing, and a change is looked at
             self._woken_s = time.monotonic()
 
-    def leads(self) -> bool:
-        """Is it the leader, with the lock and a server that takes writes?"""
-        return self._is("/primary")
+    def led(self) -> int | None:
+        """The timeline on which it leads, with the lock and a server that takes writes; None if it does not.
+
+        An agent that has the lock says so before its server is up.
+        """
+        answer = self.asks("/primary")
+        if answer is None or answer[0] != 200:
+            return None
+        said = json.loads(answer[1])
+        return int(said["timeline"]) if (said.get("role"), said.get("state")) == ("primary", "running") else None
 
     def runs(self) -> bool:
         """Is its server up?"""
-        return self._is("/health")
-
-    def _is(self, path: str) -> bool:
-        answer = self.asks(path)
+        answer = self.asks("/health")
         return answer is not None and answer[0] == 200
 
     def state(self) -> Mapping[str, Any]:

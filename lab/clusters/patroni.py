@@ -5,7 +5,6 @@ of the nodes' agents whenever it matters, and waited for while nobody does. A cl
 restored may be led by another node than before, on a later timeline.
 """
 
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -127,8 +126,12 @@ class Patroni(Nodes):
         leader = self._present()
         if leader is None:
             return False
-        with pg.connected(leader.conninfo(user="pglab", dbname="postgres")) as admin:
-            found = pg.rows(admin, pg.query("standbys"))
+        try:
+            with pg.connected(leader.conninfo(user="pglab", dbname="postgres")) as admin:
+                found = pg.rows(admin, pg.query("standbys"))
+        except pg.OperationalError as error:  # it led a moment ago
+            seen[leader.name] = pg.words(error)
+            return False
         seen |= {"leader": leader.name, **{row["name"]: f"{row['state']}, {row['sync_state']}" for row in found}}
         streaming = {row["name"] for row in found if row["state"] == "streaming"}
         if streaming >= {one.name for one in self._nodes if one is not leader} and self._confirmed(leader):
@@ -158,12 +161,8 @@ class Patroni(Nodes):
     def _present(self) -> PatroniNode | None:
         """The node that leads now; of two, while the one before has not noticed, that of the later timeline."""
         with ThreadPoolExecutor(len(self._nodes)) as pool:
-            answers = list(pool.map(lambda node: node.asks("/primary"), self._nodes))
-        found = [
-            (int(json.loads(answer[1]).get("timeline", 0)), node)
-            for node, answer in zip(self._nodes, answers, strict=True)
-            if answer is not None and answer[0] == 200
-        ]
+            timelines = list(pool.map(PatroniNode.led, self._nodes))
+        found = [(led, node) for led, node in zip(timelines, self._nodes, strict=True) if led is not None]
         return max(found, key=lambda one: one[0])[1] if found else None
 
     def timeline(self) -> int:
@@ -296,7 +295,7 @@ class Patroni(Nodes):
         struck = self._was_struck(node)
         struck.start()
         until(
-            slowly(lambda: struck.leads() or struck.state().get("replication_state") == "streaming"),
+            slowly(lambda: struck.led() is not None or struck.state().get("replication_state") == "streaming"),
             READY_S,
             lambda: f"{struck.name}: is back, and neither leads nor streams: {self._states()}",
         )
