@@ -76,9 +76,9 @@ def streams(before: Mapping[str, Json], after: Mapping[str, Json]) -> list[tuple
     the same system identifier, which alone does not tell streams apart (data directories are copied).
 
     >>> node = lambda wal: {"system": "1", "wal_bytes": wal}
-    >>> streams({"nodes": {"a": node(50), "b": node(None), "c": node(7)}},
-    ...         {"nodes": {"a": node(None), "b": node(90), "c": node(9)}})
-    [('b', 50, 90), ('c', 7, 9)]
+    >>> streams({"nodes": {"a": node(50), "b": node(None), "c": node(70)}},
+    ...         {"nodes": {"a": node(None), "b": node(90), "c": node(75)}})
+    [('b', 50, 90), ('c', 70, 75)]
     """
     first, last = _writers(before), _writers(after)
     found = []
