@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from lab import tidy
@@ -174,6 +175,31 @@ def test_a_server_of_a_dead_run_is_found_by_its_label_and_ended_before_its_data_
     tidy.remove([first, second])
     assert process.wait(5) is not None
     assert not made.exists()
+
+
+def test_a_servers_children_are_part_of_it(base, results):
+    made = dead(base)
+    nap = "import subprocess, sys, time\nif sys.argv[2:]: subprocess.Popen([sys.executable, '-c', NAP, sys.argv[2]])\n"
+    nap = f"NAP = 'import time; time.sleep(60)'\n{nap}print('up', flush=True); time.sleep(60)"
+    labels = (f"cluster_name=pglab-{made.name}", f"postgres: pglab-{made.name}: checkpointer")
+    process = subprocess.Popen([sys.executable, "-c", nap, *labels], stdout=subprocess.PIPE)
+    with process.stdout:
+        process.stdout.readline()
+    (child,) = psutil.Process(process.pid).children()
+    found = tidy.left(base, results)
+    assert [one.pid for one in found if one.pid] == [process.pid]
+    child.suspend()  # as one that would never notice that its parent is gone
+    tidy.remove(found)
+    assert process.wait(5) is not None
+    assert embedded.born(child.pid) is None
+
+
+def test_a_child_that_outlived_its_server_is_found(base, results):
+    made = dead(base)
+    label = f"postgres: pglab-{made.name}: checkpointer"
+    process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)", label])
+    tidy.remove(tidy.left(base, results))
+    assert process.wait(5) is not None
 
 
 def test_a_server_of_another_base_folder_is_somebody_elses(base, results, server, tmp_path):

@@ -95,3 +95,12 @@ def test_standbys_are_named_in_order_for_commits_to_wait_for():
     ):
         options = replicas.Options(nodes=2, sync=sync, confirm=confirm)
         assert replicas.Replicas(Named("primary"), standbys, options)._names() == said
+
+
+def test_who_waits_for_whom_is_the_shapes_to_say(tmp_path):
+    settings = {"synchronous_standby_names": "*"}
+    with (
+        pytest.raises(ClusterError, match=r"one: the shape sets synchronous_standby_names itself \(take it out"),
+        replicas.opened(None, Topology("replicas"), name="one", settings=settings, logs=tmp_path),
+    ):
+        pass

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import pytest
 
 from lab import pg
 from lab.errors import ClusterError
-from lab.hosts import embedded
+from lab.hosts import _tree, embedded
 
 pytestmark = pytest.mark.server
 
@@ -78,3 +79,86 @@ def test_a_server_dies_with_the_lab(tmp_path):
     assert left.exists()
     __import__("shutil").rmtree(left)
     assert not psutil.pid_exists(pid)
+
+
+PRELOAD = {"shared_preload_libraries": "pg_stat_statements"}
+
+
+def tree(server):
+    """The server and its children."""
+    postmaster = psutil.Process(server._process.pid)
+    return [postmaster.pid, *(child.pid for child in postmaster.children(recursive=True))]
+
+
+def test_a_server_killed_at_work_is_gone_at_once_and_starts_again(host, tmp_path, monkeypatch):
+    monkeypatch.setattr(_tree, "DEAD_S", 1)
+    with host.server("one", PRELOAD, tmp_path) as server:
+        with pg.connected(server.conninfo()) as connection:
+            pg.run(connection, "CREATE TABLE t AS SELECT 1 AS a", "SELECT pg_sleep(0)")
+            busy = threading.Thread(target=lost, args=(connection, "SELECT count(*) FROM generate_series(1, 1e9)"))
+            busy.start()
+            time.sleep(0.2)
+            there = tree(server)
+            server.kill()
+            assert [pid for pid in there if embedded.born(pid) is not None] == []
+            busy.join()
+        server.kill()  # there is nothing left to kill
+        server.start()
+        with pg.connected(server.conninfo()) as connection:
+            assert pg.ask(connection, "SELECT a FROM t") == {"a": 1}
+
+
+def lost(connection, statement):
+    with pytest.raises(pg.OperationalError):
+        pg.run(connection, statement)
+
+
+def test_a_killed_server_leaves_no_shared_memory(host, tmp_path):
+    with host.server("one", PRELOAD, tmp_path) as server:
+        held = set(_tree._held(server._process.pid))
+        server.kill()
+    paths = {path for path, _ in held}
+    assert {path.split(".")[0][:5] for path in paths} == {"/SYSV", "/dev/"}
+    assert not [path for path in paths if Path(path).exists()]
+    segments = {line.split()[1] for line in Path("/proc/sysvipc/shm").read_text().splitlines()[1:]}
+    assert not segments & {str(number) for path, number in held if path.startswith("/SYSV")}
+
+
+def test_a_paused_server_answers_nobody_until_it_goes_on(host, tmp_path):
+    with host.server("one", PRELOAD, tmp_path) as server:
+        server.pause()
+        with (
+            pytest.raises(pg.OperationalError, match="timeout"),
+            pg.connected(f"{server.conninfo()} connect_timeout=2"),
+        ):
+            pass
+        server.resume()
+        with pg.connected(server.conninfo()) as connection:
+            assert pg.ask(connection, "SELECT 1 AS a") == {"a": 1}
+
+
+def test_a_paused_server_is_shut_down_all_the_same(host, tmp_path, monkeypatch):
+    monkeypatch.setattr(embedded, "END_S", 20)
+    with host.server("one", PRELOAD, tmp_path) as server:
+        server.pause()
+        server.stop()
+        server.start()
+    assert (tmp_path / "one.log").read_text().count("database system was shut down at") == 2  # by initdb, and now
+
+
+def test_what_is_done_to_a_server_that_is_gone_says_so(host, tmp_path):
+    with host.server("one", PRELOAD, tmp_path) as server:
+        server.kill()
+        for act in (server.pause, server.resume, server.cpu_s):
+            with pytest.raises(ClusterError, match="one: the server is gone"):
+                act()
+
+
+def test_a_standby_follows_as_it_was_asked(host, tmp_path):
+    with host.server("one", PRELOAD, tmp_path) as server, host.standby(server, "one-b", PRELOAD, tmp_path) as standby:
+        with pg.connected(standby.conninfo()) as connection:
+            assert pg.ask(connection, "SELECT pg_is_in_recovery() AS yes") == {"yes": True}
+        with pg.connected(server.conninfo(user="pglab")) as admin:
+            found = pg.ask(admin, "SELECT slot_name, active FROM pg_replication_slots")
+            assert found == {"slot_name": "one_b", "active": True}
+            assert pg.ask(admin, "SELECT application_name AS name FROM pg_stat_replication") == {"name": "one-b"}

@@ -15,9 +15,8 @@ pytestmark = pytest.mark.server
 SETTINGS = {"shared_preload_libraries": "pg_stat_statements", "max_connections": "30", "shared_buffers": "16MB"}
 
 
-def opened(host, logs, settings=None, **options):
-    asked = {**SETTINGS, **(settings or {})}
-    return replicas.opened(host, Topology("replicas", options), name="shape", settings=asked, logs=logs)
+def opened(host, logs, **options):
+    return replicas.opened(host, Topology("replicas", options), name="shape", settings=SETTINGS, logs=logs)
 
 
 @pytest.fixture(scope="module")
@@ -105,15 +104,6 @@ def test_without_synchrony_commits_wait_for_nobody(host, tmp_path):
     with opened(host, tmp_path, nodes=1) as cluster:
         cluster.kill("standby")
         assert not waits(cluster, "CREATE TABLE t (a int)")
-
-
-def test_who_waits_for_whom_is_the_shapes_to_say(host, tmp_path):
-    settings = {"synchronous_standby_names": "*"}
-    with (
-        pytest.raises(ClusterError, match=r"shape: the shape sets synchronous_standby_names itself \(take it out"),
-        opened(host, tmp_path, settings),
-    ):
-        pass
 
 
 def test_a_restored_primary_and_its_standbys_tell_the_same_story(quorum):
