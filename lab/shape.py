@@ -164,7 +164,8 @@ def each(resources: Resources, count: int) -> tuple[float, int]:
 def affordable(scenario: Scenario, counts: Mapping[str, int], *, kind: str, cores: int) -> None:
     """ScenarioError where the host cannot give each candidate what `resources` says; *counts* by candidate.
 
-    One core is the load generator's.
+    What a node adds can only be seen where one core is left for the load generator; what a shape
+    costs is seen in work, which a generator on the same cores does not change.
     """
     given = scenario.resources
     if given is None:
@@ -174,11 +175,13 @@ def affordable(scenario: Scenario, counts: Mapping[str, int], *, kind: str, core
             f"{given.place}: resources: the embedded host cannot limit a server (--on docker, or take resources out)"
         )
     name = max(counts, key=lambda one: counts[one])
-    asked = each(given, counts[name])[0] * counts[name]
-    if asked > cores - 1:
-        what = f"{name} has {counts[name]} processes, which makes {asked:g} cores"
-        out = f"cpus: {max(0.1, (cores - 1) / (counts[name] if given.equal == 'per_node' else 1)):.2g} or less"
+    asked, of_each = each(given, counts[name])[0] * counts[name], given.equal == "per_node"
+    have = cores - 1 if of_each else cores
+    if asked > have:
+        what = f"{name} has {counts[name]} processes, which makes {asked:g} cores" if of_each else f"{asked:g} cores"
+        beside = " beside the load generator's one" if of_each else ""
+        fitting = f"cpus: {max(0.1, have / (counts[name] if of_each else 1)):.2g} or less"
         raise ScenarioError(
-            f"{given.place}: resources: {what}, and this host has {cores - 1} beside the load generator's one "
-            f"({out}{', equal: total' if given.equal == 'per_node' else ''}, or a larger host)"
+            f"{given.place}: resources: {what}, and this host has {have}{beside} "
+            f"({fitting}{', equal: total' if of_each else ''}, or a larger host)"
         )

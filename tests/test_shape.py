@@ -166,7 +166,8 @@ def test_without_resources_nothing_is_limited():
     ("resources", "said"),
     [
         (given("per_node", 2.0), r"brin has 2 processes, which makes 4 cores, .* 3 beside .* \(cpus: 1\.5 or less"),
-        (given("total", 3.5), r"which makes 3\.5 cores, and this host has 3 beside .* \(cpus: 3 or less, or a larger"),
+        (given("per_node", 1.75), r"which makes 3\.5 cores, and this host has 3 beside"),
+        (given("total", 4.5), r"4\.5 cores, and this host has 4 \(cpus: 4 or less, or a larger host\)"),
     ],
 )
 def test_more_than_the_host_has_beside_the_generators_core_is_refused_with_both_numbers(resources, said):
