@@ -73,6 +73,7 @@ def run(
     rows: Annotated[int | None, typer.Option(min=1, help="How many rows; else the scenario's.")] = None,
     only: Annotated[str | None, typer.Option(help="Only these candidates, by name, with commas.")] = None,
     max_time: Annotated[str | None, typer.Option(help="Begin no trial that would end later, such as 20m.")] = None,
+    given: Annotated[str | None, typer.Option(help="The database of a given server; it is emptied.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check everything, say how long it takes, stop.")] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the newest run that is not complete.")] = False,
     results: Results = RESULTS,
@@ -93,6 +94,7 @@ def run(
             only=tuple(name.strip() for name in only.split(",")) if only else (),
             max_time_s=_duration(max_time, seconds),
             resume=resume,
+            given=given,
             results=results,
             doc=doc,
         )

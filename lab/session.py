@@ -21,13 +21,14 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
 from lab import __version__, clock, judge, parts, place, preflight, publish, run, scenario, share, sizing, store
 from lab import design as design_
 from lab.clock import Tell as Doing
-from lab.errors import ClusterError, PlaceError, RecordError
+from lab.errors import ClusterError, PlaceError, RecordError, ScenarioError
 from lab.hosts import Host, embedded
 from lab.model import Json, Scenario
 from lab.run import Bench, Stop
@@ -60,6 +61,7 @@ class Asked:
     only: tuple[str, ...] = ()
     max_time_s: float | None = None
     resume: bool = False
+    given: str | None = None  # the database that a server somebody else runs may be measured in
 
 
 def rehearse(asked: Asked, tell: Tell) -> dict[str, Json]:
@@ -96,7 +98,13 @@ def perform(asked: Asked, tell: Tell, stop: Stop) -> publish.Published:
 def _read(asked: Asked) -> Scenario:
     given = scenario.Given(rows=asked.rows, profile=asked.profile, only=asked.only)
     folder = scenario.find(asked.scenario, Path.cwd())
-    return scenario.read(folder.resolve().name, scenario.on_disk(folder, Path.cwd()), parts, given)
+    read = scenario.read(folder.resolve().name, scenario.on_disk(folder, Path.cwd()), parts, given)
+    if read.isolation != "fresh" and any(one.topology.kind == "given" for one in read.candidates.values()):
+        raise ScenarioError(
+            f"isolation: {read.isolation}: a given server has one database, which holds one candidate at a time "
+            "(isolation: fresh)"
+        )
+    return read
 
 
 def _run_id() -> str:
@@ -161,6 +169,8 @@ class _Session:
         )
         kinds = {candidate.topology.kind for candidate in read.candidates.values()}
         clusters = {kind: parts.load("clusters", kind).opened for kind in kinds}
+        if "given" in clusters:
+            clusters["given"] = partial(clusters["given"], database=asked.given)
         shares = share.shares(read, kind=self.on, cores=int(self.host.fingerprint()["cores"]))
         self.bench = Bench(self.host, clusters, tools, self.settings, tell, stop, shares)
 
