@@ -104,6 +104,7 @@ def test_a_server_killed_at_work_is_gone_at_once_and_starts_again(host, tmp_path
             busy.join()
         server.kill()  # there is nothing left to kill
         server.start()
+        assert (server.data / "postmaster.pid").read_text().splitlines()[0] == str(server._process.pid)
         with pg.connected(server.conninfo()) as connection:
             assert pg.ask(connection, "SELECT a FROM t") == {"a": 1}
 
