@@ -16,7 +16,7 @@ from pathlib import Path
 from scipy.stats import t
 
 from lab import pg, sizing
-from lab.clusters import citus
+from lab.clusters import citus, patroni
 from lab.errors import PlaceError
 from lab.hosts import docker
 from lab.model import Topology
@@ -42,6 +42,15 @@ def citus_ready_s() -> Figure:
     except PlaceError as error:
         return _no_figure(str(error), 15.0)
     return _told(seconds, f"{len(seconds)} shapes of three nodes, one after the other", goal=15.0)
+
+
+def patroni_ready_s() -> Figure:
+    """From asking for Patroni's three nodes to a leader, two standbys that have caught up, and an answer by the route."""
+    try:
+        seconds = _patroni()
+    except PlaceError as error:
+        return _no_figure(str(error), 30.0)
+    return _told(seconds, f"{len(seconds)} shapes of three nodes, one after the other", goal=30.0)
 
 
 def _figure(which: int, *, goal: float) -> Figure:
@@ -106,8 +115,26 @@ def _citus_once(host: docker.Docker, logs: Path) -> float:
         return time.monotonic() - begun
 
 
+def _patroni() -> list[float]:
+    """Seconds until ready; the first is warm-up."""
+    with tempfile.TemporaryDirectory(prefix="pglab-bench-") as logs, docker.opened(f"b{secrets.token_hex(3)}") as host:
+        return [_patroni_once(host, Path(logs)) for _ in range(FEW + 1)][1:]
+
+
+def _patroni_once(host: docker.Docker, logs: Path) -> float:
+    begun = time.monotonic()
+    with (
+        host.private() as private,
+        patroni.opened(private, Topology("patroni"), name="bench", settings=sizing.SETTINGS, logs=logs) as cluster,
+        pg.connected(cluster.write().conninfo) as connection,
+    ):
+        pg.ask(connection, "SELECT 1 AS a")
+        return time.monotonic() - begun
+
+
 FIGURES: dict[str, Callable[[], Figure]] = {
     "container_ready_s": container_ready_s,
     "container_gone_s": container_gone_s,
     "citus_ready_s": citus_ready_s,
+    "patroni_ready_s": patroni_ready_s,
 }

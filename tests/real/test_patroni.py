@@ -12,7 +12,6 @@ import pytest
 
 from lab import pg
 from lab.clusters import CanKill, CanLag, CanPartition, CanSwitchover, patroni
-from lab.clusters._patroni_settings import Shown, taken
 from lab.errors import ClusterError, PlaceError
 from lab.hosts import Host
 from lab.model import Endpoint, Topology
@@ -284,36 +283,6 @@ def test_a_host_without_containers_is_told_which_has_them(host, tmp_path):
     shape = patroni.opened(host, Topology("patroni"), name="shape", settings=SETTINGS, logs=tmp_path)
     with pytest.raises(ClusterError, match=r"shape: patroni .* containers, which the host embedded .* \(--on docker\)"):
         shape.__enter__()
-
-
-@pytest.mark.parametrize(
-    ("options", "said"),
-    [
-        ({"nodes": 2, "sync": "on", "confirm": 2}, "confirm: 2 of 1 standbys"),
-        ({"confirm": 1}, "confirm: no standby confirms with sync: off"),
-        ({"ttl": 20}, "ttl: 20 .at least loop_wait . 2 . retry_timeout, which is 30"),
-        ({"nodes": 6}, "nodes"),
-        ({"etcd": 2}, "etcd"),
-    ],
-)
-def test_options_that_do_not_fit_are_told(options, said):
-    with pytest.raises(ValueError, match=said):
-        patroni.Options.model_validate(options)
-
-
-@pytest.mark.parametrize(
-    ("asked", "shown", "yes"),
-    [
-        ("-1", Shown("512", "8kB", "integer", "4MB"), True),
-        ("0.1", Shown("0.1", None, "real", "0.1"), True),
-        ("0.2", Shown("0.1", None, "real", "0.1"), False),
-        ("1GB", Shown("64", "16MB", "integer", "1GB"), True),
-        ("off", Shown("on", None, "bool", "on"), False),
-        ("a", Shown("b", None, "string", "b"), False),
-    ],
-)
-def test_a_setting_is_compared_as_the_server_reads_it(asked, shown, yes):
-    assert taken(asked, shown) is yes
 
 
 def test_three_members_of_etcd_serve_as_one_and_closed_leaves_nothing(docker_host, tmp_path):
