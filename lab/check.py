@@ -274,7 +274,7 @@ def drift(slices: Sequence[Slice], baseline: str) -> list[Doubt]:
 
 def _cpu_per_operation(item: Slice) -> float:
     """CPU seconds of the server for each recorded operation of the driven steps; 0 where there is none."""
-    spent = [(step["server_cpu_s"], ops.num_rows) for step, ops in driven(item)]
+    spent = [(step["server_cpu_s"] or 0.0, ops.num_rows) for step, ops in driven(item)]
     done = sum(rows for _, rows in spent)
     return sum(cpu_s for cpu_s, _ in spent) / done if done else 0.0
 

@@ -150,7 +150,7 @@ def _watched(kept: Kept, do: str) -> Iterator[dict[str, Json]]:
         asked = less(server.statements(), statements) if driving else {}
         share = foreign_share(kept.host.read(), others, (time.monotonic_ns() - start_ns) / 1e9)
         fact |= {"start_ns": start_ns, "end_ns": end_ns} | seen(totals, after)
-        fact |= {"server_cpu_s": sum(cpu_s.values()), "foreign_cpu_share": share}
+        fact |= {"server_cpu_s": sum(cpu_s.values()) if cpu_s else None, "foreign_cpu_share": share}
         if driving:
             fact["statements"] = {name: one for name, one in asked.items() if one["calls"] > 0}
         if kept.shaped:
