@@ -45,7 +45,7 @@ def citus_ready_s() -> Figure:
 
 
 def patroni_ready_s() -> Figure:
-    """From asking for Patroni's three nodes to a leader, two standbys that have caught up, and an answer by the route."""
+    """From asking for Patroni's three nodes to a leader, two standbys caught up, and an answer by the route."""
     try:
         seconds = _patroni()
     except PlaceError as error:
