@@ -15,14 +15,18 @@ IMAGE = Topology("single", {"image": "postgis/postgis:17-3.5"})
 BEHIND = Topology("pooled", {"behind": {"kind": "single", "postgres": OWN - 1}})
 
 
-def chosen(asked: str, *topologies: Topology) -> str:
+def chosen(asked: str, *topologies: Topology, resources: object = None) -> str:
     named = {str(n): SimpleNamespace(topology=one) for n, one in enumerate(topologies)}
-    return place.choose(asked, SimpleNamespace(candidates=named))
+    return place.choose(asked, SimpleNamespace(candidates=named, resources=resources))
 
 
 def test_auto_is_embedded_where_every_topology_permits_it():
     assert chosen("auto", SINGLE, Topology(postgres=OWN), Topology("replicas")) == "embedded"
     assert chosen("docker", SINGLE) == "docker"
+
+
+def test_what_is_to_be_limited_needs_containers():
+    assert chosen("auto", SINGLE, resources="some") == "docker"
 
 
 @pytest.mark.parametrize("needs", [OTHER, CITUS, IMAGE], ids=["another version", "citus", "an image"])
