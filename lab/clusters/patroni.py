@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Literal
+from typing import Literal, cast
 
 from lab import pg
 from lab.clusters import Lag
@@ -39,12 +39,12 @@ def opened(
 ) -> Iterator["Patroni"]:
     """See clusters.OpenCluster."""
     options = Options.model_validate(dict(topology.options))
-    if not isinstance(host, Containers):
+    if host.kind not in HOSTS:
         raise ClusterError(f"{name}: patroni is built of containers, which the host {host.kind} has not (--on docker)")
     refuse(name, settings)
     with drawn(host, name) as (words, passfile), ExitStack() as stack:
         with bringing_up(name):
-            asked = Asked(host, topology, options, settings, logs, words)
+            asked = Asked(cast(Containers, host), topology, options, settings, logs, words)
             members = stack.enter_context(together(asked.etcd()))
             containers = stack.enter_context(together(asked.nodes()))
             nodes = [PatroniNode(one, words, passfile) for one in containers]
