@@ -79,8 +79,8 @@ def perform(asked: Asked, tell: Tell, stop: Stop) -> publish.Published:
     Raise LabError where it cannot begin or go on; kept trials stay, and `--resume` goes on.
     """
     read = _read(asked)
+    old = _unfinished(asked, read) if asked.resume else None
     with _measuring(), ExitStack() as stack:
-        old = _unfinished(asked, read) if asked.resume else None
         session = _Session(asked, read, old.name if old else _run_id(), stack, tell, stop)
         folder = session.take_up(old) if old else session.begin()
         for noise, share in session.smallest_effects().items():
@@ -104,6 +104,7 @@ def _read(asked: Asked) -> Scenario:
             f"isolation: {read.isolation}: a given server has one database, which holds one candidate at a time "
             "(isolation: fresh)"
         )
+    place.choose(asked.on, read)  # what is mistaken is told before anybody waits for the machine
     return read
 
 

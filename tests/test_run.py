@@ -1,6 +1,5 @@
 """The interpreter's promises, with fakes that write one log: what happens, in which order, and what survives."""
 
-import time
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -244,10 +243,16 @@ def test_a_stop_that_is_asked_for_while_instances_are_prepared_begins_no_further
     assert did(fake, "prepare", "drive") == ["prepare heap.1 at 0-0"]
 
 
-def test_nothing_is_begun_that_would_end_after_the_deadline(make, monkeypatch):
+@pytest.fixture
+def now(monkeypatch):
+    """The only time that the run knows, in a list of one."""
     now = [0.0]
     for module in (run, clock):
         monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    return now
+
+
+def test_nothing_is_begun_that_would_end_after_the_deadline(make, now):
     fake = make()
     fake.stop.within(0.6)
     for one in fake.order():
@@ -426,15 +431,15 @@ def test_a_resumed_study_counts_only_the_numbers_that_are_missing(make):
 # --- how long it takes ----------------------------------------------------------------------
 
 
-def test_the_share_that_is_done_grows_and_what_is_left_is_the_runs_own_measure(make):
+def test_the_share_that_is_done_grows_and_what_is_left_is_the_runs_own_measure(make, now):
     fake = make()
     for one in fake.order():
-        fake.on[f"drive {one}"] = lambda: time.sleep(0.01)
+        fake.on[f"drive {one}"] = lambda: now.append(now.pop() + 0.01)
     fake.run()
     trials = [(done, left) for what, done, left in fake.told if what.startswith("round")]
     shares = [done for done, _ in trials]
     assert shares == sorted(shares)
-    assert trials[-1][1] == pytest.approx(0.01, abs=0.03)
+    assert trials[-1][1] == pytest.approx(0.01)
 
 
 def test_a_resumed_run_counts_only_what_it_has_to_do(make):

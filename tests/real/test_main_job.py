@@ -275,7 +275,7 @@ def test_two_runs_do_not_measure_each_other(tmp_path):
     folder = small.write(tmp_path)
     lab = start(folder, "--rounds", "30")
     wait_for_trials(folder, 1)
-    second = small.pglab(folder, "run", "scenarios/small")
+    second = small.once(folder, "run", "scenarios/small")
     os.kill(lab.pid, signal.SIGKILL)
     lab.communicate()
     small.pglab(folder, "clean")
