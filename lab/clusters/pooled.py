@@ -63,7 +63,7 @@ class Options(BaseModel):
 def opened(host: Host, topology: Topology, *, name: str, settings: Mapping[str, str], logs: Path) -> Iterator["Pooled"]:
     """See clusters.OpenCluster."""
     options = Options.model_validate(dict(topology.options))
-    if not isinstance(host, Containers):
+    if host.kind not in HOSTS:
         raise ClusterError(f"{name}: PgBouncer is a container, which the host {host.kind} has not (--on docker)")
     inner = _behind(options, topology)
     with ExitStack() as stack:
@@ -71,7 +71,9 @@ def opened(host: Host, topology: Topology, *, name: str, settings: Mapping[str, 
         with bringing_up(name):
             routes = _routes(behind)
             files = _files(options, routes, _secret(behind))
-            pooler = stack.enter_context(host.container(POOLER, options.image, logs, port=PORT, files=files))
+            pooler = stack.enter_context(
+                cast(Containers, host).container(POOLER, options.image, logs, port=PORT, files=files)
+            )
         yield _able(behind)(behind, pooler, tuple(routes)[1:])
 
 
