@@ -69,7 +69,7 @@ def run(
     scenario: Annotated[str, typer.Argument(help="A folder with a scenario.yaml, or the name of one.")],
     on: Annotated[str, typer.Option(help="auto, embedded or docker.")] = "auto",
     profile: Annotated[str | None, typer.Option(help="quick, decide or gate; else the scenario's own.")] = None,
-    rounds: Annotated[int | None, typer.Option(min=2, help="How many rounds; else the profile's.")] = None,
+    rounds: Annotated[int | None, typer.Option(min=2, max=10_000, help="How many rounds; else the profile's.")] = None,
     rows: Annotated[int | None, typer.Option(min=1, help="How many rows; else the scenario's.")] = None,
     only: Annotated[str | None, typer.Option(help="Only these candidates, by name, with commas.")] = None,
     max_time: Annotated[str | None, typer.Option(help="Begin no trial that would end later, such as 20m.")] = None,

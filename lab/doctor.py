@@ -7,6 +7,7 @@ import shutil
 import sys
 from dataclasses import dataclass
 from importlib.util import find_spec
+from pathlib import Path
 
 import psutil
 
@@ -61,8 +62,16 @@ def _base() -> Finding:
 
 def _disk() -> Finding:
     place = embedded.base()
-    free = shutil.disk_usage(place if place.exists() else "/").free / 2**30
+    free = shutil.disk_usage(_nearest(place)).free / 2**30
     return Finding("disk free", free >= 5, f"{free:.0f} GiB", "less than 5 GiB: set PGLAB_BASE to a larger disk")
+
+
+def _nearest(place: Path) -> Path:
+    """The folder itself, or "/" where it is not there or not to be looked into."""
+    try:
+        return place if place.exists() else Path("/")
+    except OSError:
+        return Path("/")
 
 
 def _embedded() -> Finding:

@@ -202,10 +202,13 @@ def _studied(
     there: float | None,
     points: Sequence[Study],
 ) -> Row:
-    """Kept where the study counts the same at all its numbers of partitions, and goes as far as production."""
+    """Kept where the study counts the same at all its numbers of partitions, goes as far as production, and
+    counts what was counted here: it plans each call anew, and a prepared statement may lock more by a generic plan.
+    """
     here, reaches = _value(one.metrics, counted[0]), there is None or any(point.partitions >= there for point in points)
     values = [[_value(point.metrics, metric) for point in points] for metric in counted]
-    if len(points) > 1 and reaches and all(len(set(of_metric)) == 1 and None not in of_metric for of_metric in values):
+    alike = all(len(set(of_metric)) == 1 and None not in of_metric for of_metric in values)
+    if len(points) > 1 and reaches and alike and values[0][0] == here:
         return Row(invariant, of, here, here, True, unit, "the same at every number of partitions studied")
     if there is None or not reaches:
         return Row(invariant, of, None, here, None, unit, "the catalogue study does not go as far")

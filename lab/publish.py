@@ -28,13 +28,16 @@ def publish(folder: Path, doc: Path) -> Published:
     """Judge the run in *folder* and write its plan to *doc*."""
     judgement = judge.judge(folder)
     pages = {path: page.text for path, page in judgement.pages.items()}
+    earlier = folder / "analysis" / "plan.md"
+    was = earlier.read_bytes() if earlier.exists() else b""  # of this run, before more of it was there
     own = {f"plan{Path(p).suffix}" if n == 0 else p: t for n, (p, t) in enumerate(pages.items())}
     with _disk(folder / "analysis"):
         _write(folder / "analysis", own)
         store.write_json(folder / "analysis" / "plan.json", judgement.data())
     target = doc / next(iter(pages))
     said = []
-    if target.exists() and target.read_bytes() != pages[target.name].encode() and edited(target, folder):
+    ours = (was, pages[target.name].encode())
+    if target.exists() and target.read_bytes() not in ours and edited(target, folder):
         kept = _set_aside(target)
         said.append(f"{target} was edited by hand; it is kept as {kept}")
     with _disk(doc):

@@ -17,7 +17,7 @@ from lab.book import Book
 from lab.plan import Plan
 from lab.template import Rendered
 
-_SEAL = re.compile(r"<!-- pglab scenario=(\S+) run=(\S+) root=(\S+) method=(\S+) printed=(\S+) -->\s*\Z")
+_SEAL = re.compile(r"<!-- pglab scenario=(.+?) run=(\S+) root=(\S+) method=(\S+) printed=(\S+) -->\s*\Z")
 
 
 @dataclass(frozen=True)

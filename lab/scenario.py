@@ -48,9 +48,12 @@ def shipped() -> Path:
 def find(name: str, cwd: Path) -> Path:
     """The folder of the scenario *name*: a path, else ./scenarios/<name>, else a shipped one."""
     for folder in (cwd / name, cwd / "scenarios" / name, shipped() / "scenarios" / name):
-        folder = folder.parent if folder.name == FILE and folder.is_file() else folder
-        if (folder / FILE).exists():
-            return folder
+        try:
+            folder = folder.parent if folder.name == FILE and folder.is_file() else folder
+            if (folder / FILE).exists():
+                return folder
+        except OSError as error:
+            raise ScenarioError(f"{folder}: cannot be read: {error.strerror} (is it yours to read?)") from None
     if (cwd / name).is_dir():
         raise ScenarioError(f"{name}: there is no {FILE} in this folder (pglab init makes one)")
     known = [path.parent.name for base in (cwd, shipped()) for path in base.glob(f"scenarios/*/{FILE}")]
@@ -65,7 +68,7 @@ def on_disk(folder: Path, cwd: Path) -> Reader:
         if name.startswith("workloads/"):
             paths = [cwd / name, shipped() / name]
         path = next((path for path in paths if path.exists()), paths[0])
-        return path.read_bytes().decode("utf-8")
+        return path.read_bytes().decode("utf-8-sig")  # a mark of the byte order is none of the author's
 
     return text
 
@@ -170,6 +173,9 @@ class _Files:
             short = clean.removeprefix("workload/")
             beside = FILE if short == clean else "workload.yaml"
             self.mistakes.add(where, f"{short!r} {_why(error, beside)}")
+            return None
+        if "\x00" in self.texts[clean]:
+            self.mistakes.add(where, f"{clean.removeprefix('workload/')!r} holds a zero byte (take it out)")
             return None
         return SqlFile(clean, self.texts[clean])
 

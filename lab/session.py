@@ -114,7 +114,8 @@ def _run_id() -> str:
 
 def _again(asked: Asked) -> str:
     where = [] if asked.results == Path("results") else ["--results", str(asked.results)]
-    return " ".join(["pglab run", asked.scenario, "--resume", *where])
+    on = [] if asked.on == "auto" else ["--on", asked.on]
+    return " ".join(["pglab run", asked.scenario, "--resume", *on, *where])
 
 
 MEASURING = Path("/var/tmp/pglab-measuring.lock")  # one for the machine, whoever measures and wherever

@@ -286,6 +286,8 @@ def complete(folder: Path) -> bool:
 
 def find(results: Path, name: str) -> Path:
     """A run by its folder, its id, or its scenario's name (then the newest); RecordError if none."""
+    if not name.strip():
+        raise RecordError("a run has a name: its folder, its id, or its scenario's (pglab list shows which there are)")
     if (Path(name) / RUN).exists():
         return Path(name)
     found = [path for path in runs(results) if path.name == name] or runs(results, glob.escape(name))

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import psutil
 
+from lab.errors import PlaceError
 from lab.hosts import _left, _tree, embedded
 
 _LABEL = "cluster_name=pglab-"
@@ -84,7 +85,12 @@ def _age_s(path: Path) -> float:
 
 
 def _folders(base: Path) -> list[Path]:
-    return sorted(path for path in base.iterdir() if path.is_dir()) if base.exists() else []
+    try:
+        return sorted(path for path in base.iterdir() if path.is_dir())
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise PlaceError(f"{base}: cannot be read: {error.strerror} (set PGLAB_BASE to a folder of your own)") from None
 
 
 def _homes(base: Path) -> Iterator[Left]:

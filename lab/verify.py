@@ -27,6 +27,8 @@ def verify(plan: Path, results: Path) -> Verified:
     Raise RecordError where that cannot be done: the plan names no run, its run is not there, or
     another version of the method judged it.
     """
+    if plan.is_dir():
+        raise RecordError(f"{plan}: is a folder (name the plan in it)")
     page = _read(plan)
     if page is None:
         raise RecordError(f"{plan}: is not there (pglab plan RUN writes it)")

@@ -348,3 +348,18 @@ def test_a_run_without_a_trial_cannot_be_judged_and_says_how_to_go_on(command):
     done = pglab(command, "small")
     assert done.exit_code == 2
     assert "holds no finished trial (go on with pglab run --resume)" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("verify", "."), "is a folder"),
+        (("show", ""), "a run has a name"),
+        (("run", "x", "--rounds", "10001"), "10000"),
+    ],
+)
+@pytest.mark.usefixtures("here")
+def test_what_names_nothing_is_told_without_a_traceback(words, said):
+    done = pglab(*words)
+    assert done.exit_code == 2, done.output
+    assert said in done.stderr

@@ -196,21 +196,23 @@ def points(**counted):
 
 def test_what_is_locked_is_kept_only_if_the_study_counts_it_alike_at_every_number():
     steady = {"partitions": (7, 7, 7), "fast_path_misses": (0, 0, 0)}
-    pruned_in_time = sheet(points=points(**steady, locks=(32, 32, 32)))
+    pruned_in_time = sheet(points=points(**steady, locks=(22, 22, 22)))
     assert row(pruned_in_time, "locks per query", "by-day: recent").kept
+    other_plan = row(sheet(points=points(**steady, locks=(32, 32, 32))), "locks per query", "by-day: recent")
+    assert (other_plan.production, other_plan.lab, other_plan.kept) == (32, 22, False)
     late = sheet(points=points(**steady, locks=(56, 244, 1584)))
     locks = row(late, "locks per query", "by-day: recent")
     assert (locks.production, locks.lab, locks.kept) == (1584, 22, False)
     assert project.scope("query.recent.locks_per_call", late, ("by-day", "heap")) is Scope.NOT_DECIDABLE
     assert row(late, "partitions per query", "by-day: recent").kept
     missed = {**steady, "fast_path_misses": (0, 5, 9)}
-    assert not row(sheet(points=points(**missed, locks=(32, 32, 32))), "locks per query", "by-day: recent").kept
-    short = points(**steady, locks=(32, 32, 32))[:2]
+    assert not row(sheet(points=points(**missed, locks=(22, 22, 22))), "locks per query", "by-day: recent").kept
+    short = points(**steady, locks=(22, 22, 22))[:2]
     assert row(sheet(points=short), "locks per query", "by-day: recent").kept is None
 
 
 def test_what_is_studied_of_one_query_says_nothing_of_another():
-    rows = sheet(points=points(partitions=(7, 7, 7), locks=(32, 32, 32), fast_path_misses=(0, 0, 0)))
+    rows = sheet(points=points(partitions=(7, 7, 7), locks=(22, 22, 22), fast_path_misses=(0, 0, 0)))
     assert project.scope("query.recent.locks_per_call", rows, ("by-day", "heap")) is Scope.TRANSFERS
     assert project.scope("query.daily_total.locks_per_call", rows, ("by-day", "heap")) is Scope.NOT_DECIDABLE
 

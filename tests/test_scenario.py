@@ -212,6 +212,13 @@ def test_a_candidate_may_bring_its_own_text_with_fewer_parameters():
     assert heap.params == day.params
 
 
+def test_a_zero_byte_in_a_file_is_refused_since_the_server_would_stop_reading_there():
+    files = edited()
+    files["heap.sql"] = "CREATE TABLE events (a int);\0 CREATE INDEX ON events (a);"
+    with pytest.raises(ScenarioError, match=r"'heap\.sql' holds a zero byte"):
+        read(files)
+
+
 def test_a_candidate_may_be_asked_by_more_clients():
     files = edited((S, "hypothesis: plain", "hypothesis: plain\n    clients: 100"))
     assert [one.clients for one in read(files).candidates.values()] == [100, None, None]

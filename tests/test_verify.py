@@ -165,3 +165,10 @@ def test_a_page_of_another_evidence_is_told_by_the_address(pages):
     changed = samples.judged(weighed=samples.replace(run.weighed, evidence=evidence))
     wrong = verify({path: page.text for path, page in pages.items()}, render.pages(plan.plan(changed)))
     assert any("0.385 ms should be 31.5 ms (evidence/by-month/mix.server_ms_per_op/own)" in line for line in wrong)
+
+
+def test_a_scenario_may_have_spaces_in_its_name():
+    line = "<!-- pglab scenario=two words 'x' run=20260101T000000-abc root=1 method=1 printed=2 -->\n"
+    seal = render.seal_of(f"# Plan\n\n{line}")
+    assert seal is not None
+    assert (seal.scenario, seal.run) == ("two words 'x'", "20260101T000000-abc")
