@@ -200,7 +200,7 @@ def test_what_is_locked_is_kept_only_if_the_study_counts_it_alike_at_every_numbe
     assert row(pruned_in_time, "locks per query", "by-day: recent").kept
     other_plan = row(sheet(points=points(**steady, locks=(32, 32, 32))), "locks per query", "by-day: recent")
     assert (other_plan.production, other_plan.lab, other_plan.kept) == (32, 22, False)
-    late = sheet(points=points(**steady, locks=(56, 244, 1584)))
+    late = sheet(points=points(**steady, locks=(22, 244, 1584)))
     locks = row(late, "locks per query", "by-day: recent")
     assert (locks.production, locks.lab, locks.kept) == (1584, 22, False)
     assert project.scope("query.recent.locks_per_call", late, ("by-day", "heap")) is Scope.NOT_DECIDABLE
