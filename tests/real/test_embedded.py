@@ -99,8 +99,11 @@ def test_a_server_killed_at_work_is_gone_at_once_and_starts_again(host, tmp_path
             busy.start()
             time.sleep(0.2)
             there = tree(server)
-            server.kill()
-            assert [pid for pid in there if embedded.born(pid) is not None] == []
+            try:
+                server.kill()
+                assert [pid for pid in there if embedded.born(pid) is not None] == []
+            finally:
+                _tree._send(there, signal.SIGKILL)  # else a failure would wait for an answer for ever
             busy.join()
         server.kill()  # there is nothing left to kill
         server.start()
