@@ -5,14 +5,11 @@ instance gets. What was decided is written into run.json before the first trial,
 is edited afterwards.
 """
 
-import contextlib
-import fcntl
 import glob
 import hashlib
 import importlib.metadata
 import json
 import math
-import os
 import platform
 import secrets
 import shutil
@@ -25,10 +22,10 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol
 
-from lab import __version__, clock, judge, parts, place, preflight, publish, run, scenario, share, sizing, store
+from lab import __version__, alone, clock, judge, parts, place, preflight, publish, run, scenario, share, sizing, store
 from lab import design as design_
 from lab.clock import Tell as Doing
-from lab.errors import ClusterError, PlaceError, RecordError, ScenarioError
+from lab.errors import ClusterError, RecordError, ScenarioError
 from lab.hosts import Host, embedded
 from lab.model import Json, Scenario
 from lab.run import Bench, Stop
@@ -67,7 +64,7 @@ class Asked:
 def rehearse(asked: Asked, tell: Tell) -> dict[str, Json]:
     """Check everything as before a run, and give the estimate; nothing is measured or kept."""
     read = _read(asked)
-    with _measuring(), ExitStack() as stack:
+    with _alone(), ExitStack() as stack:
         session = _Session(asked, read, _run_id(), stack, tell, Stop())
         session.preflight()
         return session.estimate()
@@ -80,7 +77,7 @@ def perform(asked: Asked, tell: Tell, stop: Stop) -> publish.Published:
     """
     read = _read(asked)
     old = _unfinished(asked, read) if asked.resume else None
-    with _measuring(), ExitStack() as stack:
+    with _alone(), ExitStack() as stack:
         session = _Session(asked, read, old.name if old else _run_id(), stack, tell, stop)
         folder = session.take_up(old) if old else session.begin()
         for noise, share in session.smallest_effects().items():
@@ -118,26 +115,11 @@ def _again(asked: Asked) -> str:
     return " ".join(["pglab run", asked.scenario, "--resume", *on, *where])
 
 
-MEASURING = Path("/var/tmp/pglab-measuring.lock")  # one for the machine, whoever measures and wherever
-
-
 @contextmanager
-def _measuring() -> Iterator[None]:
-    """One measuring run on a machine at a time: two would measure each other.
-
-    A lock may be taken on a file that is only read, so that it serves users of whom one made it.
-    """
+def _alone() -> Iterator[None]:
+    """The machine for ourselves, once it is known that the lab's folder on it is ours."""
     embedded.guard(embedded.base())
-    if not MEASURING.exists():
-        with contextlib.suppress(FileExistsError):
-            os.close(os.open(MEASURING, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644))
-    with MEASURING.open() as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise PlaceError(
-                "another pglab is measuring on this machine; two runs would measure each other: wait for it, or stop it"
-            ) from None
+    with alone.measuring():
         yield
 
 

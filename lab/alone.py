@@ -1,0 +1,79 @@
+"""One measuring run on a machine at a time: two would measure each other.
+
+Who holds the lock is asked of the kernel and not read from the file: the file may belong to
+another user, and what somebody wrote into it would outlive a run that was killed.
+"""
+
+import contextlib
+import fcntl
+import os
+import pwd
+import re
+import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+
+import psutil
+
+from lab.errors import PlaceError
+
+MEASURING = Path("/var/tmp/pglab-measuring.lock")  # one for the machine, whoever measures and wherever
+_LOCKS = Path("/proc/locks")
+_HELD = re.compile(r"\d+: FLOCK +ADVISORY +WRITE (\d+) \w+:\w+:(\d+) ")
+
+
+@contextmanager
+def measuring() -> Iterator[None]:
+    """Measure, alone on this machine; PlaceError where another run does, naming it.
+
+    A lock may be taken on a file that is only read, so that it serves users of whom one made it.
+    """
+    if not MEASURING.exists():
+        with contextlib.suppress(FileExistsError):
+            os.close(os.open(MEASURING, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644))
+    with MEASURING.open() as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise PlaceError(
+                f"another pglab is measuring on this machine{_who(os.fstat(lock.fileno()).st_ino)}; "
+                "two runs would measure each other: wait for it, or stop it"
+            ) from None
+        yield
+
+
+def _who(inode: int) -> str:
+    """The process that holds the lock on a file, in words; "" where the kernel does not say."""
+    pid = next((pid for pid, held in _held() if held == inode), None)
+    if pid is None:
+        return ""
+    try:
+        process = psutil.Process(pid)
+        since = datetime.fromtimestamp(process.create_time()).astimezone()
+        return f" (pid {pid} of {_user(process)}, since {since:%Y-%m-%d %H:%M:%S}: {_words(process)})"
+    except psutil.Error:
+        return f" (pid {pid})"
+
+
+def _held() -> Iterator[tuple[int, int]]:
+    """The locks that the kernel shows: process and inode. Of processes in other containers it shows none."""
+    with contextlib.suppress(OSError):
+        for pid, inode in _HELD.findall(_LOCKS.read_text()):
+            yield int(pid), int(inode)
+
+
+def _user(process: psutil.Process) -> str:
+    uid = process.uids().real
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"user {uid}"
+
+
+def _words(process: psutil.Process) -> str:
+    """The command as it was given, from pglab's own words on."""
+    given = process.cmdline()
+    at = next((n for n, word in enumerate(given) if Path(word).name in ("pglab", "lab.cli", "cli.py")), 0)
+    return shlex.join(["pglab", *given[at + 1 :]] if at else given) or process.name()
