@@ -7,7 +7,6 @@ Exit statuses: 0 yes, 1 the answer is no, 2 the author's mistake, 3 the environm
 import json
 import signal
 import sys
-import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,11 +15,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.markup import escape
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 from rich.table import Table
 
-from lab import __version__
+from lab import __version__, progress
 from lab.errors import LabError
 
 if TYPE_CHECKING:
@@ -98,12 +95,40 @@ def run(
             results=results,
             doc=doc,
         )
-        with _told(as_json) as tell, _interruptible() as stop:
+        with progress.told(err, quiet=as_json) as tell, _interruptible() as stop:
             if dry_run:
                 _report(session.rehearse(asked, tell), as_json)
                 return
             outcome = session.perform(asked, tell, stop)
         _finish(outcome.said, outcome.data, as_json)
+        raise typer.Exit(outcome.status)
+
+
+@app.command(epilog="Example: pglab aa scenarios/quickstart --on embedded --rounds 60")
+def aa(
+    scenario: Annotated[str, typer.Argument(help="A folder with a scenario.yaml, or the name of one.")],
+    on: Annotated[str, typer.Option(help="auto, embedded or docker.")] = "auto",
+    rounds: Annotated[int | None, typer.Option(min=6, max=10_000, help="How many rounds; else 60.")] = None,
+    rows: Annotated[int | None, typer.Option(min=1, help="How many rows; else the scenario's.")] = None,
+    max_time: Annotated[str | None, typer.Option(help="Begin no trial that would end later, such as 20m.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the newest that is not complete.")] = False,
+    results: Results = RESULTS,
+    as_json: AsJson = False,
+) -> None:
+    """Run the baseline against itself: noise, false claims, the smallest effect by rounds."""
+    with _messages(as_json):
+        from lab import aa as aa_
+        from lab import session
+        from lab.timeline import seconds
+
+        limit_s = _duration(max_time, seconds)
+        asked = session.Asked(scenario, results, DOCS, on, rounds=rounds, rows=rows, max_time_s=limit_s, resume=resume)
+        with progress.told(err, quiet=as_json) as tell, _interruptible() as stop:
+            outcome = aa_.perform(asked, tell, stop)
+        if as_json:
+            _print_json(outcome.data)
+        for line in outcome.said:
+            (err if as_json else out).print(line, markup=False)
         raise typer.Exit(outcome.status)
 
 
@@ -324,63 +349,6 @@ def _interruptible() -> Iterator[Any]:
         yield stop
     finally:
         signal.signal(signal.SIGINT, before)
-
-
-@contextmanager
-def _told(quiet: bool) -> Iterator[Any]:
-    """A progress bar on a terminal, plain lines without one; on stderr, so that stdout is the answer."""
-    if not err.is_terminal:
-        yield _Lines(silent=quiet)
-        return
-    with Progress(
-        BarColumn(bar_width=24),
-        TaskProgressColumn(),
-        TextColumn("{task.fields[left]}"),
-        TextColumn("{task.description}"),
-        console=err,
-        transient=True,
-    ) as progress:
-        yield _Bar(progress)
-
-
-class _Bar:
-    """How far it is, how long it will still take, and what is being done."""
-
-    def __init__(self, progress: Progress) -> None:
-        self._progress = progress
-        self._task = progress.add_task("", total=1.0, left="")
-
-    def __call__(self, what: str, *, done: float, left_s: float | None) -> None:
-        self._progress.update(self._task, completed=done, description=escape(what), left=_left(left_s))
-
-    def note(self, what: str) -> None:
-        self._progress.console.print(what, markup=False)
-
-
-class _Lines:
-    """One line when what is done changes, and at most one in five seconds."""
-
-    def __init__(self, *, silent: bool) -> None:
-        self._silent = silent
-        self._last = float("-inf")
-
-    def __call__(self, what: str, *, done: float, left_s: float | None) -> None:
-        now = time.monotonic()
-        if not self._silent and now - self._last >= 5:
-            self._last = now
-            err.print(f"{done:4.0%} {_left(left_s):>12} {what}", markup=False)
-
-    def note(self, what: str) -> None:
-        if not self._silent:
-            err.print(what, markup=False)
-
-
-def _left(left_s: float | None) -> str:
-    """
-    >>> _left(75.0), _left(None)
-    ('1:15 left', '')
-    """
-    return "" if left_s is None else f"{int(left_s) // 60}:{int(left_s) % 60:02d} left"
 
 
 def main() -> None:

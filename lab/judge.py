@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from lab import check, measure, parts, project, reasons, render, scenario, shape, store, weigh
+from lab import check, measure, parts, project, reasons, render, resample, scenario, shape, store, weigh
 from lab import plan as plan_
 from lab.dossier import Judged
 from lab.errors import RecordError
@@ -99,9 +99,12 @@ def judge(folder: Path) -> Judgement:
 
 def scenario_of(run: Mapping[str, Json]) -> Scenario:
     """The scenario as it was, from the files that run.json holds."""
-    was = run["overrides"]
+    was, name = run["overrides"], run["scenario"]["name"]
+    itself = was.get("itself", False)
     given = scenario.Given(rows=was["rows"], profile=was["profile"], only=tuple(was["only"]))
-    return scenario.read(run["scenario"]["name"], scenario.kept(run["scenario"]["files"]), parts, given)
+    name = name.removesuffix(resample.SUFFIX) if itself else name
+    read = scenario.read(name, scenario.kept(run["scenario"]["files"]), parts, given)
+    return resample.against_itself(read) if itself else read
 
 
 def summary(folder: Path) -> dict[str, Json]:

@@ -5,11 +5,9 @@ instance gets. What was decided is written into run.json before the first trial,
 is edited afterwards.
 """
 
-import glob
 import hashlib
 import importlib.metadata
 import json
-import math
 import platform
 import secrets
 import shutil
@@ -18,11 +16,27 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Protocol
 
-from lab import __version__, alone, clock, judge, parts, place, preflight, publish, run, scenario, share, sizing, store
+from lab import (
+    __version__,
+    alone,
+    clock,
+    judge,
+    noise,
+    parts,
+    place,
+    preflight,
+    publish,
+    resample,
+    run,
+    scenario,
+    share,
+    sizing,
+    store,
+)
 from lab import design as design_
 from lab.clock import Tell as Doing
 from lab.errors import ClusterError, RecordError, ScenarioError
@@ -59,6 +73,7 @@ class Asked:
     max_time_s: float | None = None
     resume: bool = False
     given: str | None = None  # the database that a server somebody else runs may be measured in
+    itself: bool = False  # the baseline against itself: every candidate is a copy of it
 
 
 def rehearse(asked: Asked, tell: Tell) -> dict[str, Json]:
@@ -75,21 +90,31 @@ def perform(asked: Asked, tell: Tell, stop: Stop) -> publish.Published:
 
     Raise LabError where it cannot begin or go on; kept trials stay, and `--resume` goes on.
     """
-    read = _read(asked)
-    old = _unfinished(asked, read) if asked.resume else None
-    with _alone(), ExitStack() as stack:
-        session = _Session(asked, read, old.name if old else _run_id(), stack, tell, stop)
-        folder = session.take_up(old) if old else session.begin()
-        for noise, share in session.smallest_effects().items():
-            tell.note(f"smallest reduction that this run can show, {noise}: {share:.1%}")
-        complete = session.run(folder)
+    folder, complete = measured(asked, tell, stop)
     if not store.trials_of(folder):
-        return publish.Published(130, ("no trial was finished", f"go on with: {_again(asked)}"), {"status": 130})
+        return nothing(asked)
     published = publish.publish(folder, asked.doc)
     if complete:
         return published
     said = (f"stopped before all rounds were there: {stop.why}; go on with: {_again(asked)}", *published.said)
     return replace(published, status=130 if stop.interrupted else published.status, said=said)
+
+
+def nothing(asked: Asked) -> publish.Published:
+    """What is said where no trial was finished."""
+    return publish.Published(130, ("no trial was finished", f"go on with: {_again(asked)}"), {"status": 130})
+
+
+def measured(asked: Asked, tell: Tell, stop: Stop) -> tuple[Path, bool]:
+    """Prepare and run, without judging: the run's folder, and whether all planned rounds are there."""
+    read = _read(asked)
+    old = _unfinished(asked, read) if asked.resume else None
+    with _alone(), ExitStack() as stack:
+        session = _Session(asked, read, old.name if old else _run_id(), stack, tell, stop)
+        folder = session.take_up(old) if old else session.begin()
+        for line in () if asked.itself else session.foreseen.lines():
+            tell.note(line)
+        return folder, session.run(folder)
 
 
 def _read(asked: Asked) -> Scenario:
@@ -102,7 +127,7 @@ def _read(asked: Asked) -> Scenario:
             "(isolation: fresh)"
         )
     place.choose(asked.on, read)  # what is mistaken is told before anybody waits for the machine
-    return read
+    return resample.against_itself(read) if asked.itself else read
 
 
 def _run_id() -> str:
@@ -112,7 +137,7 @@ def _run_id() -> str:
 def _again(asked: Asked) -> str:
     where = [] if asked.results == Path("results") else ["--results", str(asked.results)]
     on = [] if asked.on == "auto" else ["--on", asked.on]
-    return " ".join(["pglab run", asked.scenario, "--resume", *on, *where])
+    return " ".join(["pglab aa" if asked.itself else "pglab run", asked.scenario, "--resume", *on, *where])
 
 
 @contextmanager
@@ -176,27 +201,15 @@ class _Session:
             "trials": sum(map(len, plan.rounds)),
             "seconds": round(clock.estimate_s(self.scenario, plan)),
             "disk_bytes": self._disk_bytes(),
-            "smallest_effects": self.smallest_effects(),
+            "smallest_effects": self.foreseen.smallest_effects,
+            "warnings": self.foreseen.warnings,
         }
 
-    def smallest_effects(self) -> dict[str, float]:
-        """The smallest reduction of the objective, as a share, that the verdict would find in 80 % of runs.
-
-        By where the noise is taken from: the newest stored run of this scenario on this host, else
-        a pair's standard deviation of 2, 5 and 10 %.
-        """
-        from lab import stats  # scipy, which a run needs only here and when it judges
-
-        sds = _noise(self.asked.results, self.scenario.name, self.host.fingerprint())
-        loads = design_.LOADS[self.scenario.profile]
-        by_load = loads > 1
-        units = loads if by_load else self.rounds
-        others = len(self.scenario.candidates) - 1
-        least = self.scenario.least_effect.time
-        return {
-            name: round(-math.expm1(-stats.smallest_effect(sd, units, others=others, least=least, twin=not by_load)), 4)
-            for name, sd in sds.items()
-        }
+    @cached_property
+    def foreseen(self) -> noise.Foreseen:
+        """What this run can show and what it cannot, by the noise of earlier runs."""
+        host = self.host.fingerprint()
+        return noise.foreseen(self.asked.results, self.scenario, rounds=self.rounds, host=host)
 
     def begin(self) -> Path:
         """A new run: preflight, then run.json, which says everything that was decided."""
@@ -252,7 +265,7 @@ class _Session:
             "id": self.id,
             "begun": datetime.now(UTC).isoformat(timespec="seconds"),
             "scenario": {"name": self.scenario.name, "files": dict(self.scenario.files)},
-            "overrides": {"rows": self.asked.rows, "profile": self.asked.profile, "only": self.asked.only},
+            "overrides": _overrides(self.asked),
             "profile": self.scenario.profile,
             "rounds": self.rounds,
             "seed": self.seed,
@@ -266,15 +279,10 @@ class _Session:
         }
 
 
-def _noise(results: Path, name: str, host: Mapping[str, Json]) -> dict[str, float]:
-    """Where noise is known from -> the sd of the log ratio of one pair."""
-    for folder in reversed(store.runs(results, glob.escape(name))):
-        judged = folder / "analysis" / "plan.json"
-        if judged.exists() and store.read_run(folder)["host"] == dict(host):
-            sd = store.read_json(judged)["decision"]["noise_sd"]
-            if sd is not None:
-                return {f"noise as in run {folder.name}": float(sd)}
-    return {f"noise of {sd:.0%}": sd for sd in (0.02, 0.05, 0.10)}
+def _overrides(asked: Asked) -> dict[str, Json]:
+    """What the command line put in the place of the scenario's own."""
+    given: dict[str, Json] = {"rows": asked.rows, "profile": asked.profile, "only": asked.only}
+    return {**given, "itself": True} if asked.itself else given
 
 
 def _seed(read: Scenario) -> int:

@@ -1,0 +1,136 @@
+"""The noise that earlier runs of a scenario have seen on this host.
+
+An A/A run says most: it has many rounds, nothing differs in it, and it knows every metric. An
+ordinary run says what its objective's pairs varied by. Where there is neither, three guesses.
+"""
+
+import glob
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from lab import foresight, store
+from lab.design import LOADS
+from lab.errors import RecordError
+from lab.model import Json, Scenario
+from lab.resample import SUFFIX, Claims, Noise
+
+FORMAT = 1
+FILE = "noise.json"
+GUESSES = (0.02, 0.05, 0.10)
+
+
+@dataclass(frozen=True)
+class Known:
+    """What is known of noise, and whence: pair sds of the objective by where they come from.
+
+    *metrics*: of the newest A/A run, empty where there is none. *passed_over*: runs that cannot be
+    read, in words.
+    """
+
+    sds: Mapping[str, float]
+    metrics: Mapping[str, Noise] = field(default_factory=dict)
+    passed_over: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Foreseen:
+    """What a run will be able to show: the smallest reduction of the objective (a share) by where the
+    noise is taken from, and in words what it will not."""
+
+    smallest_effects: dict[str, float]
+    warnings: list[str]
+
+    def lines(self) -> Iterator[str]:
+        """The same as lines for people."""
+        for name, share in self.smallest_effects.items():
+            yield f"smallest reduction that this run can show, {name}: {share:.1%}"
+        yield from self.warnings
+
+
+def foreseen(results: Path, scenario: Scenario, *, rounds: int, host: Mapping[str, Json]) -> Foreseen:
+    """What *rounds* rounds of *scenario* will be able to show on *host*, by the newest noise in *results*."""
+    loads = LOADS[scenario.profile]
+    name = scenario.name.removesuffix(SUFFIX)
+    seen = known(results, name, host=host, objective=scenario.objective, profile=scenario.profile)
+    units = loads if loads > 1 else rounds
+    effects = {
+        where: round(foresight.smallest_reduction(scenario, sd, units, twin=loads == 1), 4)
+        for where, sd in seen.sds.items()
+    }
+    warnings = foresight.warnings(scenario, rounds, seen.metrics, loads=loads)
+    return Foreseen(effects, [*seen.passed_over, *warnings])
+
+
+def known(results: Path, scenario: str, *, host: Mapping[str, Json], objective: str, profile: str) -> Known:
+    """The newest noise of *scenario* on *host*: an A/A run's, else an ordinary run's, else guesses.
+
+    Where loads are compared, rounds say nothing: only runs that compared loads are asked.
+    """
+    passed_over: list[str] = []
+    by_load = LOADS[profile] > 1
+    for folder in [] if by_load else _of_host(results, f"{scenario}{SUFFIX}", host, passed_over):
+        metrics = _metrics(folder, passed_over)
+        if objective in metrics:
+            label = f"noise as in A/A run {folder.name}"
+            return Known({label: metrics[objective].sd}, metrics, tuple(passed_over))
+    for folder in _of_host(results, scenario, host, passed_over):
+        sd = _sd(folder, by_load, passed_over)
+        if sd is not None:
+            return Known({f"noise as in run {folder.name}": sd}, {}, tuple(passed_over))
+    return Known({f"noise of {sd:.0%}": sd for sd in GUESSES}, {}, tuple(passed_over))
+
+
+def keep(folder: Path, objective: str, noise: Mapping[str, Noise], claims: Claims, **more: Json) -> dict[str, Json]:
+    """Store what an A/A run in *folder* found; what was stored, for programs. *more* is told as it is."""
+    low, high = claims.interval
+    value = {
+        "format": FORMAT,
+        "objective": objective,
+        **more,
+        "claims": {**asdict(claims), "share": claims.share, "low": low, "high": high, "too_many": claims.too_many},
+        "metrics": {name: asdict(one) for name, one in noise.items()},
+    }
+    (folder / "analysis").mkdir(exist_ok=True)
+    store.write_json(folder / "analysis" / FILE, value)
+    return value
+
+
+def _of_host(results: Path, name: str, host: Mapping[str, Json], passed_over: list[str]) -> Iterator[Path]:
+    """The runs of one name on this host, newest first; what cannot be read is passed over, and told."""
+    for folder in reversed(store.runs(results, glob.escape(name))):
+        try:
+            same = store.read_run(folder)["host"] == dict(host)
+        except RecordError as error:
+            passed_over.append(f"passed over for its noise: {error}")
+            continue
+        if same:
+            yield folder
+
+
+def _metrics(folder: Path, passed_over: list[str]) -> Mapping[str, Noise]:
+    """Metric -> noise, as an A/A run's folder holds it; nothing where it was not finished or was disturbed."""
+    path = folder / "analysis" / FILE
+    if not path.exists():
+        return {}
+    try:
+        stored = store.read_json(path)
+        if stored["refused"]:
+            return {}
+        return {name: Noise(**one) for name, one in stored["metrics"].items()}
+    except (RecordError, TypeError) as error:
+        passed_over.append(f"passed over for its noise: {path}: {error}")
+        return {}
+
+
+def _sd(folder: Path, by_load: bool, passed_over: list[str]) -> float | None:
+    """The pair sd of an ordinary run's objective; None where it was not judged, or compared another unit."""
+    judged = folder / "analysis" / "plan.json"
+    try:
+        if not judged.exists() or (LOADS[store.read_run(folder)["profile"]] > 1) != by_load:
+            return None
+        sd = store.read_json(judged)["decision"]["noise_sd"]
+        return None if sd is None else float(sd)
+    except RecordError as error:
+        passed_over.append(f"passed over for its noise: {error}")
+        return None
