@@ -19,6 +19,7 @@ POWER = 0.80
 """In which share of runs the outcome is to be had."""
 
 _MOST = 100_000  # rounds that nobody would wait for
+_EXCESS = 1 / math.sqrt(2 * math.pi)  # the mean of what a standard normal is above 0
 _MANY = 5000.0  # degrees of freedom that are as good as knowing the variance
 
 
@@ -33,15 +34,18 @@ def likeness(sd: float, units: int, *, candidates: int, twin: bool) -> float:
     """How near (log) two candidates that do not differ are shown to be, in a share POWER of runs.
 
     The most the baseline could lose, by Hsu's one-sided bound, where all are equal: the bound's
-    half-width and the POWER quantile of the greatest error of a mean, which is Dunnett's again. The
-    twin's bound as well, beyond which nothing is recommended.
+    half-width and the POWER quantile of the greatest error of a mean, which is Dunnett's again. A
+    comparison's variance is never taken for less than its own, which widens the half-width by what
+    the larger of two estimates exceeds the truth. The twin's bound as well, beyond which nothing
+    is recommended.
     """
     if units < 2:
         return math.inf
     if candidates < 2:
         return 0.0
     df = stats.joint_df(candidates + twin, units)
-    bound = stats.dunnett(candidates - 1, df, sides=1, alpha=ALPHA)
+    floored = 1 + _EXCESS / math.sqrt(2 * (units - 1))
+    bound = stats.dunnett(candidates - 1, df, sides=1, alpha=ALPHA) * floored
     error = stats.dunnett(candidates - 1, _MANY, sides=1, alpha=1 - POWER)
     own = stats.t_quantile(0.95, df) + stats.t_quantile((1 + POWER) / 2, _MANY) if twin else 0.0
     return max(bound + error, own) * sd / math.sqrt(units)

@@ -59,7 +59,8 @@ class Noise:
 
     *sd* is that of the log ratio of one pair, *autocorrelation* that of a pair's log ratios from
     one round to the next, *load_sd* that of a load's own mean (log) beyond what its rounds explain,
-    *own_sd* that of one trial's log, all pooled over the copies; *mean* is the geometric mean, in *unit*.
+    *own_sd* that of one trial's log, all pooled over the copies; *mean* is the arithmetic mean of all
+    trials, as a limit is judged on, in *unit*.
     """
 
     sd: float
@@ -82,17 +83,16 @@ def _noise(readings: Readings) -> Noise | None:
     if not readings.ratio or len(readings.sides) < 2:
         return None
     logs = list(readings.block(next(iter(readings.sides))).values.values())
-    pairs = [one - other for one, other in itertools.combinations(logs, 2)]
-    own = [stats.pair(one, np.zeros(one.size)) for one in logs]
-    sd = stats.pooled_sd([stats.pair(one, np.zeros(one.size)) for one in pairs])
-    if sd == 0.0 or min(one.n for one in own) < 3:
+    pairs = [stats.pair(one, other) for one, other in itertools.combinations(logs, 2)]
+    sd = stats.pooled_sd(pairs)
+    if sd == 0.0 or min(one.n for one in pairs) < 3:
         return None
-    own_sd = stats.pooled_sd(own)
-    rounds = min(one.n for one in own)
-    means = np.array([one.mean for one in own])
-    load_sd = math.sqrt(max(0.0, float(means.var(ddof=1)) - sd**2 / 2 / rounds))
-    correlated = float(np.mean([autocorrelation(one) for one in pairs]))
-    return Noise(sd, correlated, load_sd, own_sd, math.exp(float(means.mean())), readings.metric.unit)
+    own_sd = stats.pooled_sd([stats.pair(one, np.zeros(one.size)) for one in logs])
+    loads = float(np.mean([one.mean**2 - sd**2 / one.n for one in pairs])) / 2
+    load_sd = math.sqrt(max(0.0, loads))
+    correlated = float(np.mean([autocorrelation(one - other) for one, other in itertools.combinations(logs, 2)]))
+    values = [value for side in readings.sides for value in readings.values(side)]
+    return Noise(sd, correlated, load_sd, own_sd, float(np.mean(values)), readings.metric.unit)
 
 
 def autocorrelation(values: Array) -> float:
