@@ -4,18 +4,19 @@ Exit statuses: 0 yes, 1 the answer is no, 2 the author's mistake, 3 the environm
 4 unclear (gate), 70 a bug of ours (with its traceback), 130 interrupted.
 """
 
+import io
 import json
 import signal
 import sys
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 import typer
+from rich.cells import cell_len, set_cell_size
 from rich.console import Console
-from rich.table import Table
 
 from lab import __version__, progress
 from lab.errors import LabError
@@ -88,7 +89,7 @@ def run(
             profile=profile,
             rounds=rounds,
             rows=rows,
-            only=tuple(name.strip() for name in only.split(",")) if only else (),
+            only=() if only is None else tuple(name.strip() for name in only.split(",")),
             max_time_s=_duration(max_time, seconds),
             resume=resume,
             given=given,
@@ -177,28 +178,38 @@ def show(
 ) -> None:
     """Show the decision of a stored run and what it rests on."""
     with _messages(as_json):
-        from lab import judge, store
+        from lab import show as show_
+        from lab import store
 
-        data = judge.summary(store.find(results, run))
+        found = show_.shown(store.find(results, run))
         if as_json:
-            _print_json(data)
-        else:
-            _show(data)
+            _print_json(found.data())
+            return
+        out.print(f"{found.question}\n\n{found.decision}", markup=False)
+        for table in found.tables:
+            out.print(f"\n{table.title}" if table.title else "", markup=False)
+            _table(table.columns, table.rows)
+        if found.notes:
+            out.print("\n".join(["", *found.notes]), markup=False)
 
 
 @app.command("list", epilog="Example: pglab list")
 def list_(results: Results = RESULTS, as_json: AsJson = False) -> None:
     """List the stored runs."""
     with _messages(as_json):
-        from lab import store
+        from lab import show as show_
 
-        found = [store.about(path) for path in store.runs(results)]
+        found, broken = show_.listed(results)
         if as_json:
             _print_json(found)
-        elif not found:
+        elif found:
+            table = show_.runs_table(found)
+            _table(table.columns, table.rows)
+        elif not broken:
             out.print(f"no runs in {results} (pglab run SCENARIO makes one)", markup=False)
-        else:
-            _table(["scenario", "run", "host", "rounds", "complete"], [[str(one[k]) for k in one] for one in found])
+        for line in broken:
+            err.print(line, markup=False)
+        raise typer.Exit(2 if broken else 0)
 
 
 @app.command(epilog="Example: pglab doctor")
@@ -292,18 +303,12 @@ def _report(data: dict[str, Any], as_json: bool) -> None:
         out.print(f"{key}: {value}", markup=False)
 
 
-def _show(data: dict[str, Any]) -> None:
-    out.print(f"{data['question']}\n\n{data['decision']}\n", markup=False)
-    _table(["candidate", "metric", "against", "value", "interval", "verdict"], data["rows"])
-
-
-def _table(columns: list[str], rows: list[list[str]]) -> None:
-    table = Table(box=None, pad_edge=False)
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    for row in rows:
-        table.add_row(*row)
-    out.print(table)
+def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Columns apart by two spaces, a line a row however wide it is: a terminal wraps it, a pipe gets it whole."""
+    widths = [max(map(cell_len, cells)) for cells in zip(columns, *rows, strict=True)]
+    for row in (columns, *rows):
+        cells = (set_cell_size(cell, width) for cell, width in zip(row, widths, strict=True))
+        out.print("  ".join(cells).rstrip(), markup=False)
 
 
 @contextmanager
@@ -351,8 +356,28 @@ def _interruptible() -> Iterator[Any]:
         signal.signal(signal.SIGINT, before)
 
 
+class _Pipe(io.FileIO):
+    """A stream whose reader may leave: what comes after goes nowhere, and the exit status is the usual one."""
+
+    def write(self, data: Any, /) -> int:
+        try:
+            return super().write(data)
+        except BrokenPipeError:
+            return memoryview(data).nbytes
+
+
+def _patient(stream: TextIO) -> TextIO:
+    """*stream*, so that `pglab list | head -1` ends as `pglab list` does; as it is where it is closed or no file."""
+    try:
+        raw = io.BufferedWriter(_Pipe(stream.fileno(), "w", closefd=False))
+    except (AttributeError, OSError):
+        return stream
+    return io.TextIOWrapper(raw, stream.encoding, stream.errors, line_buffering=True)
+
+
 def main() -> None:
     """The console script. What nobody expected keeps its traceback, and is not taken for an answer of no."""
+    sys.stdout, sys.stderr = _patient(sys.stdout), _patient(sys.stderr)
     try:
         app()
     except Exception:  # noqa: BLE001 - to say so is all that is done

@@ -13,7 +13,7 @@ from lab import check, measure, parts, project, reasons, render, resample, scena
 from lab import plan as plan_
 from lab.dossier import Judged
 from lab.errors import RecordError
-from lab.model import Json, Scenario, Verdict
+from lab.model import Json, Scenario
 from lab.template import Rendered
 
 METHOD_VERSION = "1"
@@ -105,29 +105,3 @@ def scenario_of(run: Mapping[str, Json]) -> Scenario:
     name = name.removesuffix(resample.SUFFIX) if itself else name
     read = scenario.read(name, scenario.kept(run["scenario"]["files"]), parts, given)
     return resample.against_itself(read) if itself else read
-
-
-def summary(folder: Path) -> dict[str, Json]:
-    """What a terminal shows of a run: the question, the decision, and the claims as rows of text."""
-    judgement = judge(folder)
-    judged = judgement.judged
-    rows = [
-        [
-            one.candidate,
-            one.metric,
-            one.against,
-            f"{one.value:.4g}",
-            f"{one.low:.4g} to {one.high:.4g}",
-            str(one.verdict),
-        ]
-        for one in judged.weighed.evidence
-        if one.verdict not in (Verdict.DESCRIBED, Verdict.SAME)
-    ]
-    decision = judged.weighed.decision
-    words = "; ".join(decision.because)
-    return {
-        "question": judged.scenario.question,
-        "decision": f"{decision.kind}: {decision.pick or 'nothing'} ({words})",
-        "rows": rows,
-        "plan": judgement.data(),
-    }

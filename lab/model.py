@@ -460,6 +460,7 @@ class Weighed:
 
     *twin*: metric -> the largest difference of nothing, as |mean| + t s / sqrt(n) on the log scale.
     *rounds*: how many rounds entered. *time_refused*: why nothing is said about time, "" if it is.
+    *standing*: candidate -> whether it may be chosen (only if met), and why not, where no requirement says so.
     """
 
     evidence: tuple[Evidence, ...]
@@ -467,3 +468,4 @@ class Weighed:
     twin: Mapping[str, float]
     rounds: int
     time_refused: str
+    standing: Mapping[str, tuple[Verdict, str]] = field(default_factory=dict)

@@ -25,7 +25,8 @@ class Published:
 
 
 def publish(folder: Path, doc: Path) -> Published:
-    """Judge the run in *folder* and write its plan to *doc*."""
+    """Judge the run in *folder* and write its plan to *doc*; RecordError where it is not as it was written."""
+    store.whole(folder)
     judgement = judge.judge(folder)
     pages = {path: page.text for path, page in judgement.pages.items()}
     earlier = folder / "analysis" / "plan.md"

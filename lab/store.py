@@ -220,7 +220,7 @@ def _disk(where: Path) -> Iterator[None]:
 
 
 class _Record(dict[str, Any]):
-    """What a file holds; a key that it lacks is told with the file's name."""
+    """A mapping in a file; a key that it lacks is told with the file's name."""
 
     def __init__(self, path: Path, value: Mapping[str, Any]) -> None:
         super().__init__(value)
@@ -233,14 +233,14 @@ class _Record(dict[str, Any]):
 def read_json(path: Path) -> Any:
     """One JSON value; RecordError where it is missing, broken or of another format, or lacks what is asked of it."""
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
+        value = json.loads(path.read_text(encoding="utf-8"), object_hook=lambda found: _Record(path, found))
     except FileNotFoundError:
         raise RecordError(f"{path}: is not there (is it a folder that pglab run wrote?)") from None
     except (ValueError, OSError) as error:
         raise RecordError(f"{path}: cannot be read: {error}") from None
     if isinstance(value, dict) and value.get("format", FORMAT) != FORMAT:
         raise RecordError(f"{path}: is of format {value['format']!r} (this pglab reads format {FORMAT})")
-    return _Record(path, value) if isinstance(value, dict) else value
+    return value
 
 
 def read_run(folder: Path) -> Mapping[str, Json]:
@@ -276,12 +276,16 @@ def runs(results: Path, scenario: str = "*") -> list[Path]:
     return sorted((path.parent for path in results.glob(f"{scenario}/*/{RUN}")), key=lambda path: path.name)
 
 
+def planned(folder: Path) -> int:
+    """How many rounds are planned, as of the last time that the run was taken up."""
+    more = _more(folder)
+    return int(read_json(more[-1] if more else folder / RUN)["rounds"])
+
+
 def complete(folder: Path) -> bool:
     """Are all planned rounds there?"""
     done = folder / "done.json"
-    more = _more(folder)
-    planned = read_json(more[-1] if more else folder / RUN)["rounds"]
-    return done.exists() and bool(read_json(done)["rounds"] >= planned)
+    return done.exists() and bool(read_json(done)["rounds"] >= planned(folder))
 
 
 def find(results: Path, name: str) -> Path:
@@ -294,20 +298,6 @@ def find(results: Path, name: str) -> Path:
     if not found:
         raise RecordError(f"{name}: no such run in {results} (pglab list shows which there are)")
     return found[-1]
-
-
-def about(folder: Path) -> dict[str, Json]:
-    """What a list of runs shows of one."""
-    run = read_run(folder)
-    return {
-        "scenario": run["scenario"]["name"],
-        "run": run["id"],
-        "folder": folder.as_posix(),
-        "host": f"{run['on']} {run['host']['postgres']}",
-        "rounds": run["rounds"],
-        "trials": len(trials_of(folder)),
-        "complete": complete(folder),
-    }
 
 
 def _more(folder: Path) -> list[Path]:
@@ -375,6 +365,14 @@ def root(folder: Path) -> str:
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
+def whole(folder: Path) -> None:
+    """Nothing where every file of a run is what its seal says; else RecordError naming those that are not."""
+    found = [f"{folder}/{problem}" for problem in problems(folder)]
+    if found:
+        found.append(f"{folder}: is not as pglab run wrote it and is not judged (restore it from a copy)")
+        raise RecordError("\n".join(found))
+
+
 def problems(folder: Path) -> list[str]:
     """Every file of a run that is not what its seal says, in words; [] where all is well."""
     found = []
@@ -382,7 +380,7 @@ def problems(folder: Path) -> list[str]:
         try:
             due = read_json(seal)["checksums"]
         except RecordError as error:
-            found.append(str(error))
+            found.append(str(error).removeprefix(f"{folder}/"))
             continue
         there = {k: v for k, v in _checksums(seal.parent).items() if k != seal.name}
         where = seal.parent.relative_to(folder).as_posix()

@@ -69,6 +69,7 @@ def weigh(
         twin={c.metric: c.bound for c in everything if c.readings.ratio and 0 < c.bound < math.inf},
         rounds=len(rounds),
         time_refused=all_of.fitness.refused,
+        standing=contest.standing,
     )
 
 

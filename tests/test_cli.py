@@ -10,7 +10,7 @@ import pytest
 import typer.main
 from typer.testing import CliRunner
 
-from lab import cli, doctor, store
+from lab import cli, doctor, show, store
 from lab.errors import ClusterError, RecordError
 from tests.real import small
 from tests.test_store import RUN
@@ -107,7 +107,7 @@ def test_a_failure_with_json_is_a_value_too_and_a_message_on_stderr(words):
 
 def test_a_list_of_runs_is_the_same_for_people_and_programs(runs):
     (one,) = json.loads(pglab("list", "--json").stdout)
-    assert one == {**store.about(runs), "folder": "results/small/20260101T000000-abcdef"}
+    assert one == {**show.about(runs), "folder": "results/small/20260101T000000-abcdef"}
     assert "20260101T000000-abcdef" in pglab("list").stdout
 
 
@@ -281,6 +281,7 @@ def test_a_file_that_cannot_be_read_is_a_message_with_its_name(here, name):
     ("words", "said"),
     [
         (["--only", "plian"], ["plian", "plain"]),
+        (["--only", ""], ["--only: no candidate ''", "plain"]),
         (["--on", "kubernetes"], ["kubernetes", "embedded"]),
         (["--profile", "quik"], ["quik", "quick"]),
         (["--resume"], ["no run of small", "--resume"]),

@@ -16,7 +16,7 @@ LAYERS = {
     "2b": "hosts sources probes render",
     "3": "clusters ingest drivers events",
     "4": """parts run preflight share clock trial prepare count judge publish session sizing verify tidy doctor images
-        place alone noise aa""",
+        place show alone noise aa""",
     "5": "cli progress",
 }
 ORDER = list(LAYERS)

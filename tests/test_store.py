@@ -362,6 +362,37 @@ def test_a_folder_that_is_no_run_is_refused(tmp_path):
         store.read(tmp_path)
 
 
+def test_what_is_missing_deep_in_a_file_is_told_with_the_files_name(full):
+    (full / "run.json").write_text('{"format": 1, "scenario": {}, "rounds": 2}')
+    with pytest.raises(RecordError, match=r"run.json: has no 'name'"):
+        str(store.read_run(full)["scenario"]["name"])
+
+
+def test_the_rounds_that_are_planned_are_those_of_the_last_time_the_run_was_taken_up(full):
+    assert store.planned(full) == 2
+    store.take_up(full, {"rounds": 5})
+    assert (store.planned(full), store.complete(full)) == (5, False)
+    store.finish(full, {"rounds": 5})
+    assert store.complete(full)
+
+
+@pytest.mark.parametrize("spoil", [lambda path: path.write_text("{}"), Path.unlink, lambda p: p.with_name("x").touch()])
+def test_a_run_that_is_not_as_it_was_written_is_told_with_the_file(full, spoil):
+    store.whole(full)
+    (facts,) = full.glob("trials/*/facts.json")
+    spoil(facts)
+    with pytest.raises(RecordError, match=f"^{full}/trials/.*/(facts.json|x): (was changed|is missing|was added)\n"):
+        store.whole(full)
+
+
+def test_a_seal_that_is_gone_is_told_by_its_name_once(full):
+    (seal,) = full.glob("trials/*/trial.json")
+    seal.unlink()
+    with pytest.raises(RecordError) as told:
+        store.whole(full)
+    assert str(told.value).count(str(full)) == 2  # the seal's path, and the run's in the last line
+
+
 # --- found by name --------------------------------------------------------------------------
 
 
@@ -375,18 +406,6 @@ def test_a_run_is_found_by_its_folder_its_id_and_its_scenario(full, tmp_path):
         store.find(results, "evens")
     with pytest.raises(RecordError):
         store.find(results, "ev*")
-
-
-def test_a_list_says_what_a_run_is(full):
-    assert store.about(full) == {
-        "scenario": "events",
-        "run": RUN["id"],
-        "folder": full.as_posix(),
-        "host": "embedded 18.1",
-        "rounds": 2,
-        "trials": 1,
-        "complete": False,
-    }
 
 
 # --- a disk that fills ----------------------------------------------------------------------

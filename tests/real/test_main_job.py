@@ -156,8 +156,9 @@ def test_two_copies_of_one_schema_claim_nothing(tmp_path):
     done = small.pglab(folder, "run", "small", "--rounds", "6")
     assert done.returncode == 0, done.stderr
     shown = json.loads(small.pglab(folder, "show", "small", "--json").stdout)
-    claimed = [row for row in shown["rows"] if row[-1] in ("better", "worse")]
-    assert claimed == []
+    evidence = [one for metrics in shown["plan"]["evidence"].values() for one in metrics.values()]
+    assert evidence
+    assert [one for one in evidence if one["verdict"] in ("better", "worse")] == []
 
 
 def test_all_candidates_of_a_round_were_asked_the_same(finished):
