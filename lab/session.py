@@ -5,6 +5,7 @@ instance gets. What was decided is written into run.json before the first trial,
 is edited afterwards.
 """
 
+import glob
 import hashlib
 import importlib.metadata
 import json
@@ -79,6 +80,7 @@ class Asked:
 def rehearse(asked: Asked, tell: Tell) -> dict[str, Json]:
     """Check everything as before a run, and give the estimate; nothing is measured or kept."""
     read = _read(asked)
+    _writable(asked, read)
     with _alone(), ExitStack() as stack:
         session = _Session(asked, read, _run_id(), stack, tell, Stop())
         session.preflight()
@@ -108,7 +110,8 @@ def nothing(asked: Asked) -> publish.Published:
 def measured(asked: Asked, tell: Tell, stop: Stop) -> tuple[Path, bool]:
     """Prepare and run, without judging: the run's folder, and whether all planned rounds are there."""
     read = _read(asked)
-    old = _unfinished(asked, read) if asked.resume else None
+    old = _unfinished(asked, read, tell) if asked.resume else None
+    _writable(asked, read)
     with _alone(), ExitStack() as stack:
         session = _Session(asked, read, old.name if old else _run_id(), stack, tell, stop)
         folder = session.take_up(old) if old else session.begin()
@@ -128,6 +131,14 @@ def _read(asked: Asked) -> Scenario:
         )
     place.choose(asked.on, read)  # what is mistaken is told before anybody waits for the machine
     return resample.against_itself(read) if asked.itself else read
+
+
+def _writable(asked: Asked, read: Scenario) -> None:
+    """PlaceError where the run or its plan could not be kept: better told now than after the run."""
+    sizing.writable(asked.results / read.name, "--results")
+    if not asked.itself:
+        sizing.writable(asked.doc / read.name, "--doc")
+        sizing.writable(asked.doc / f"{read.name}.md", "--doc", folder=False)
 
 
 def _run_id() -> str:
@@ -324,14 +335,20 @@ def _workdir(host: Host, name: str) -> Iterator[Path]:
 # --- going on -------------------------------------------------------------------------------
 
 
-def _unfinished(asked: Asked, read: Scenario) -> Path:
+def _unfinished(asked: Asked, read: Scenario, tell: Tell) -> Path:
     """The newest run of the scenario that is not complete; with a larger --rounds the newest at all."""
-    found = store.runs(asked.results, read.name)
-    open_ = [path for path in found if not store.complete(path)]
+    found: dict[Path, bool] = {}
+    for path in store.runs(asked.results, glob.escape(read.name)):
+        try:
+            store.read_run(path)
+            found[path] = store.complete(path)
+        except RecordError as error:
+            tell.note(f"passed over: {error}")
+    open_ = [path for path, complete in found.items() if not complete]
     if open_:
         return open_[-1]
     if found and asked.rounds:
-        return found[-1]
+        return list(found)[-1]
     raise RecordError(
         f"{asked.results}: no run of {read.name} to go on with "
         "(all are complete: add --rounds N for more rounds, or leave --resume out)"

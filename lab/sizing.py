@@ -1,6 +1,7 @@
 """How large: the settings that every instance gets, memory in proportion to the rows, room on the disk."""
 
 import shutil
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -55,6 +56,21 @@ def memory(read: Scenario, sources: Sequence[Source]) -> dict[str, str]:
     if production.work_mem_bytes:
         found["work_mem"] = f"{production.work_mem_bytes // 1024}kB"
     return found
+
+
+def writable(path: Path, option: str, *, folder: bool = True) -> None:
+    """PlaceError naming *option* where a folder, or else a file, could not be written; nothing is left of the attempt.
+
+    Of what is not there yet, the folder that it would be made in is tried.
+    """
+    try:
+        there = next(one for one in (path, *path.parents) if one.exists())
+        with tempfile.TemporaryFile(dir=there) if folder or there != path else path.open("ab"):
+            pass
+    except OSError as error:
+        raise PlaceError(
+            f"{path}: cannot be written: {error.strerror or error} (name another folder with {option})"
+        ) from None
 
 
 def room(folder: Path, needed: int) -> None:

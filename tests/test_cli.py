@@ -4,13 +4,14 @@ import json
 import signal
 import subprocess
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 import typer.main
 from typer.testing import CliRunner
 
-from lab import cli, doctor, show, store
+from lab import cli, doctor, show, sizing, store
 from lab.errors import ClusterError, RecordError
 from tests.real import small
 from tests.test_store import RUN
@@ -293,6 +294,52 @@ def test_a_mistaken_option_is_told_with_what_would_be_right(here, words, said):
     assert done.exit_code == 2, done.output
     for word in said:
         assert word in done.stderr
+
+
+@pytest.mark.parametrize("more", [[], ["--dry-run"]])
+@pytest.mark.parametrize(
+    ("option", "blocked"), [("--results", "kept/small"), ("--doc", "kept"), ("--doc", "kept/small.md")]
+)
+def test_a_folder_that_may_not_be_written_is_told_before_anything_is_tried(here, monkeypatch, option, blocked, more):
+    def never(*_):
+        raise AssertionError("a host was opened")
+
+    monkeypatch.setattr("lab.session._Session", never)
+    small.write(here)
+    (here / blocked).parent.mkdir(exist_ok=True)
+    if blocked.endswith(".md"):
+        (here / blocked).mkdir()
+    else:
+        (here / blocked).write_text("a file, not a folder")
+    done = pglab("run", "scenarios/small", option, "kept", *more)
+    assert done.exit_code == 3, done.output
+    assert "kept" in done.stderr
+    assert "cannot be written: " in done.stderr
+    assert f"(name another folder with {option})" in done.stderr
+    assert not (here / "results").exists()
+
+
+def test_trying_whether_a_folder_may_be_written_leaves_nothing(here):
+    (here / "plan.md").write_text("as it was")
+    for name in ("plan.md", "new/folder", "."):
+        sizing.writable(here / name, "--doc", folder=name != "plan.md")
+    assert [path.name for path in here.iterdir()] == ["plan.md"]
+    assert (here / "plan.md").read_text() == "as it was"
+
+
+def test_a_run_that_cannot_be_read_is_passed_over_when_another_is_taken_up(here, monkeypatch):
+    def taken(*given):
+        raise RecordError(f"taken up: {given[2]}")
+
+    monkeypatch.setattr("lab.session._alone", nullcontext)
+    monkeypatch.setattr("lab.session._Session", taken)
+    small.write(here)
+    for id_ in ("20260101T000000-aaaaaa", "20270101T000000-bbbbbb"):
+        folder = store.create(here / "results", {**RUN, "id": id_, "scenario": {"name": "small", "files": {}}})
+    (folder / "run.json").write_text("{")
+    done = pglab("run", "scenarios/small", "--resume")
+    assert "passed over: results/small/20270101T000000-bbbbbb/run.json: cannot be read" in done.stderr
+    assert "taken up: 20260101T000000-aaaaaa" in done.stderr
 
 
 def test_a_scenario_that_is_nowhere_is_told_with_where_it_was_looked_for(here):
