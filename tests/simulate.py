@@ -6,12 +6,13 @@ one place, drawn as design.py draws it, so that drift and autocorrelation fall o
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
 
+from lab import design
 from lab.model import (
     Candidate,
     Instance,
@@ -28,6 +29,7 @@ from lab.model import (
 
 Array = npt.NDArray[np.float64]
 Noise = Callable[[np.random.Generator, int], Array]
+Order = Callable[[np.random.Generator, int, int], npt.NDArray[np.int64]]
 
 OBJECTIVE = "mix.server_ms_per_op"
 
@@ -93,7 +95,27 @@ def heavy(rng: np.random.Generator, size: int) -> Array:
     return rng.standard_t(4, size=size) / math.sqrt(2)
 
 
+def sawtooth(rng: np.random.Generator, size: int) -> Array:
+    """White noise on a machine that is slow whenever six trials have passed: the first of each round is."""
+    return rng.normal(size=size) + 4.0 * (np.arange(size) % 6 == 0)
+
+
 NOISES: Mapping[str, Noise] = {"white": white, "AR(1)": correlated, "drift": drifting, "heavy tails": heavy}
+
+
+# --- where in a round each side stands: (rounds, sides) places -------------------------------
+
+
+def drawn(rng: np.random.Generator, rounds: int, sides: int) -> npt.NDArray[np.int64]:
+    """In each round an order of its own, as design.py draws it."""
+    return np.array([rng.permutation(sides) for _ in range(rounds)])
+
+
+def designed(rng: np.random.Generator, rounds: int, sides: int) -> npt.NDArray[np.int64]:
+    """The places that the production code gives to the instances of one load and the twin."""
+    made = design.design(scenario([f"c{n}" for n in range(sides - 1)]), seed=int(rng.integers(2**31)), rounds=rounds)
+    places = [{trial.instance: trial.position for trial in trials} for trials in made.rounds]
+    return np.array([[of[instance] for instance in made.instances] for of in places])
 
 
 # --- experiments ----------------------------------------------------------------------------
@@ -115,6 +137,7 @@ class Truth:
     loads: int = 1
     noise: Noise = white
     shuffled: bool = True
+    order: Order = drawn
 
 
 def experiment(truth: Truth, seed: int, metric: str = OBJECTIVE) -> list[Measurement]:
@@ -124,11 +147,11 @@ def experiment(truth: Truth, seed: int, metric: str = OBJECTIVE) -> list[Measure
     level = {instance: truth.effects[instance.candidate] + truth.load_sd * rng.normal() for instance in instances}
     sides = len(instances)
     noise = truth.noise(rng, sides * truth.rounds) * truth.pair_sd / math.sqrt(2)
+    order = truth.order(rng, truth.rounds, sides)
     measured = []
     for number in range(truth.rounds):
-        order = rng.permutation(sides)
         for side, instance in enumerate(instances):
-            place = number * sides + order[side] if truth.shuffled else side * truth.rounds + number
+            place = number * sides + order[number, side] if truth.shuffled else side * truth.rounds + number
             value = math.exp(level[instance] + noise[place])
             trial = f"{instance.name}.{instance.load}.r{number}"
             measured.append(Measurement(instance, number, trial, metric, value))
@@ -140,6 +163,39 @@ def _instances(truth: Truth) -> list[Instance]:
     base = next(iter(truth.effects))
     loads = [Instance(name, load + 1) for name in truth.effects for load in range(truth.loads)]
     return loads + [Instance(base, 2, twin=True)] * truth.twin
+
+
+def described(truth: Truth, seed: int, names: Sequence[str], different: int = 0) -> list[Measurement]:
+    """Many metrics of one run, each with noise of its own; in all but the first *different* nothing differs."""
+    null = {**truth.effects, **dict.fromkeys(truth.effects, 0.0)}
+    return [
+        m
+        for n, name in enumerate(names)
+        for m in experiment(truth if n < different else replace(truth, effects=null), seed * 1000 + n, name)
+    ]
+
+
+def over_limit(
+    seed: int,
+    *,
+    names: Sequence[str],
+    share: float,
+    limit_ms: float,
+    query: str,
+    operations: int = 30,
+    rounds: int = 20,
+) -> list[Measurement]:
+    """Shares of operations over a limit: *share* on average, but each trial has one of its own (beta, sd share / 2)."""
+    rng = np.random.default_rng(seed)
+    total = (1 - share) / share * 4 - 1  # a + b of a beta with this mean and half of it as its deviation
+    each = rng.beta(share * total, (1 - share) * total, size=(len(names), rounds))
+    counts = rng.binomial(operations, each)
+    metric = f"query.{query}.over_limit_share"
+    return [
+        Measurement(Instance(name, 1), r, f"{name}.1.r{r}", metric, counts[n, r] / operations, operations, limit_ms)
+        for n, name in enumerate(names)
+        for r in range(rounds)
+    ]
 
 
 def band(share: float, size: int, sigmas: float = 3.0) -> float:

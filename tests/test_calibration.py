@@ -9,12 +9,26 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import lru_cache
 
+import numpy as np
 import pytest
+from scipy.stats import ttest_ind
 
 from lab import stats
-from lab.model import Evidence, Family, LeastEffect, Verdict, Weighed
+from lab.model import Evidence, Family, Instance, LeastEffect, Measurement, Requirement, Verdict, Weighed
 from lab.weigh import weigh
-from tests.simulate import NOISES, OBJECTIVE, Truth, band, drifting, experiment, scenario
+from tests.simulate import (
+    NOISES,
+    OBJECTIVE,
+    Truth,
+    band,
+    described,
+    designed,
+    drifting,
+    experiment,
+    over_limit,
+    sawtooth,
+    scenario,
+)
 
 pytestmark = pytest.mark.long
 EXPERIMENTS = 1000
@@ -157,3 +171,87 @@ def test_drift_deceives_whoever_does_not_shuffle() -> None:
     least = LeastEffect(time=0.02)
     assert share(runs(truth, least=least), claims_something) <= 0.05 + band(0.05, EXPERIMENTS)
     assert share(runs(replace(truth, shuffled=False, twin=False), least=least), claims_something) > 0.5
+
+
+def test_a_place_in_the_round_that_is_always_slow_deceives_nobody_for_the_order_is_drawn() -> None:
+    """As the production code draws it; with the sides in one order in every round the first would lose."""
+    truth = Truth(NULL, pair_sd=0.05, noise=sawtooth, order=designed)
+    asked = scenario(NAMES, least=LeastEffect(time=0.02))
+    weighed = [weigh(experiment(truth, seed), scenario=asked, planned_rounds=20) for seed in range(200)]
+    assert sum(map(claims_something, weighed)) / 200 <= 0.05 + band(0.05, 200)
+
+
+def test_requests_are_never_the_unit() -> None:
+    """Trials differ by 5 %: whoever pools their requests finds a difference in nearly half of null runs."""
+    rng = np.random.default_rng(11)
+    rounds, requests, runs_ = 20, 570, 400
+    asked = scenario(("a", "b"), least=LeastEffect(time=0.0))
+    pooled = claimed = 0
+    for _ in range(runs_):
+        times = np.exp(0.05 * rng.normal(size=(2, rounds, 1)) + rng.normal(scale=0.5, size=(2, rounds, requests)))
+        pooled += ttest_ind(times[0].ravel(), times[1].ravel()).pvalue < 0.05
+        measured = [
+            Measurement(Instance(name, 1), r, f"{name}.{r}", OBJECTIVE, times[n, r].mean(), requests)
+            for n, name in enumerate(("a", "b"))
+            for r in range(rounds)
+        ]
+        claimed += claims_something(weigh(measured, scenario=asked, planned_rounds=rounds))
+    assert abs(pooled / runs_ - 0.45) <= 0.05 + band(0.45, runs_)
+    assert claimed / runs_ <= 0.05 + band(0.05, runs_)
+
+
+# --- a whole run: several requirements, one objective, many described metrics ---------------
+
+LIMITS = tuple(Requirement(f"query.{query}.p95_ms", at_most=50.0) for query in ("one", "two", "three"))
+MANY = tuple(f"query.q{n}.mean_ms" for n in range(40))
+
+
+def required(share_over: float, seed: int) -> list[Measurement]:
+    """Three requirements, on each candidate so large a share over the limit."""
+    return [
+        m
+        for n, query in enumerate(("one", "two", "three"))
+        for m in over_limit(seed * 10 + n, names=NAMES, share=share_over, limit_ms=50.0, query=query)
+    ]
+
+
+@lru_cache
+def of_requirements(share_over: float) -> list[Weighed]:
+    asked = scenario(NAMES, requirements=LIMITS)
+    return [weigh(required(share_over, seed), scenario=asked, planned_rounds=20) for seed in range(EXPERIMENTS)]
+
+
+def wrongly(weighed: Weighed, verdict: Verdict, metric: str) -> bool:
+    """Whether any candidate is said to meet, or to miss, a requirement."""
+    return any(e.verdict is verdict and e.metric == metric for e in weighed.evidence if e.against == "at_most")
+
+
+@pytest.mark.parametrize("verdict", [Verdict.MET, Verdict.NOT_MET])
+def test_a_requirement_exactly_at_its_limit_is_rarely_decided_for_any_candidate(verdict: Verdict) -> None:
+    for requirement in LIMITS:
+        wrong = share(of_requirements(0.05), lambda w, m=requirement.metric: wrongly(w, verdict, m))  # type: ignore[misc]
+        assert wrong <= 0.05 + band(0.05, EXPERIMENTS)
+
+
+def test_an_ineligible_candidate_is_rarely_recommended_though_there_are_several_requirements() -> None:
+    """Every candidate misses all three limits by a third: each wrong pick needs three wrong verdicts."""
+    asked = scenario(NAMES, requirements=LIMITS)
+    picked = 0
+    for seed in range(300):
+        measured = [*required(0.067, seed), *experiment(Truth(NULL), seed)]
+        picked += weigh(measured, scenario=asked, planned_rounds=20).decision.pick is not None
+    assert picked / 300 <= 0.025
+
+
+@pytest.mark.parametrize("different", [0, 10])
+def test_of_many_described_metrics_few_are_marked_where_nothing_differs(different: int) -> None:
+    truth = Truth({"a": 0.0, "b": 0.10}, twin=False)
+    asked = scenario(("a", "b"))
+    false, found = [], 0
+    for seed in range(300):
+        weighed = weigh(described(truth, seed, MANY, different), scenario=asked, planned_rounds=20)
+        marked = [MANY.index(e.metric) for e in weighed.evidence if e.look]
+        false.append(sum(n >= different for n in marked) / max(1, len(marked)))
+        found += sum(n < different for n in marked)
+    assert np.mean(false) <= 0.10 + band(0.10, 300)
+    assert found >= 0.8 * different * 300

@@ -10,9 +10,9 @@ import json
 import sys
 import time
 
-from tests.benchmarks import containers, generator, ingest, trial
+from tests.benchmarks import containers, generator, ingest, judge, trial
 
-FIGURES = {**trial.FIGURES, **ingest.FIGURES, **generator.FIGURES, **containers.FIGURES}
+FIGURES = {**trial.FIGURES, **ingest.FIGURES, **generator.FIGURES, **containers.FIGURES, **judge.FIGURES}
 
 
 def main(words: list[str]) -> int:
