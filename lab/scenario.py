@@ -8,7 +8,9 @@ with `workload/` wherever it was found.
 import datetime
 import difflib
 import posixpath
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +22,7 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.reader import ReaderError
 
 from lab import assemble, candidates, keys, mix
-from lab.errors import ScenarioError
+from lab.errors import IngestError, ScenarioError
 from lab.keys import Given as Given
 from lab.model import Scenario, SqlFile
 from lab.page import Mistakes, Page, among
@@ -60,17 +62,43 @@ def find(name: str, cwd: Path) -> Path:
     raise ScenarioError(f"{name}: no such scenario {among(name, known)}")
 
 
-def on_disk(folder: Path, cwd: Path) -> Reader:
-    """The reader for a scenario in *folder*; workloads are looked up in ./workloads, then shipped."""
+class OnDisk:
+    """The reader for the scenario in *folder*; workloads are looked up in *cwd*'s workloads, then shipped."""
 
-    def text(name: str) -> str:
-        paths = [folder / name]
+    def __init__(self, folder: Path, cwd: Path) -> None:
+        self._folder, self._cwd = folder, cwd
+        self._workload = folder / "workload"  # or wherever its workload.yaml was found
+
+    def __call__(self, name: str) -> str:
+        paths = [self._folder / name]
         if name.startswith("workloads/"):
-            paths = [cwd / name, shipped() / name]
+            paths = [self._cwd / name, shipped() / name]
         path = next((path for path in paths if path.exists()), paths[0])
+        if path.name == "workload.yaml" and path.exists():
+            self._workload = path.parent
         return path.read_bytes().decode("utf-8-sig")  # a mark of the byte order is none of the author's
 
-    return text
+    @contextmanager
+    def locating(self) -> Iterator[None]:
+        """What is raised about the author's files names them where they are, from *cwd*."""
+        try:
+            yield
+        except (ScenarioError, IngestError) as error:
+            raise type(error)("\n".join(map(self._located, str(error).splitlines()))) from None
+
+    def _located(self, line: str) -> str:
+        """A message with `workload/` and the files beside scenario.yaml as paths from *cwd*."""
+        line = re.sub(r"(?<![\w./-])workload/", lambda _: f"{self._seen(self._workload)}/", line)
+        return ": ".join(map(self._placed, line.split(": ")))
+
+    def _placed(self, part: str) -> str:
+        """A part of a message; where it is the name of a file of the scenario, with or without a line: its path."""
+        name = re.sub(r":\d+$", "", part)
+        beside = name == FILE or (part != name and (self._folder / name).is_file())
+        return f"{self._seen(self._folder / name)}{part.removeprefix(name)}" if beside else part
+
+    def _seen(self, path: Path) -> str:
+        return (path.relative_to(self._cwd) if path.is_relative_to(self._cwd) else path).as_posix()
 
 
 def kept(files: Mapping[str, str]) -> Reader:
@@ -253,9 +281,30 @@ def _page(file: str, text: str) -> Page:
         raise ScenarioError(f"{file}:{line}: is no YAML: {error.reason} (take the character out)") from None
     except RecursionError:
         raise ScenarioError(f"{file}:1: goes too deep, or an alias holds itself (write it out)") from None
-    except (YAMLError, ValueError, TypeError, LookupError, AttributeError, NotImplementedError, OverflowError) as error:
-        # ruamel.yaml lets some of its own through, such as a ValueError for the date 2026-13-01
-        raise ScenarioError(f"{file}:1: is no YAML that the lab reads: {' '.join(str(error).split())}") from None
+    except _LET_THROUGH as error:
+        line, value = next(_refused(text), (1, ""))
+        what = f"{value!r} cannot be read" if value else "is no YAML that the lab reads"
+        way = " (put it in quotes if it is text)" if value else ""
+        raise ScenarioError(f"{file}:{line}: {what}: {' '.join(str(error).split())}{way}") from None
+
+
+# What ruamel.yaml lets through of its own, such as a ValueError for the date 2026-13-01.
+_LET_THROUGH = (YAMLError, ValueError, TypeError, LookupError, AttributeError, NotImplementedError, OverflowError)
+
+
+def _refused(text: str) -> Iterator[tuple[int, str]]:
+    """The values without quotes that cannot be made by themselves, such as the date 2026-13-01, with their lines."""
+    ahead = [YAML(typ="rt", pure=True).compose(text)]
+    while ahead:
+        node = ahead.pop()
+        if isinstance(node.value, str):
+            try:
+                YAML(typ="rt", pure=True).load(node.value if node.style is None else "")
+            except _LET_THROUGH:
+                yield node.start_mark.line + 1, node.value
+        else:
+            inner = (one if isinstance(one, tuple) else (one,) for one in node.value)
+            ahead += reversed([one for pair in inner for one in pair])
 
 
 def _yaml(what: str) -> str:

@@ -79,9 +79,9 @@ class Asked:
 
 def rehearse(asked: Asked, tell: Tell) -> dict[str, Json]:
     """Check everything as before a run, and give the estimate; nothing is measured or kept."""
-    read = _read(asked)
+    read, files = _read(asked)
     _writable(asked, read)
-    with _alone(), ExitStack() as stack:
+    with files.locating(), _alone(), ExitStack() as stack:
         session = _Session(asked, read, _run_id(), stack, tell, Stop())
         session.preflight()
         return session.estimate()
@@ -109,10 +109,10 @@ def nothing(asked: Asked) -> publish.Published:
 
 def measured(asked: Asked, tell: Tell, stop: Stop) -> tuple[Path, bool]:
     """Prepare and run, without judging: the run's folder, and whether all planned rounds are there."""
-    read = _read(asked)
+    read, files = _read(asked)
     old = _unfinished(asked, read, tell) if asked.resume else None
     _writable(asked, read)
-    with _alone(), ExitStack() as stack:
+    with files.locating(), _alone(), ExitStack() as stack:
         session = _Session(asked, read, old.name if old else _run_id(), stack, tell, stop)
         folder = session.take_up(old) if old else session.begin()
         for line in () if asked.itself else session.foreseen.lines():
@@ -120,17 +120,20 @@ def measured(asked: Asked, tell: Tell, stop: Stop) -> tuple[Path, bool]:
         return folder, session.run(folder)
 
 
-def _read(asked: Asked) -> Scenario:
+def _read(asked: Asked) -> tuple[Scenario, scenario.OnDisk]:
+    """The scenario, and the files it was read from."""
     given = scenario.Given(rows=asked.rows, profile=asked.profile, only=asked.only)
     folder = scenario.find(asked.scenario, Path.cwd())
-    read = scenario.read(folder.resolve().name, scenario.on_disk(folder, Path.cwd()), parts, given)
+    files = scenario.OnDisk(folder, Path.cwd())
+    with files.locating():
+        read = scenario.read(folder.resolve().name, files, parts, given)
     if read.isolation != "fresh" and any(one.topology.kind == "given" for one in read.candidates.values()):
         raise ScenarioError(
             f"isolation: {read.isolation}: a given server has one database, which holds one candidate at a time "
             "(isolation: fresh)"
         )
     place.choose(asked.on, read)  # what is mistaken is told before anybody waits for the machine
-    return resample.against_itself(read) if asked.itself else read
+    return (resample.against_itself(read) if asked.itself else read), files
 
 
 def _writable(asked: Asked, read: Scenario) -> None:

@@ -8,7 +8,7 @@ import difflib
 import re
 import types
 import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -134,7 +134,7 @@ def _steps(annotation: Any, key: str | int) -> Iterator[Any]:
             for name, field in option.model_fields.items():
                 if key == (field.alias or name):
                     yield Annotated[field.annotation, field]
-        elif typing.get_origin(option) in (dict, list):
+        elif isinstance(holds := typing.get_origin(option), type) and issubclass(holds, Mapping | Sequence):
             yield typing.get_args(option)[-1]
 
 

@@ -250,6 +250,10 @@ MISTAKES = {
         edited(YAML, "format: 1\n", "format: 1\nprofile: quik\n"),
         ["scenario.yaml:2", "quik", "quick"],
     ),
+    "an unknown key of a column": (
+        edited("workloads/readings/data.yaml", "sequence: 1", "n_distinkt: 1"),
+        ["workloads/readings/data.yaml:6", "n_distinkt", "did you mean 'n_distinct'?"],
+    ),
     "a duration that is none": (edited(YAML, "for: 100ms", "for: 100"), ["scenario.yaml:17", "100", "450ms"]),
 }
 
@@ -264,6 +268,30 @@ def test_an_authors_mistake_is_a_message_with_its_place_and_status_2(here, what)
     for word in words:
         assert word in done.stderr, done.stderr
     assert not (here / "results").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "spoilt"),
+    [
+        (YAML, "a: [1"),
+        (WORK, "mixx: {}"),
+        ("workloads/readings/data.yaml", "streams: 1"),
+        ("workloads/readings/recent.sql", "SELECT :nothing"),
+        ("scenarios/small/retire.sql", "DELETE FROM readings WHERE at < :never"),
+    ],
+)
+@pytest.mark.parametrize("within", [".", "scenarios", "scenarios/small"])
+def test_a_mistake_names_its_file_where_it_is(here, monkeypatch, within, name, spoilt):
+    small.write(here, **{name: spoilt})
+    (here / within / "workloads").exists() or (here / within / "workloads").symlink_to(here / "workloads")
+    monkeypatch.chdir(here / within)
+    known = str(Path(name).relative_to(within)) if Path(name).is_relative_to(within) else name
+    done = pglab("run", str(here / "scenarios" / "small"))
+    lines = done.stderr.splitlines()
+    assert done.exit_code == 2
+    assert lines
+    assert [line for line in lines if not line.startswith(f"{known}:")] == []
+    assert (here / within / known).exists()
 
 
 @pytest.mark.parametrize("name", [YAML, "scenarios/small/plain.sql", WORK, "workloads/readings/recent.sql"])

@@ -95,7 +95,7 @@ def test_there_are_scenarios():
 
 @pytest.mark.parametrize("folder", SCENARIOS, ids=lambda path: path.name)
 def test_every_scenario_parses_with_the_parts_that_there_are(folder):
-    read = scenario.read(folder.name, scenario.on_disk(folder, TOP), parts, scenario.Given())
+    read = scenario.read(folder.name, scenario.OnDisk(folder, TOP), parts, scenario.Given())
     assert read.name == folder.name
     assert read.baseline in read.candidates
 

@@ -296,7 +296,7 @@ def test_an_unknown_scenario_names_the_nearest(tmp_path):
 
 
 def test_what_is_on_disk_is_what_is_kept(tmp_path):
-    found = scenario.read("sample", scenario.on_disk(laid_out(tmp_path), tmp_path), Parts())
+    found = scenario.read("sample", scenario.OnDisk(laid_out(tmp_path), tmp_path), Parts())
     assert found == read()
 
 
@@ -305,7 +305,7 @@ def test_a_workload_beside_the_scenario_comes_first(tmp_path):
     for name in ("workload.yaml", "data.yaml", "recent.sql", "by_id.sql"):
         (folder / "workload").mkdir(exist_ok=True)
         (folder / "workload" / name).write_text(FILES[f"workload/{name}"].replace("recent: 5", "recent: 9"))
-    found = scenario.read("sample", scenario.on_disk(folder, tmp_path), Parts())
+    found = scenario.read("sample", scenario.OnDisk(folder, tmp_path), Parts())
     assert found.workload.queries[0].weight == 9
 
 
@@ -313,13 +313,13 @@ def test_bytes_that_are_no_text_are_named(tmp_path):
     folder = laid_out(tmp_path)
     (folder / "heap.sql").write_bytes(b"-- caf\xe9")
     with pytest.raises(ScenarioError, match=r"'heap.sql' is not UTF-8, from byte 6 on"):
-        scenario.read("sample", scenario.on_disk(folder, tmp_path), Parts())
+        scenario.read("sample", scenario.OnDisk(folder, tmp_path), Parts())
 
 
 def test_every_scenario_of_the_repository_parses(repo):
     folders = [path.parent for path in sorted(repo.glob("scenarios/*/scenario.yaml"))]
     for folder in folders:
-        found = scenario.read(folder.name, scenario.on_disk(folder, repo), parts)
+        found = scenario.read(folder.name, scenario.OnDisk(folder, repo), parts)
         assert scenario.read(folder.name, scenario.kept(found.files), parts) == found
 
 
@@ -372,3 +372,14 @@ def test_whatever_is_written_there_is_a_scenario_or_a_message():
     chance = random.Random(20260101)
     names = [chance.choice(sorted(FILES)) for _ in range(200)]
     assert {outcome(dict(FILES) | {name: spoiled(FILES[name], chance)}) for name in names} == {Scenario, ScenarioError}
+
+
+@pytest.mark.parametrize(
+    ("value", "why"),
+    [("2026-13-01", "month must be in 1..12"), ("2026-02-30 10:00:00", "day is out of range for month")],
+)
+def test_a_value_that_yaml_cannot_make_is_told_at_its_line(value, why):
+    files = edited(("workload/data.yaml", "2026-01-01", value))
+    with pytest.raises(ScenarioError) as told:
+        read(files)
+    assert str(told.value) == f"workload/data.yaml:4: {value!r} cannot be read: {why} (put it in quotes if it is text)"
