@@ -8,6 +8,7 @@ asked of one instance over its rounds, the second of a candidate against the bas
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -54,6 +55,9 @@ NOTES = frozenset({WARM_UP, NOT_ASSESSED, FAILED, DRIFT, UNSTABLE})
 
 ABOUT = {WARM_UP: "instances", NOT_ASSESSED: "instances", DRIFT: "instances", UNSTABLE: "queries"}
 """What the kinds are about that are not about trials: what stands as their trial only names it."""
+
+CRASH_SAFE = ("fsync", "full_page_writes")
+"""Without these a crash may leave nothing: "durability: none"."""
 
 DRIFT_LEVEL = 0.99
 """The baseline's first half of the rounds must differ from its second at this level to be called drift."""
@@ -123,6 +127,21 @@ def _differing(right: Sequence[str], given: Sequence[str]) -> list[int | None]:
     if len(right) != len(given):
         return [None]
     return [place for place, (one, other) in enumerate(zip(right, given, strict=True)) if one != other]
+
+
+def uneven(prepared: Iterable[Prepared], baseline: str) -> frozenset[str]:
+    """The candidates that a crash would leave with another part of their data than the *baseline*'s.
+
+    By the settings without which a crash may lose everything. What may lose the last commits only
+    (synchronous_commit) is a guarantee like others, listed as lost and compared.
+    """
+    weak = {p.instance.candidate: frozenset(filter(partial(_off, p), CRASH_SAFE)) for p in prepared}
+    return frozenset(name for name, off in weak.items() if off != weak.get(baseline, frozenset()))
+
+
+def _off(prepared: Prepared, setting: str) -> bool:
+    """Whether a setting that is on by default was off on an instance's server."""
+    return bool(prepared.settings.get(setting, {"value": "on"})["value"] == "off")
 
 
 # --- one trial ------------------------------------------------------------------------------

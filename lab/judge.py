@@ -74,6 +74,7 @@ def judge(folder: Path) -> Judgement:
             metric, sheet, (candidate, read.baseline), unlike=candidate in unlike
         ),
         unlike=unlike,
+        uneven=check.uneven(stored.prepared, read.baseline),
     )
     why = reasons.reasons(
         parts.rules(), stored.prepared, read.baseline, {name: one.queries for name, one in read.candidates.items()}

@@ -24,6 +24,11 @@ BY_LOAD = "decide"
 UNLIKE = "the candidates' shapes differ and share the cores of this host, which decide every time and rate"
 """Why nothing is claimed about times between shapes."""
 
+UNEVEN = (
+    "a crash may leave it nothing and the baseline everything, or the other way round: durability is never compared"
+)
+"""Why nothing is claimed about what writing costs between candidates of unequal durability."""
+
 _REFUSALS = {
     GENERATOR: "the load generator was the limit in most trials",
     FOREIGN: "other processes took the processors in most trials",
@@ -165,6 +170,7 @@ class Case:
     disqualified: frozenset[str] = frozenset()
     order: Sequence[str] = field(default=())  # sides: candidates in the author's order, then the twin
     unlike: frozenset[str] = frozenset()  # sides of another shape than the baseline's, on the same cores
+    uneven: frozenset[str] = frozenset()  # sides of another durability than the baseline's
 
     @property
     def challengers(self) -> list[str]:
@@ -183,8 +189,10 @@ class Case:
 
     def undecidable(self, row: metrics.Metric, *sides: str) -> str:
         """Why a difference in a metric says nothing of these *sides* (of any, if none is named), "" where it does."""
-        timed = row.kind in ("time", "rate") and not row.work
-        return UNLIKE if timed and self.unlike.intersection(sides or self.unlike) else ""
+        timed = row.kind in ("time", "rate")
+        if (timed or "wal" in row.pattern) and self.uneven.intersection(sides or self.uneven):
+            return UNEVEN
+        return UNLIKE if timed and not row.work and self.unlike.intersection(sides or self.unlike) else ""
 
     def readings(self, metric: str, *, limit_ms: float | None = None, overloaded: bool = False) -> Readings:
         """A metric's measurements that are fit for what the metric is, by side in order.
@@ -220,6 +228,7 @@ def case(
     doubts: Sequence[Doubt],
     disqualified: Iterable[str],
     unlike: Iterable[str] = (),
+    uneven: Iterable[str] = (),
 ) -> Case:
     """Sort what weigh is given."""
     by_metric: dict[str, list[Measurement]] = {}
@@ -228,4 +237,12 @@ def case(
     trials = {m.trial: m.instance.name for m in measurements if m.round is not None}
     twins = dict.fromkeys(m.instance.name for m in measurements if m.instance.twin)
     order = (*scenario.candidates, *twins)
-    return Case(scenario, fitness(doubts, trials), by_metric, frozenset(disqualified), order, frozenset(unlike))
+    return Case(
+        scenario,
+        fitness(doubts, trials),
+        by_metric,
+        frozenset(disqualified),
+        order,
+        unlike=frozenset(unlike),
+        uneven=frozenset(uneven),
+    )

@@ -46,15 +46,17 @@ def weigh(
     exploratory: bool = False,
     scope: Scopes = reach,
     unlike: Iterable[str] = (),
+    uneven: Iterable[str] = (),
 ) -> Weighed:
     """All that *measurements* allow to be said, given the *doubts* about their trials.
 
     A run with fewer than *planned_rounds* is exploratory, as is one that was looked at before.
-    *unlike* are the candidates whose shape is not the baseline's, so that their times decide nothing.
+    *unlike* are the candidates whose shape is not the baseline's, so that their times decide nothing;
+    *uneven* those whose durability is not, so that nothing that writing costs decides anything.
     The twin's evidence has the twin's name (Instance.name) as its candidate.
     """
     wrong = {disagreement.candidate for disagreement in counting(disagreements, scenario.baseline)}
-    all_of = case(measurements, scenario=scenario, doubts=doubts, disqualified=wrong, unlike=unlike)
+    all_of = case(measurements, scenario=scenario, doubts=doubts, disqualified=wrong, unlike=unlike, uneven=uneven)
     rounds = {m.round for m in measurements if m.round is not None and m.trial not in all_of.fitness.out}
     compared = {metric: _comparison(all_of, metric) for metric in all_of.by_metric}
     required = _required(all_of, scope)
@@ -127,7 +129,10 @@ def _exact(all_of: Case, compared: Iterable[Comparison], scope: Scopes) -> list[
         for side in filter(c.exact, all_of.challengers):
             interval = c.exactly(side)
             verdict = c.verdict(interval, least=c.on_scale(c.least_effect.exact))
-            told.append(_evidence(c, side, interval, Family.EXACT, verdict, "the values repeat exactly", scope))
+            because = "the values repeat exactly"
+            if why := all_of.undecidable(c.readings.metric, side):
+                verdict, because = Verdict.UNCLEAR, why
+            told.append(_evidence(c, side, interval, Family.EXACT, verdict, because, scope))
     return told
 
 

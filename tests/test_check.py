@@ -1,12 +1,14 @@
 """Which trials are no evidence, and why: slices written down by hand."""
 
+from dataclasses import replace
+
 import numpy as np
 import pyarrow as pa
 import pytest
 
 from lab import check
 from lab.check import FAILED, FOREIGN, GENERATOR, NOT_ASSESSED, OVERLOADED, WARM_UP, Disagreement
-from lab.model import Instance, Slice
+from lab.model import Instance, Prepared, Slice
 from tests.slices import MS, START, drive, ops, prepared, sliced
 
 
@@ -224,6 +226,25 @@ def test_no_phrase_holds_a_digit() -> None:
     doubts = [*check.check(items), *check.warm_up(items)]
     assert len(doubts) > 4
     assert not any(c.isdigit() for doubt in doubts for c in doubt.what)
+
+
+# --- durability ---
+
+
+def durable_as(name: str, **off: str) -> Prepared:
+    return replace(prepared(name), settings={setting: {"value": value} for setting, value in off.items()})
+
+
+@pytest.mark.parametrize("setting", ["fsync", "full_page_writes"])
+def test_a_candidate_that_a_crash_may_leave_nothing_is_not_of_the_baselines_durability(setting: str) -> None:
+    both = [durable_as("heap"), durable_as("risky", **{setting: "off"})]
+    assert check.uneven(both, "heap") == {"risky"}
+    assert check.uneven(both, "risky") == {"heap"}
+    assert check.uneven([durable_as("heap", **{setting: "off"}), both[1]], "heap") == frozenset()
+
+
+def test_what_may_lose_the_last_commits_is_a_guarantee_that_is_lost_and_compared() -> None:
+    assert check.uneven([durable_as("heap"), durable_as("late", synchronous_commit="off")], "heap") == frozenset()
 
 
 # --- drift ---

@@ -518,3 +518,18 @@ def test_no_two_statements_share_an_address() -> None:
     addresses = [e.id for e in weighed.evidence]
     assert len(addresses) == len(set(addresses))
     assert {f"brin/{P95}", f"brin:at_most/{P95}"} <= set(addresses)
+
+
+# --- unequal durability ---
+
+
+def test_nothing_that_writing_costs_is_compared_between_unequal_durabilities() -> None:
+    wal = loaded("wal.record_bytes_per_row", heap=[300.0], risky=[100.0])
+    size = loaded(SIZE, heap=[300.0], risky=[100.0])
+    faster = noisy({"heap": 0.0, "risky": -1.0})
+    weighed = weigh([*faster, *wal, *size], scenario=scenario(["heap", "risky"]), planned_rounds=20, uneven={"risky"})
+    told = {e.metric: e for e in weighed.evidence if e.candidate == "risky"}
+    assert told[OBJECTIVE].verdict is told["wal.record_bytes_per_row"].verdict is Verdict.UNCLEAR
+    assert "durability" in told[OBJECTIVE].because
+    assert told[SIZE].verdict is Verdict.BETTER
+    assert weighed.decision.kind == "open"
