@@ -265,6 +265,7 @@ class Docker:
                 self._had(image),
                 list(command[1:]),
                 entrypoint=command[0],
+                name=f"pglab-{self._engine.run}-{secrets.token_hex(3)}-once",
                 user="root",
                 environment=dict(env),
                 labels=dict(self._engine.labels()),

@@ -8,6 +8,7 @@ import json
 import secrets
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
@@ -286,7 +287,7 @@ def test_two_at_once_see_nothing_of_each_other(cluster, place, case, table, tmp_
             assert one(endpoint, f"SELECT sum(a) FROM {table}") == 6
 
 
-def held() -> Iterator[tuple[str, str]]:
+def kernel_has() -> Iterator[tuple[str, str]]:
     """What the kernel knows of the embedded servers that this process has started."""
     for process in psutil.Process().children(recursive=True):
         yield "process", str(process.pid)
@@ -300,7 +301,7 @@ def held() -> Iterator[tuple[str, str]]:
 
 
 def there() -> Iterator[tuple[str, str]]:
-    """What the kernel has at this moment, by the names that `held` gives."""
+    """What the kernel has at this moment, by the names that `kernel_has` gives."""
     yield from (("process", str(pid)) for pid in psutil.pids() if embedded.born(pid) is not None)
     yield from (("shared memory", str(path)) for path in Path("/dev/shm").glob("PostgreSQL.*"))
     yield from (("segment", line.split()[1]) for line in Path("/proc/sysvipc/shm").read_text().splitlines()[1:])
@@ -336,9 +337,9 @@ def volumes(place: Host) -> set[tuple[str, str]]:
 
 @pytest.mark.parametrize("how", ["at the end", "killed", "by an error"])
 def test_closed_leaves_nothing_but_logs(place, case, tmp_path, how):
-    before, own = set(held()), labelled(place) | mounted(place)  # another cluster may be open beside
+    before, own = set(kernel_has()), labelled(place) | mounted(place)  # another cluster may be open beside
     with suppress(ZeroDivisionError), opened(place, case, tmp_path) as cluster:
-        began = set(held()) - before
+        began = set(kernel_has()) - before
         made = (labelled(place) | mounted(place)) - own
         assert began or made
         if how == "killed" and isinstance(cluster, CanKill):
@@ -378,23 +379,63 @@ with load("hosts", host)(name) as place, place.private() as own, load("clusters"
 """
 
 
-def test_what_a_killed_lab_leaves_is_found_and_removed(place, case, tmp_path):
-    name = f"t{secrets.token_hex(3)}"
-    asked = json.dumps([case.host, case.kind, case.options, SETTINGS, str(tmp_path / "logs"), name])
+@contextmanager
+def held(case: Case, name: str, logs: Path) -> Iterator[subprocess.Popen[str]]:
+    """A lab of its own that opens the case's shape and says "up"; killed at the end of the block."""
+    asked = json.dumps([case.host, case.kind, case.options, SETTINGS, str(logs), name])
     lab = subprocess.Popen([sys.executable, "-c", HELD, asked], stdout=subprocess.PIPE, text=True)
     try:
-        assert lab.stdout.readline() == "up\n"
-        began = {one for one in there() if one[0] == "process" and int(one[1]) in children(lab.pid)}
-        assert tidied(tmp_path, name) == []
+        yield lab
     finally:
         lab.kill()
         lab.wait()
         lab.stdout.close()
+
+
+def test_what_a_killed_lab_leaves_is_found_and_removed(place, case, tmp_path):
+    name = f"t{secrets.token_hex(3)}"
+    with held(case, name, tmp_path / "logs") as lab:
+        assert lab.stdout.readline() == "up\n"
+        began = {one for one in there() if one[0] == "process" and int(one[1]) in children(lab.pid)}
+        assert tidied(tmp_path, name) == []
     assert tidied(tmp_path, name)
     tidy.remove(tidied(tmp_path, name))
     assert tidied(tmp_path, name) == []
     assert not began & set(there())
     assert labelled(place, name) == set()
+
+
+def test_what_a_lab_leaves_that_was_killed_while_it_opened_is_found_and_removed(place, case, tmp_path):
+    """The engine may still be making what it was asked for last, so that what comes later is removed too."""
+    name = f"t{secrets.token_hex(3)}"
+    began: set[tuple[str, str]] = set()
+    with held(case, name, tmp_path / "logs") as lab:
+        until(lambda: "container" in kinds_of(labelled(place, name)) or children(lab.pid), lambda: "it began nothing")
+        began = {one for one in there() if one[0] == "process" and int(one[1]) in children(lab.pid)}
+    assert tidied(tmp_path, name)
+    until(lambda: swept(place, name, tmp_path), lambda: (tidied(tmp_path, name), labelled(place, name)))
+    assert not began & set(there())
+    time.sleep(1)
+    assert tidied(tmp_path, name) == []
+    assert labelled(place, name) == set()
+
+
+def swept(place: Host, name: str, tmp_path: Path) -> bool:
+    """Remove what `pglab clean` finds; is nothing left?"""
+    tidy.remove(tidied(tmp_path, name))
+    return tidied(tmp_path, name) == [] and labelled(place, name) == set()
+
+
+def until(done: Callable[[], object], why: Callable[[], object]) -> None:
+    """Return once *done*; fail with what *why* says after a minute."""
+    deadline = time.monotonic() + 60
+    while not done():
+        assert time.monotonic() < deadline, why()
+        time.sleep(0.02)
+
+
+def kinds_of(found: set[tuple[str, str]]) -> set[str]:
+    return {what for what, _ in found}
 
 
 def children(pid: int) -> set[int]:
