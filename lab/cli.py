@@ -4,25 +4,19 @@ Exit statuses: 0 yes, 1 the answer is no, 2 the author's mistake, 3 the environm
 4 unclear (gate), 70 a bug of ours (with its traceback), 130 interrupted.
 """
 
-import io
-import json
 import signal
 import sys
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TextIO
+from typing import Annotated, Any
 
 import typer
-from rich.cells import cell_len, set_cell_size
-from rich.console import Console
 
-from lab import __version__, progress
+from lab import __version__, advice, progress, terminal
 from lab.errors import LabError
-
-if TYPE_CHECKING:
-    from lab.model import Json
+from lab.terminal import DOCS, AsJson, Docs, err, out
 
 app = typer.Typer(
     name="pglab",
@@ -32,14 +26,10 @@ app = typer.Typer(
     rich_markup_mode="rich",
     help="Measures PostgreSQL architectures against each other and writes an evidence-backed plan.",
 )
-out = Console(highlight=False, soft_wrap=True, emoji=False)
-err = Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
+app.add_typer(advice.commands)
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON value on stdout and nothing else there.")]
 Results = Annotated[Path, typer.Option(help="The folder of stored runs.")]
-Docs = Annotated[Path, typer.Option("--doc", help="The folder that plans are written to.")]
 RESULTS = Path("results")
-DOCS = Path(".claude/doc")
 BUG = 70
 """EX_SOFTWARE: Python's own 1 would say that the answer is no."""
 
@@ -79,7 +69,7 @@ def run(
     as_json: AsJson = False,
 ) -> None:
     """Run a scenario, judge it, and write its plan."""
-    with _messages(as_json):
+    with terminal.messages(as_json):
         from lab import session
         from lab.timeline import seconds
 
@@ -98,10 +88,10 @@ def run(
         )
         with progress.told(err, quiet=as_json) as tell, _interruptible() as stop:
             if dry_run:
-                _report(session.rehearse(asked, tell), as_json)
+                terminal.report(session.rehearse(asked, tell), as_json)
                 return
             outcome = session.perform(asked, tell, stop)
-        _finish(outcome.said, outcome.data, as_json)
+        terminal.finish(outcome.said, outcome.data, as_json)
         raise typer.Exit(outcome.status)
 
 
@@ -117,7 +107,7 @@ def aa(
     as_json: AsJson = False,
 ) -> None:
     """Run the baseline against itself: noise, false claims, the smallest effect by rounds."""
-    with _messages(as_json):
+    with terminal.messages(as_json):
         from lab import aa as aa_
         from lab import session
         from lab.timeline import seconds
@@ -127,7 +117,7 @@ def aa(
         with progress.told(err, quiet=as_json) as tell, _interruptible() as stop:
             outcome = aa_.perform(asked, tell, stop)
         if as_json:
-            _print_json(outcome.data)
+            terminal.print_json(outcome.data)
         for line in outcome.said:
             (err if as_json else out).print(line, markup=False)
         raise typer.Exit(outcome.status)
@@ -141,11 +131,11 @@ def plan(
     as_json: AsJson = False,
 ) -> None:
     """Judge a stored run again and write its plan; needs no server."""
-    with _messages(as_json):
+    with terminal.messages(as_json):
         from lab import publish, store
 
         outcome = publish.publish(store.find(results, run), doc)
-        _finish(outcome.said, outcome.data, as_json)
+        terminal.finish(outcome.said, outcome.data, as_json)
         raise typer.Exit(outcome.status)
 
 
@@ -156,12 +146,12 @@ def verify(
     as_json: AsJson = False,
 ) -> None:
     """Derive every number of a plan again from its stored run."""
-    with _messages(as_json):
+    with terminal.messages(as_json):
         from lab import verify as verify_
 
         found = verify_.verify(plan, results)
         if as_json:
-            _print_json({"verified": not found.wrong, "numbers": found.numbers, "wrong": found.wrong})
+            terminal.print_json({"verified": not found.wrong, "numbers": found.numbers, "wrong": found.wrong})
         else:
             for line in found.wrong:
                 out.print(line, markup=False)
@@ -177,18 +167,18 @@ def show(
     as_json: AsJson = False,
 ) -> None:
     """Show the decision of a stored run and what it rests on."""
-    with _messages(as_json):
+    with terminal.messages(as_json):
         from lab import show as show_
         from lab import store
 
         found = show_.shown(store.find(results, run))
         if as_json:
-            _print_json(found.data())
+            terminal.print_json(found.data())
             return
         out.print(f"{found.question}\n\n{found.decision}", markup=False)
         for table in found.tables:
             out.print(f"\n{table.title}" if table.title else "", markup=False)
-            _table(table.columns, table.rows)
+            terminal.table(table.columns, table.rows)
         if found.notes:
             out.print("\n".join(["", *found.notes]), markup=False)
 
@@ -196,15 +186,15 @@ def show(
 @app.command("list", epilog="Example: pglab list")
 def list_(results: Results = RESULTS, as_json: AsJson = False) -> None:
     """List the stored runs."""
-    with _messages(as_json):
+    with terminal.messages(as_json):
         from lab import show as show_
 
         found, broken = show_.listed(results)
         if as_json:
-            _print_json(found)
+            terminal.print_json(found)
         elif found:
             table = show_.runs_table(found)
-            _table(table.columns, table.rows)
+            terminal.table(table.columns, table.rows)
         elif not broken:
             out.print(f"no runs in {results} (pglab run SCENARIO makes one)", markup=False)
         for line in broken:
@@ -215,12 +205,12 @@ def list_(results: Results = RESULTS, as_json: AsJson = False) -> None:
 @app.command(epilog="Example: pglab doctor")
 def doctor(as_json: AsJson = False) -> None:
     """Say what this machine can run, and what is missing for the rest."""
-    with _messages(as_json):
+    with terminal.messages(as_json):
         from lab import doctor as doctor_
 
         found = doctor_.findings()
         if as_json:
-            _print_json([vars(one) for one in found])
+            terminal.print_json([vars(one) for one in found])
         else:
             for one in found:
                 sign = "ok " if one.well else ("-  " if one.what in doctor_.OPTIONAL else "NO ")
@@ -235,7 +225,7 @@ def clean(
     as_json: AsJson = False,
 ) -> None:
     """Remove what dead runs left behind; never touches a live run."""
-    with _messages(as_json):
+    with terminal.messages(as_json):
         from lab import tidy
         from lab.hosts import embedded
 
@@ -243,7 +233,7 @@ def clean(
         if not dry_run:
             tidy.remove(found)
         if as_json:
-            _print_json([vars(one) for one in found])
+            terminal.print_json([vars(one) for one in found])
             return
         for one in found:
             out.print(f"{one.what}: {one.where} ({one.bytes / 2**20:.1f} MiB)", markup=False)
@@ -259,71 +249,27 @@ def images(
     as_json: AsJson = False,
 ) -> None:
     """List the images that containers are made of, or build those of docker/."""
-    with _messages(as_json):
+    with terminal.messages(as_json):
         from lab import images as images_
 
         done = images_.do(do, names or [], lambda line: err.print(line, markup=False))
         if as_json:
-            _print_json([vars(one) for one in done])
+            terminal.print_json([vars(one) for one in done])
         else:
-            _table(["image", "is"], [[one.name, one.said()] for one in done])
+            terminal.table(["image", "is"], [[one.name, one.said()] for one in done])
 
 
 @app.command(epilog="Example: pglab schema > scenario.schema.json")
 def schema(as_json: AsJson = True) -> None:
     """Print the JSON schema of scenario.yaml, for editors that complete it; it is JSON either way."""
     del as_json
-    with _messages(True):
+    with terminal.messages(True):
         from lab import scenario
 
-        _print_json(scenario.json_schema())
+        terminal.print_json(scenario.json_schema())
 
 
-# --- how things are said --------------------------------------------------------------------
-
-
-def _print_json(value: "Json") -> None:
-    print(json.dumps(value, ensure_ascii=False, indent=1, default=str))
-
-
-def _finish(said: tuple[str, ...], data: "Json", as_json: bool) -> None:
-    """The last line goes to stdout, what comes before it to stderr; where stdout is JSON, all does."""
-    if as_json:
-        _print_json(data)
-    for line in said[:-1]:
-        err.print(line, markup=False)
-    (err if as_json else out).print(said[-1], markup=False)
-
-
-def _report(data: dict[str, Any], as_json: bool) -> None:
-    if as_json:
-        _print_json(data)
-        return
-    for key, value in data.items():
-        out.print(f"{key}: {value}", markup=False)
-
-
-def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Columns apart by two spaces, a line a row however wide it is: a terminal wraps it, a pipe gets it whole."""
-    widths = [max(map(cell_len, cells)) for cells in zip(columns, *rows, strict=True)]
-    for row in (columns, *rows):
-        cells = (set_cell_size(cell, width) for cell, width in zip(row, widths, strict=True))
-        out.print("  ".join(cells).rstrip(), markup=False)
-
-
-@contextmanager
-def _messages(as_json: bool) -> Iterator[None]:
-    """What the lab raises on purpose becomes a message and an exit status, not a traceback."""
-    try:
-        yield
-    except LabError as error:
-        if as_json:
-            _print_json({"error": str(error), "status": error.status})
-        err.print(str(error), markup=False, style="red" if err.is_terminal else None)
-        raise typer.Exit(error.status) from None
-    except KeyboardInterrupt:
-        err.print("interrupted; finished trials are kept, go on with --resume", markup=False)
-        raise typer.Exit(130) from None
+# --- how long, and until when ---------------------------------------------------------------
 
 
 def _duration(text: str | None, seconds: Callable[[object], float]) -> float | None:
@@ -356,28 +302,9 @@ def _interruptible() -> Iterator[Any]:
         signal.signal(signal.SIGINT, before)
 
 
-class _Pipe(io.FileIO):
-    """A stream whose reader may leave: what comes after goes nowhere, and the exit status is the usual one."""
-
-    def write(self, data: Any, /) -> int:
-        try:
-            return super().write(data)
-        except BrokenPipeError:
-            return memoryview(data).nbytes
-
-
-def _patient(stream: TextIO) -> TextIO:
-    """*stream*, so that `pglab list | head -1` ends as `pglab list` does; as it is where it is closed or no file."""
-    try:
-        raw = io.BufferedWriter(_Pipe(stream.fileno(), "w", closefd=False))
-    except (AttributeError, OSError):
-        return stream
-    return io.TextIOWrapper(raw, stream.encoding, stream.errors, line_buffering=True)
-
-
 def main() -> None:
     """The console script. What nobody expected keeps its traceback, and is not taken for an answer of no."""
-    sys.stdout, sys.stderr = _patient(sys.stdout), _patient(sys.stderr)
+    sys.stdout, sys.stderr = terminal.patient(sys.stdout), terminal.patient(sys.stderr)
     try:
         app()
     except Exception:  # noqa: BLE001 - to say so is all that is done

@@ -120,6 +120,11 @@ def sql(value: object) -> str:
     return _fenced("sql", _string(value))
 
 
+def yaml(value: object) -> str:
+    """A block of YAML, whole."""
+    return _fenced("yaml", _string(value))
+
+
 def diff(value: object) -> str:
     """A block with lines taken away and added."""
     return _fenced("diff", _string(value))
@@ -210,7 +215,7 @@ _UNIT_FORMS = {
 }
 FORMS: Mapping[str, Callable[[object], str]] = {
     **{made.__name__: made for made in (percent, ratio, coordinate, plain)},
-    **{made.__name__: made for made in (text, name, sql, diff, xml, raw)},
+    **{made.__name__: made for made in (text, name, sql, yaml, diff, xml, raw)},
     **_UNIT_FORMS,
     **{f"signed {shape}": _signed(made) for shape, made in _UNIT_FORMS.items()},
 }

