@@ -28,7 +28,8 @@ class Row:
 
     *production* and *lab* are None where nobody said or nothing tells. *kept* is None where that
     leaves it open: then nothing that depends on it transfers. *unit* is one of metrics.TABLE's
-    or "". *because* says, without digits, why, where the two values do not.
+    or "". *because* says, without digits, why, where the two values do not. *driven* is the lab's own
+    value under load, where that and not production's decides whether the invariant is kept.
     """
 
     invariant: str
@@ -38,6 +39,7 @@ class Row:
     kept: bool | None
     unit: str = ""
     because: str = ""
+    driven: float | None = None
 
 
 def sheet(
@@ -225,7 +227,7 @@ _PER_CALL = {
 def _while_driven(
     known: Sequence[Prepared], base: Prepared | None, seen: Mapping[tuple[str, str], float]
 ) -> Iterator[Row]:
-    """Each challenger's blocks per call by the baseline's: in peace (here), and driven (nearer to production).
+    """Each challenger's blocks per call by the baseline's: in peace, and driven, which is nearer to production.
 
     The count pass reads tables just vacuumed, with few parameters. Under load there are fresh rows,
     which an index alone cannot answer for, and all the parameters of the mix.
@@ -240,7 +242,8 @@ def _while_driven(
                 query = metric.split(".")[1]
                 here = _by(_value(one.metrics, metric), _value(base.metrics, metric))
                 there = _by(seen.get((mine, query)), seen.get((theirs, query)))
-                yield _row("blocks while driven", f"{mine}: {query}", there, here, "ratio")
+                row = _row("blocks while driven", f"{mine}: {query}", there, here, "ratio")
+                yield replace(row, production=None, driven=there)
 
 
 def _by(own: float | None, base: float | None) -> float | None:
