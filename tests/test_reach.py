@@ -123,4 +123,4 @@ def test_a_stored_run_is_judged_with_the_blocks_that_its_rounds_saw():
     (folder,) = store.runs(Path(__file__).parent.parent / "results", "sample")
     found = [row for row in judge.judge(folder).judged.sheet if row.invariant == "blocks while driven"]
     assert found
-    assert all(row.production is not None for row in found)
+    assert all(row.driven is not None for row in found)
