@@ -32,6 +32,7 @@ class Clock:
         self._guess = {"study": 5.0, "prepare": _PREPARE_S, "trial": driven + overhead}
         self._took: dict[str, list[float]] = {kind: [] for kind in self._left}
         self._start = time.monotonic()
+        self._told = 0.0
 
     @property
     def trial_s(self) -> float:
@@ -48,9 +49,13 @@ class Clock:
 
     @contextmanager
     def doing(self, what: str, kind: str) -> Iterator[None]:
-        """Say *what*, and learn from how long it takes."""
+        """Say *what*, and learn from how long it takes.
+
+        What is left may grow, where work takes longer than guessed; the share that is done does not shrink.
+        """
         left_s, spent_s = self.left_s(), time.monotonic() - self._start
-        self._tell(what, done=spent_s / (spent_s + left_s) if left_s else 1.0, left_s=left_s)
+        self._told = max(self._told, spent_s / (spent_s + left_s) if left_s else 1.0)
+        self._tell(what, done=self._told, left_s=left_s)
         start = time.monotonic()
         yield
         self._took[kind].append(time.monotonic() - start)
