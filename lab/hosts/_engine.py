@@ -1,7 +1,6 @@
 """The Docker engine: the connection to it, what of it is this run's, and its refusals as messages."""
 
 import logging
-import os
 import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -18,11 +17,11 @@ from lab.errors import ClusterError, PlaceError
 from lab.hosts._home import base
 from lab.hosts._images import words
 
-RUN, PLACE = "pglab.run", "pglab.base"
-"""Labels of everything the lab makes: the name of the run's home, and the folder that it lies in."""
+RUN, PLACE, REAPED = "pglab.run", "pglab.base", "pglab.reaped"
+"""Labels of everything the lab makes: the name of the run's home, and the folder that it lies in; and again the
+name, of everything that goes when the run does."""
 
 _WAY = "install docker.io and start dockerd, or use --on embedded"
-_RYUK = "TESTCONTAINERS_RYUK_DISABLED"
 
 
 @dataclass(frozen=True)
@@ -40,7 +39,7 @@ class Engine:
 
 def labels(run: str) -> dict[str, str]:
     """The labels of a run of this user's base folder."""
-    return {RUN: run, PLACE: str(base())}
+    return {RUN: run, PLACE: str(base()), REAPED: run}
 
 
 @contextmanager
@@ -56,12 +55,10 @@ def answering(run: str) -> Iterator[Engine]:
 def connect(timeout_s: int = 120) -> Any:
     """A client of the engine that DOCKER_HOST or docker's own context names; PlaceError where none answers.
 
-    testcontainers' Ryuk, which would remove what a dead run left, publishes a port on all addresses
-    by which anybody could have containers removed: it is on only where the user says so, and the
-    lab finds by its labels what is left (`pglab clean`).
+    testcontainers' own Ryuk stays off: its port is published on all addresses, by which anybody could
+    have containers removed. The lab has one of its own (_reaper).
     """
-    if os.environ.get(_RYUK) is None:
-        testcontainers_config.ryuk_disabled = True
+    testcontainers_config.ryuk_disabled = True
     logging.getLogger("testcontainers").setLevel(logging.WARNING)
     for name in ("container", "docker_client"):
         logging.getLogger(f"testcontainers.core.{name}").setLevel(logging.WARNING)
