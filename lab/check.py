@@ -35,6 +35,9 @@ BUSY_SHARE = 0.5
 LAG_SHARE = 0.05
 """Lag that grows by more than this share of the slice is not caught up: the rate is above capacity."""
 
+CLOCK_NS = 1_000_000
+"""The most by which the times of a load worker's operations may be wrong on the lab's clock."""
+
 WARM_OPERATIONS = 60
 """With fewer operations in a slice, its thirds are too small to say whether it warmed up."""
 
@@ -46,6 +49,7 @@ WARM_EFFECT = math.log(1.10)
 OVERLOADED = "overloaded"
 FOREIGN = "foreign processes"
 GENERATOR = "generator"
+CLOCKS = "clocks"
 WARM_UP = "warm-up"
 NOT_ASSESSED = "warm-up not assessed"
 FAILED = "failed operations"
@@ -164,6 +168,8 @@ def _of_trial(item: Slice) -> Iterator[Doubt]:
         yield Doubt(trial, FOREIGN, "other processes took a good part of the processors", False)
     if generator:
         yield Doubt(trial, GENERATOR, "the load generator started operations late although a client was free", False)
+    if clock_error_ns(item) > CLOCK_NS:
+        yield Doubt(trial, CLOCKS, "a load worker's clock could not be told by the lab's closely enough", False)
     if overloaded:
         yield Doubt(trial, OVERLOADED, "the lag behind the declared rate grew: the rate is above the capacity", False)
     if set(item.ops["outcome"].unique().to_pylist()) - {"ok"}:
@@ -194,6 +200,15 @@ def foreign_share(steps: Iterable[Mapping[str, Json]]) -> float:
     timed = [(step["end_ns"] - step["start_ns"], step.get("foreign_cpu_share", 0.0)) for step in steps]
     total = sum(length for length, _ in timed)
     return float(sum(length * share for length, share in timed) / total) if total else 0.0
+
+
+def clock_error_ns(item: Slice) -> int:
+    """The most by which a load worker's clock may have been misread; 0 where this machine alone sent.
+
+    Latencies from due are wrong by as much; service times have both ends on one clock.
+    """
+    workers = [worker for step in item.steps for worker in step.get("workers", ())]
+    return max((int(worker["clock_error_ns"]) for worker in workers), default=0)
 
 
 def generator_late(item: Slice) -> float:

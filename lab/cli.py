@@ -4,13 +4,11 @@ Exit statuses: 0 yes, 1 the answer is no, 2 the author's mistake, 3 the environm
 4 unclear (gate), 70 a bug of ours (with its traceback), 130 interrupted.
 """
 
-import signal
 import sys
 import traceback
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -62,6 +60,8 @@ def run(
     only: Annotated[str | None, typer.Option(help="Only these candidates, by name, with commas.")] = None,
     max_time: Annotated[str | None, typer.Option(help="Begin no trial that would end later, such as 20m.")] = None,
     given: Annotated[str | None, typer.Option(help="The database of a given server; it is emptied.")] = None,
+    load_workers: Annotated[int | None, typer.Option(min=1, max=64, help="Load by so many Locust workers.")] = None,
+    load_bind: Annotated[str | None, typer.Option(help="Await them at this address, from other machines.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check everything, say how long it takes, stop.")] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the newest run that is not complete.")] = False,
     results: Results = RESULTS,
@@ -83,10 +83,12 @@ def run(
             max_time_s=_duration(max_time, seconds),
             resume=resume,
             given=given,
+            load_workers=load_workers,
+            load_bind=load_bind,
             results=results,
             doc=doc,
         )
-        with progress.told(err, quiet=as_json) as tell, _interruptible() as stop:
+        with progress.told(err, quiet=as_json) as tell, progress.interruptible(err) as stop:
             if dry_run:
                 terminal.report(session.rehearse(asked, tell), as_json)
                 return
@@ -114,7 +116,7 @@ def aa(
 
         limit_s = _duration(max_time, seconds)
         asked = session.Asked(scenario, results, DOCS, on, rounds=rounds, rows=rows, max_time_s=limit_s, resume=resume)
-        with progress.told(err, quiet=as_json) as tell, _interruptible() as stop:
+        with progress.told(err, quiet=as_json) as tell, progress.interruptible(err) as stop:
             outcome = aa_.perform(asked, tell, stop)
         if as_json:
             terminal.print_json(outcome.data)
@@ -259,6 +261,19 @@ def images(
             terminal.table(["image", "is"], [[one.name, one.said()] for one in done])
 
 
+@app.command("load-worker", epilog="Example: pglab load-worker --master 10.0.0.5")
+def load_worker(
+    master: Annotated[str, typer.Option(help="Where the run is: the address given to its --load-bind.")],
+    port: Annotated[int, typer.Option(min=1, max=65535, help="The port of the run.")] = 5557,
+    as_json: AsJson = False,
+) -> None:
+    """Generate load for a run on another machine, until that ends."""
+    with terminal.messages(False):
+        from lab.drivers import locust
+
+        locust.worker(master, port, as_json=as_json)
+
+
 @app.command(epilog="Example: pglab schema > scenario.schema.json")
 def schema(as_json: AsJson = True) -> None:
     """Print the JSON schema of scenario.yaml, for editors that complete it; it is JSON either way."""
@@ -279,27 +294,6 @@ def _duration(text: str | None, seconds: Callable[[object], float]) -> float | N
         return seconds(text)
     except ValueError as error:
         raise LabError(f"--max-time: {error}") from None
-
-
-@contextmanager
-def _interruptible() -> Iterator[Any]:
-    """Ctrl-C once: finish the trial and judge what is there. Twice: stop."""
-    from lab.run import Stop
-
-    stop = Stop()
-
-    def asked(signum: int, frame: object) -> None:
-        del signum, frame
-        if stop.asked:
-            raise KeyboardInterrupt
-        stop.asked, stop.interrupted, stop.why = True, True, "interrupted"
-        err.print("finishing the trial under way; Ctrl-C again stops at once", markup=False)
-
-    before = signal.signal(signal.SIGINT, asked)
-    try:
-        yield stop
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 def main() -> None:

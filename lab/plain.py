@@ -1,14 +1,19 @@
 """Calls and operations without Arrow: what goes to a load generator's process, and what comes back.
 
-Standard library only: the process that sends holds nothing it does not need.
+Standard library only: the process that sends holds nothing it does not need. What goes to another
+machine is `packed` into lists, dicts, numbers, texts and bytes, which make nobody run anything.
 """
 
 import itertools
 import time
 from array import array
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
 from functools import cached_property
+from typing import Any
+
+DIALECT = 1
+"""Of orders and logs as they are packed; a worker that speaks another is refused."""
 
 Stated = tuple[str, tuple[int, ...], tuple[str | int, ...]]
 """A statement: its text, which of the call's values it takes, and for `literal` its text in pieces,
@@ -126,3 +131,56 @@ class Log:
         self.rows.append(rows)
         if outcome is not None:
             self.troubles[len(self.seq) - 1] = outcome, sqlstate
+
+    def packed(self) -> dict[str, Any]:
+        """The same for another machine; see `Log.unpacked`."""
+        columns = {name: getattr(self, name).tobytes() for name in _COLUMNS}
+        return {"client": self.client, "troubles": [[at, *what] for at, what in self.troubles.items()], **columns}
+
+    @classmethod
+    def unpacked(cls, plain: Mapping[str, Any]) -> "Log":
+        """
+        >>> log = Log(3)
+        >>> log.add(7, 100, 1, "failed", "22012")
+        >>> again = Log.unpacked(log.packed())
+        >>> again.client, again.seq.tolist(), again.start_ns.tolist(), again.troubles
+        (3, [7], [100], {0: ('failed', '22012')})
+        """
+        log = cls(plain["client"])
+        for name in _COLUMNS:
+            getattr(log, name).frombytes(plain[name])
+        log.troubles = {at: (outcome, state) for at, outcome, state in plain["troubles"]}
+        return log
+
+
+_COLUMNS = ("seq", "start_ns", "end_ns", "rows")
+
+
+class RefusedError(Exception):
+    """A slice cannot begin: *what* is the index of a query, `connection`, `read connection` or `script`."""
+
+    def __init__(self, what: int | str, words: str) -> None:
+        super().__init__(words)
+        self.what = what
+
+
+def packed(order: Order) -> dict[str, Any]:
+    """An order for another machine. Byte order is the sender's, which a worker of another is refused for."""
+    return asdict(order)
+
+
+def unpacked(plain: Mapping[str, Any]) -> Order:
+    """The order that was packed; what came as lists was tuples.
+
+    >>> calls = Calls(bytes(4), bytes(8), bytes(8), bytes(4), b"", b"")
+    >>> asked = ("prepared", (("SELECT 1", (), ()),))
+    >>> order = Order("c", "host=x", (0, 2), ("one",), (asked,), calls, (0, 2), 0.5, saturate=False)
+    >>> unpacked(packed(order)) == order
+    True
+    """
+    rest = {name: _tuples(value) for name, value in plain.items() if name != "calls"}
+    return Order(calls=Calls(**plain["calls"]), **rest)
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(map(_tuples, value)) if isinstance(value, list | tuple) else value

@@ -1,5 +1,6 @@
 """How far a run is, for people who wait: a bar on a terminal, plain lines without one."""
 
+import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,6 +26,27 @@ def told(err: Console, *, quiet: bool) -> Iterator[Any]:
         transient=True,
     ) as progress:
         yield _Bar(progress)
+
+
+@contextmanager
+def interruptible(err: Console) -> Iterator[Any]:
+    """Ctrl-C once: finish the trial and judge what is there. Twice: stop."""
+    from lab.run import Stop  # which takes a while, and `pglab --help` needs none
+
+    stop = Stop()
+
+    def asked(signum: int, frame: object) -> None:
+        del signum, frame
+        if stop.asked:
+            raise KeyboardInterrupt
+        stop.asked, stop.interrupted, stop.why = True, True, "interrupted"
+        err.print("finishing the trial under way; Ctrl-C again stops at once", markup=False)
+
+    before = signal.signal(signal.SIGINT, asked)
+    try:
+        yield stop
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 class _Bar:

@@ -13,7 +13,7 @@ from functools import cached_property
 import numpy as np
 
 from lab import metrics
-from lab.check import FOREIGN, GENERATOR, NOTES, OVERLOADED
+from lab.check import CLOCKS, FOREIGN, GENERATOR, NOTES, OVERLOADED
 from lab.measure import exact
 from lab.model import Doubt, Measurement, Scenario
 from lab.stats import Array, Block
@@ -32,10 +32,12 @@ UNEVEN = (
 _REFUSALS = {
     GENERATOR: "the load generator was the limit in most trials",
     FOREIGN: "other processes took the processors in most trials",
+    CLOCKS: "the clocks of load workers could not be told closely enough in most trials",
 }
 _DOUBTFUL = {
     GENERATOR: "the load generator was the limit in too many of its trials",
     FOREIGN: "other processes took the processors in too many of its trials",
+    CLOCKS: "the clocks of load workers could not be told closely enough in too many of its trials",
     OVERLOADED: "it was overloaded in too many of its trials, and the others are the fortunate ones",
 }
 

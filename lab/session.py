@@ -26,6 +26,7 @@ from lab import (
     alone,
     clock,
     judge,
+    load,
     noise,
     parts,
     place,
@@ -40,7 +41,7 @@ from lab import (
 )
 from lab import design as design_
 from lab.clock import Tell as Doing
-from lab.errors import ClusterError, RecordError, ScenarioError
+from lab.errors import ClusterError, DriverError, RecordError, ScenarioError
 from lab.hosts import Host, embedded
 from lab.model import Json, Scenario
 from lab.run import Bench, Stop
@@ -74,6 +75,8 @@ class Asked:
     max_time_s: float | None = None
     resume: bool = False
     given: str | None = None  # the database that a server somebody else runs may be measured in
+    load_workers: int | None = None
+    load_bind: str | None = None  # where the master of load workers listens; None: workers are started here
     itself: bool = False  # the baseline against itself: every candidate is a copy of it
 
 
@@ -132,6 +135,7 @@ def _read(asked: Asked) -> tuple[Scenario, scenario.OnDisk]:
             f"isolation: {read.isolation}: a given server has one database, which holds one candidate at a time "
             "(isolation: fresh)"
         )
+    load.check(read, asked.load_workers, asked.load_bind)
     place.choose(asked.on, read)  # what is mistaken is told before anybody waits for the machine
     return (resample.against_itself(read) if asked.itself else read), files
 
@@ -151,7 +155,8 @@ def _run_id() -> str:
 def _again(asked: Asked) -> str:
     where = [] if asked.results == Path("results") else ["--results", str(asked.results)]
     on = [] if asked.on == "auto" else ["--on", asked.on]
-    return " ".join(["pglab aa" if asked.itself else "pglab run", asked.scenario, "--resume", *on, *where])
+    load_ = load.words(asked.load_workers, asked.load_bind)
+    return " ".join(["pglab aa" if asked.itself else "pglab run", asked.scenario, "--resume", *on, *load_, *where])
 
 
 @contextmanager
@@ -178,9 +183,8 @@ class _Session:
         self.sources = _sources(read, self.seed)
         self.settings = {**sizing.SETTINGS, **sizing.memory(read, self.sources)}
         work = stack.enter_context(_workdir(self.host, "driver"))
-        driver = stack.enter_context(
-            parts.load("drivers", read.workload.driver).opened(workdir=work, options=_driver_options(read, work))
-        )
+        options = load.options(read, work, workers=asked.load_workers, bind=asked.load_bind, tell=tell.note)
+        driver = stack.enter_context(parts.load("drivers", read.workload.driver).opened(workdir=work, options=options))
         tools = Tools(
             psql=self.host.psql(),
             driver=driver,
@@ -248,8 +252,8 @@ class _Session:
             self.bench.stop.within(self.asked.max_time_s)
         try:
             complete = run.run(self.scenario, self._design(self.rounds), self.bench, folder)
-        except ClusterError as error:
-            raise ClusterError(f"{error} (finished trials are kept; go on with: {_again(self.asked)})") from error
+        except (ClusterError, DriverError) as error:
+            raise type(error)(f"{error} (finished trials are kept; go on with: {_again(self.asked)})") from error
         finally:
             shutil.rmtree(folder / ".logs", ignore_errors=True)
         if complete:
@@ -267,6 +271,7 @@ class _Session:
             "postgres": self.host.fingerprint()["postgres"],
             "method": judge.METHOD_VERSION,
             **({"resources": self.scenario.resources} if self.scenario.resources else {}),
+            **({"load_workers": self.asked.load_workers} if self.asked.load_workers else {}),
         }
 
     def _disk_bytes(self) -> int:
@@ -296,6 +301,8 @@ class _Session:
 def _overrides(asked: Asked) -> dict[str, Json]:
     """What the command line put in the place of the scenario's own."""
     given: dict[str, Json] = {"rows": asked.rows, "profile": asked.profile, "only": asked.only}
+    if asked.load_workers:
+        given |= {"load_workers": asked.load_workers}
     return {**given, "itself": True} if asked.itself else given
 
 
@@ -314,15 +321,6 @@ def _window_rows(read: Scenario) -> int:
     if appended:
         return sum(appended)
     return read.lab.rows // read.lab.days if read.lab.rows and read.lab.days else 0
-
-
-def _driver_options(read: Scenario, work: Path) -> dict[str, object]:
-    options: dict[str, object] = {"processes": read.workload.processes} if read.workload.processes > 1 else {}
-    if read.workload.locustfile is not None:
-        path = work / "locustfile.py"
-        path.write_text(read.workload.locustfile.text, encoding="utf-8")
-        options["locustfile"] = path
-    return options
 
 
 @contextmanager

@@ -252,6 +252,8 @@ def _driven(kept: Kept, step: Any, tools: Tools, seed: int) -> Act:
             "zero_ns": driven.start_ns,
             "zero_wall_ns": driven.wall_ns,
         }
+        if driven.workers:
+            fact["workers"] = list(driven.workers)
         if queries:
             fact |= _sent(driven.ops, work)
         return driven

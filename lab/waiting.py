@@ -1,7 +1,8 @@
-"""How greenlets wait: for a connection's answer, and for a time. Only inside Locust's process."""
+"""How greenlets wait: for a connection's answer, and for a time. Only inside Locust's processes."""
 
 import ctypes
 import os
+import signal
 import time
 from collections.abc import Callable
 
@@ -11,6 +12,7 @@ from gevent import getcurrent
 WAKE_NS = 100_000  # what waking up takes; what is left of it is spent looking at the clock
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _TFD_TIMER_ABSTIME = 1
+_PR_SET_PDEATHSIG = 1
 _READ, _WRITE = 1, 2
 
 
@@ -70,3 +72,8 @@ class Alarm:
             self._hub.wait(self._input)  # in the loop only now: what an earlier ring left there would end this one
         while time.monotonic_ns() < at_ns:
             gevent.sleep(0)  # lets the others' answers in
+
+
+def end_with_parent() -> None:
+    """Have the kernel end this process when the one that started it ends, however it ends."""
+    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

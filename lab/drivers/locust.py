@@ -1,29 +1,58 @@
-"""The declared mix, driven by Locust in a process of its own.
+"""The declared mix, driven by Locust in processes of its own.
 
 Importing Locust patches a process, so the lab's own never does: it sends work orders over a pipe
 and turns the columns that come back into Arrow. With *processes* above 1 there are as many
 independent Locusts, each with its share of the clients and of the calls; none listens anywhere.
+With *workers* they are Locust's own workers, here or on other machines, behind its master.
 """
 
 import os
-import subprocess
-import sys
 import time
+from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from multiprocessing.connection import Connection, Pipe
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn, Protocol
 
-from lab.drivers import Driven, Work, _ops
-from lab.errors import DriverError, LabError, ScenarioError
+import numpy as np
+
+from lab.drivers import Driven, Work, _clocks, _distributed, _ops, _process
+from lab.drivers._clocks import Reading
+from lab.drivers._process import UP_S
+from lab.errors import LabError, ScenarioError
+from lab.plain import Log
 
 KIND = "locust"
 CANNOT: frozenset[str] = frozenset()
-END_S = 5.0
-UP_S = 60.0  # for a process to start, and for its connections to open
 LEAD_NS = 3_000_000  # from `go` to the zero of the slice: every process has got it by then
-_ROOT = Path(__file__).parent.parent.parent
+FAR_LEAD_NS = 30_000_000  # the same where it goes through the master, and perhaps a network
+_KNOWN = ("bind", "locustfile", "processes", "tell", "workers")
+
+
+class Hand(Protocol):
+    """One of those that drive: a process of ours, or a load worker behind the master."""
+
+    @property
+    def about(self) -> Mapping[str, Any]:
+        """Who a load worker is; nothing of a process of ours."""
+        ...
+
+    def tell(self, *order: Any) -> None:
+        """Send an order; DriverError if it is gone."""
+        ...
+
+    def heard(self, within_s: float) -> bool:
+        """Is there an answer, or an end, within that time?"""
+        ...
+
+    def hear(self, within_s: float) -> tuple[Any, ...]:
+        """The next answer; DriverError if there is none."""
+        ...
+
+    def clock(self) -> Reading:
+        """What its clock says now."""
+        ...
 
 
 @contextmanager
@@ -31,94 +60,48 @@ def opened(*, workdir: Path, options: Mapping[str, object]) -> Iterator["Locust"
     """See drivers.OpenDriver.
 
     *options*: `processes` (1), and `locustfile`, a path: the users of that file drive the slices
-    whose Work has no queries, and their request events are the operations (_locustfile.Script).
+    whose Work has no queries, and their request events are the operations (scripted.Script).
+    `workers` are that many of Locust's own, started here, or awaited from elsewhere at the address
+    `bind` (_distributed.opened), which `tell` is told of.
     """
-    processes, script = options.get("processes", 1), options.get("locustfile")
-    if unknown := set(options) - {"processes", "locustfile"}:
-        raise ScenarioError(f"driver locust: unknown option {min(unknown)!r} (known: locustfile, processes)")
-    if not isinstance(processes, int) or processes < 1:
-        raise ScenarioError(f"driver locust: processes: {processes!r} is no number of processes (1, 2, ...)")
+    processes, workers, script = options.get("processes", 1), options.get("workers"), options.get("locustfile")
+    if unknown := set(options) - set(_KNOWN):
+        raise ScenarioError(f"driver locust: unknown option {min(unknown)!r} (known: {', '.join(_KNOWN)})")
+    for name, number in {"processes": processes, "workers": 1 if workers is None else workers}.items():
+        if not isinstance(number, int) or number < 1:
+            raise ScenarioError(f"driver locust: {name}: {number!r} is no number of {name} (1, 2, ...)")
     if script is not None and not Path(str(script)).is_file():
         raise ScenarioError(f"driver locust: locustfile: {script!r} is no file")
     with ExitStack() as stack:
-        each = [stack.enter_context(_process(workdir / f"locust.{number}.log")) for number in range(processes)]
+        each: Sequence[Hand]
+        if workers is None:
+            logs = [workdir / f"locust.{number}.log" for number in range(int(str(processes)))]
+            each = [stack.enter_context(_process.opened(log)) for log in logs]
+        else:
+            bind, tell = options.get("bind"), options.get("tell", _silent)
+            assert callable(tell)
+            each = stack.enter_context(_distributed.opened(workdir, int(str(workers)), _text(bind), tell))
         yield Locust(each, None if script is None else str(Path(str(script)).resolve()))
 
 
-@contextmanager
-def _process(log: Path) -> Iterator["_Process"]:
-    """A Locust for the length of a `with` block. Interrupts from the terminal are the lab's to decide on."""
-    ours, its = Pipe()
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(_ROOT), os.environ.get("PYTHONPATH", "")])}
-    with ours, log.open("wb") as output:
-        with its:
-            process = subprocess.Popen(
-                # -P: its own folder on the path would make this module the `locust` it imports
-                [sys.executable, "-P", str(Path(__file__).with_name("_locustfile.py")), str(its.fileno())],
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                env=environment,
-                pass_fds=[its.fileno()],
-                start_new_session=True,
-            )
-        try:
-            yield _Process(process, ours, log)
-        finally:
-            ours.close()
-            _end(process)
+def worker(master: str, port: int, *, as_json: bool) -> NoReturn:
+    """Become a load worker of the run whose master listens there; the process is replaced."""
+    command = _process.command("_worker.py", master, str(port), *(["json"] if as_json else []))
+    os.execve(command[0], command, _process.environment())
 
 
-def _end(process: "subprocess.Popen[bytes]") -> None:
-    """Wait for a process whose pipe is closed; kill it if it does not notice."""
-    try:
-        process.wait(END_S)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
+def _silent(_: str) -> None:
+    """Tell nobody."""
 
 
-class _Process:
-    """One Locust, and the pipe to it."""
-
-    def __init__(self, process: "subprocess.Popen[bytes]", pipe: Connection, log: Path) -> None:
-        self._process = process
-        self._pipe = pipe
-        self._log = log
-
-    def tell(self, *order: object) -> None:
-        """Send an order; DriverError if the process is gone."""
-        try:
-            self._pipe.send(order)
-        except BrokenPipeError:
-            raise self._gone() from None
-
-    def heard(self, within_s: float) -> bool:
-        """Is there an answer, or an end, within that time?"""
-        return self._pipe.poll(within_s)
-
-    def hear(self, within_s: float) -> tuple[Any, ...]:
-        """The next answer; DriverError if there is none."""
-        if not self.heard(within_s):
-            raise DriverError(f"locust: no answer within {within_s:.0f} s: {self._last_words()}")
-        try:
-            answer: tuple[Any, ...] = self._pipe.recv()
-        except (EOFError, ConnectionResetError):
-            raise self._gone() from None
-        return answer
-
-    def _gone(self) -> DriverError:
-        return DriverError(f"locust: the process ended with status {self._process.wait()}: {self._last_words()}")
-
-    def _last_words(self) -> str:
-        lines = self._log.read_text(errors="replace").split("\n")
-        return " / ".join(line.strip() for line in lines[-6:] if line.strip()) or "it left no words"
+def _text(value: object) -> str | None:
+    return None if value is None else str(value)
 
 
 class Locust:
     """See drivers.Driver."""
 
-    def __init__(self, processes: Sequence[_Process], script: str | None) -> None:
+    def __init__(self, processes: Sequence[Hand], script: str | None) -> None:
         self._processes = processes
         self._script = script
 
@@ -131,10 +114,12 @@ class Locust:
         for answer in [process.hear(UP_S) for process in busy]:
             if answer[0] == "refused":
                 raise _refusal(work, script, *answer[1:])
-        wall_ns, zero_ns = time.time_ns() + LEAD_NS, time.monotonic_ns() + LEAD_NS
-        for process in busy:
-            process.tell("go", zero_ns)
-        return Drive(work, busy, zero_ns, wall_ns)
+        clocks = [process.clock() for process in busy]
+        lead_ns = FAR_LEAD_NS if busy[0].about else LEAD_NS
+        wall_ns, zero_ns = time.time_ns() + lead_ns, time.monotonic_ns() + lead_ns
+        for process, clock in zip(busy, clocks, strict=True):
+            process.tell("go", zero_ns + clock.offset_ns)
+        return Drive(work, list(map(_Busy, busy, clocks)), zero_ns, wall_ns)
 
     def forget(self, connection: str) -> None:
         """See drivers.Driver.forget."""
@@ -153,31 +138,68 @@ def _refusal(work: Work, script: str | None, what: int | str, words: str) -> Lab
     return _ops.unconnected(work, words, reading=what == "read connection")
 
 
+@dataclass(frozen=True)
+class _Busy:
+    """One that drives a slice, and what its clock said before."""
+
+    hand: Hand
+    before: Reading
+
+
+@dataclass(frozen=True)
+class _Report:
+    """What one did in a slice, with times of our clock. *names* are those of a scripted slice."""
+
+    logs: Sequence[Log]
+    cpu_s: float
+    names: Sequence[str]
+    about: Mapping[str, Any]
+
+
 class Drive:
     """See drivers.Load."""
 
-    def __init__(self, work: Work, processes: Sequence[_Process], zero_ns: int, wall_ns: int) -> None:
+    def __init__(self, work: Work, busy: Sequence[_Busy], zero_ns: int, wall_ns: int) -> None:
         self._work = work
-        self._processes = processes
+        self._busy = busy
         self._zero_ns = zero_ns
         self._wall_ns = wall_ns
 
     def wait(self, until_s: float) -> bool:
         """See drivers.Load.wait."""
         deadline = time.monotonic() + until_s
-        return all(process.heard(max(0.0, deadline - time.monotonic())) for process in self._processes)
+        return all(one.hand.heard(max(0.0, deadline - time.monotonic())) for one in self._busy)
 
     def stop(self) -> None:
         """See drivers.Load.stop."""
-        for process in self._processes:
-            process.tell("stop")
+        for one in self._busy:
+            one.hand.tell("stop")
 
     def ops(self) -> Driven:
         """See drivers.Load.ops."""
-        answers = [process.hear(UP_S)[1:] for process in self._processes]
-        cpu_s = sum(cpu_s for _, cpu_s, _ in answers)
+        reports = list(map(_report, self._busy))
+        cpu_s = sum(one.cpu_s for one in reports)
         if self._work.queries:
-            table = _ops.table(self._work, self._zero_ns, [log for logs, _, _ in answers for log in logs])
+            table = _ops.table(self._work, self._zero_ns, [log for one in reports for log in one.logs])
         else:
-            table = _ops.scripted_table([(names, logs) for logs, _, names in answers])
-        return Driven(table, self._zero_ns, self._wall_ns, cpu_s)
+            table = _ops.scripted_table([(one.names, one.logs) for one in reports])
+        workers = tuple(one.about for one in reports if one.about)
+        return Driven(table, self._zero_ns, self._wall_ns, cpu_s, workers)
+
+
+def _report(one: _Busy) -> _Report:
+    """The report of one that has driven; of a load worker with its processor time and its clock's error."""
+    _, logs, cpu_s, names, took_s = one.hand.hear(UP_S)
+    after = one.hand.clock()
+    if (one.before.offset_ns, after.offset_ns) != (0, 0):
+        for log in logs:
+            log.start_ns, log.end_ns = (_ours(times, one.before, after) for times in (log.start_ns, log.end_ns))
+    about = one.hand.about
+    if about:
+        error_ns = max(one.before.error_ns, after.error_ns)
+        about = {**about, "cpu_s": cpu_s, "cpu_share": cpu_s / took_s, "clock_error_ns": error_ns}
+    return _Report(logs, cpu_s, names, about)
+
+
+def _ours(times: "array[int]", before: Reading, after: Reading) -> "array[int]":
+    return array("q", _clocks.ours(np.frombuffer(times, np.int64), before, after).tobytes())

@@ -3,11 +3,13 @@
 import os
 import secrets
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
 import threading
 import time
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +18,8 @@ import pyarrow as pa
 import pytest
 
 from lab import pace, pg
-from lab.drivers import CALLS, OPS, Work, inline, locust
-from lab.errors import ClusterError, DriverError, LabError, ScenarioError
+from lab.drivers import CALLS, OPS, Work, _distributed, inline, locust
+from lab.errors import ClusterError, DriverError, LabError, PlaceError, ScenarioError
 from lab.model import Endpoint, Query, Statement
 from tests import stub
 
@@ -389,7 +391,7 @@ def test_a_slow_reader_does_not_hold_it_up(opened, database):
     assert done.ops["end_ns"].to_numpy().max() - done.start_ns < 0.9e9
 
 
-@pytest.mark.parametrize("options", [{"process": 1}, {"processes": 0}, {"processes": "2"}])
+@pytest.mark.parametrize("options", [{"process": 1}, {"processes": 0}, {"processes": "2"}, {"workers": 0}])
 def test_unknown_options_are_refused(options, tmp_path):
     with pytest.raises(ScenarioError, match="driver locust: "), locust.opened(workdir=tmp_path, options=options):
         pass
@@ -467,3 +469,149 @@ def test_scripted_users_in_two_processes(database, tmp_path):
 def test_a_script_that_cannot_begin_is_named(database, tmp_path, text, words):
     with scripted(tmp_path, text) as driver, pytest.raises(LabError, match=rf"mine\.py: .*{words}"):
         driver.start(work(database, [], calls([])))
+
+
+# --- Locust's own workers -------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def workers(tmp_path_factory):
+    """The driver with two load workers on this machine."""
+    with locust.opened(workdir=tmp_path_factory.mktemp("workers"), options={"workers": 2}) as driver:
+        yield driver
+
+
+def test_two_workers_do_what_one_process_does(workers, opened, database):
+    due = pace.due_times(rate=200, for_s=0.5, arrivals="poisson", seed=3)
+    params = [[str(number)] for number in range(len(due))]
+    query = Query("same", "s.sql", (Statement("SELECT $1::int / 1", (0,)),))
+    one, two = (
+        driven(driver, work(database, [query], calls(due, params), clients=3)) for driver in (opened["locust"], workers)
+    )
+    for done in (one, two):
+        ops = done.ops.sort_by("seq")
+        assert (ops["due_ns"].to_numpy() - done.start_ns).tolist() == due.tolist()
+        assert ops["key"].to_pylist() == [key for (key,) in params]
+        assert set(ops["outcome"].to_pylist()) == {"ok"}
+        assert np.all(ms(ops, "start_ns", "due_ns") >= 0)
+    assert set(two.ops["client"].to_pylist()) == {0, 1, 2}
+    assert one.workers == ()
+    assert [about["clock_error_ns"] for about in two.workers] == [0, 0]  # one machine has one clock
+    assert len({about["pid"] for about in two.workers}) == 2
+    assert all(0 < about["cpu_share"] <= 1.5 for about in two.workers)
+    assert two.cpu_s == pytest.approx(sum(about["cpu_s"] for about in two.workers))
+
+
+def test_workers_saturate_and_stop(workers, database):
+    seqs = driven(workers, work(database, [ONE], calls([0]), for_s=0.3, saturate=True)).ops["seq"].to_pylist()
+    assert len(seqs) == len(set(seqs)) > 50
+    load = workers.start(work(database, [SLEEP], calls([0] * 2, [["30"]] * 2), for_s=60))
+    assert not load.wait(0.3)
+    load.stop()
+    assert load.wait(5)
+    assert load.ops().ops["outcome"].to_pylist() == ["unknown"] * 2
+
+
+def test_workers_fail_with_the_servers_words(workers, database):
+    wrong = Query("wrong", "mix/wrong.sql", (Statement("SELECT nothing FROM nowhere"),))
+    with pytest.raises(LabError, match=r'^mix/wrong\.sql: .*\'wrong\': relation "nowhere" does not exist'):
+        workers.start(work(database, [wrong], calls([0])))
+    divide = Query("divide", "divide.sql", (Statement("SELECT 1 / $1::int", (0,)),))
+    ops = driven(workers, work(database, [divide], calls([0, 1], [["1"], ["0"]]))).ops.sort_by("seq")
+    assert ops["sqlstate"].to_pylist() == [None, "22012"]
+
+
+def listening(processes):
+    """Addresses on which they listen."""
+    sockets = [one for process in processes for one in process.net_connections("inet")]
+    return [one.laddr.ip for one in sockets if one.status == psutil.CONN_LISTEN]
+
+
+def test_only_the_master_listens_and_only_on_loopback(workers):
+    del workers
+    children = psutil.Process().children()
+    mine = {name: [c for c in children if name in " ".join(c.cmdline())] for name in ("_master.py", "_worker.py")}
+    assert listening(mine["_master.py"]) == ["127.0.0.1"]
+    assert len(mine["_worker.py"]) == 2
+    assert listening(mine["_worker.py"]) == []
+
+
+def test_a_worker_lost_in_mid_run_is_an_error_and_no_half_load(database, tmp_path):
+    with locust.opened(workdir=tmp_path, options={"workers": 2}) as driver:
+        load = driver.start(work(database, [ONE], calls(pace.due_times(rate=100, for_s=1)), for_s=1))
+        os.kill(driver._processes[0].about["pid"], signal.SIGKILL)
+        assert load.wait(20)
+        with pytest.raises(DriverError, match=r"^load worker .* is lost, its heartbeat has stopped"):
+            load.ops()
+        with pytest.raises(DriverError, match=r"^load worker .* is lost"):
+            driver.start(work(database, [ONE], calls([0])))
+
+
+def test_workers_are_gone_afterwards(tmp_path):
+    with locust.opened(workdir=tmp_path, options={"workers": 2}) as driver:
+        pids = [one.about["pid"] for one in driver._processes]
+    assert not any(map(psutil.pid_exists, pids))
+    assert "the run is over" in (tmp_path / "worker.0.log").read_text()
+
+
+def test_scripted_users_in_two_workers(database, tmp_path):
+    with scripted(tmp_path, SCRIPT, workers=2) as driver:
+        ops = driven(driver, work(database, [], calls([]), clients=3, for_s=0.3)).ops
+        assert set(ops["client"].to_pylist()) == {0, 1, 2}
+        assert set(ops["name"].to_pylist()) == {"read", "fail"}
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@contextmanager
+def elsewhere(port, folder, **given):
+    """A worker as somebody would start it on another machine; its output goes to a file."""
+    command = [sys.executable, "-m", "lab.cli", "load-worker", "--master", "127.0.0.1", "--port", str(port)]
+    with (folder / "elsewhere.log").open("wb") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=log, env={**os.environ, **given})
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_a_worker_of_the_command_line_takes_part_and_ends_with_the_run(database, tmp_path):
+    port, told = free_port(), []
+    options = {"workers": 1, "bind": f"127.0.0.1:{port}", "tell": told.append}
+    with elsewhere(port, tmp_path) as process:
+        with locust.opened(workdir=tmp_path, options=options) as driver:
+            done = driven(driver, work(database, [ONE], calls(pace.due_times(rate=100, for_s=0.3))))
+        assert len(done.ops) == 30
+        assert [about["pid"] for about in done.workers] == [process.pid]
+        assert process.wait(20) == 0
+    assert told[0].endswith(f"pglab load-worker --master 127.0.0.1 --port {port}")
+    assert told[1].startswith("load worker 1 of 1 has come: ")
+
+
+def test_a_worker_with_another_token_is_refused_and_told_why(tmp_path, monkeypatch):
+    port, told = free_port(), []
+    monkeypatch.setattr(_distributed, "COME_S", 15.0)
+    monkeypatch.setenv("PGLAB_LOAD_TOKEN", "ours")
+    options = {"workers": 1, "bind": f"127.0.0.1:{port}", "tell": told.append}
+    with elsewhere(port, tmp_path, PGLAB_LOAD_TOKEN="theirs") as process:
+        with (
+            pytest.raises(PlaceError, match=r"^0 of 1 load workers have come within 15 s \(pglab load-worker"),
+            locust.opened(workdir=tmp_path, options=options),
+        ):
+            pass
+        assert process.wait(5) == 2
+    assert "it has another token" in told[1]
+    assert "refuses this worker: it has another token" in (tmp_path / "elsewhere.log").read_text()
+
+
+def test_an_address_that_is_not_this_machines_is_refused(tmp_path):
+    with (
+        pytest.raises(PlaceError, match=r"^--load-bind: 203\.0\.113\.1:5557: .*an address of this machine"),
+        locust.opened(workdir=tmp_path, options={"workers": 1, "bind": "203.0.113.1"}),
+    ):
+        pass
