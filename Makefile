@@ -10,7 +10,7 @@ export PYTHONDONTWRITEBYTECODE := 1
 export PIP_NO_INPUT := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check mutants sample bench lock clean-venv
+.PHONY: help demo test check mutants sample bench characteristics lock clean-venv
 
 help:
 	@echo "make demo     run scenarios/quickstart on an embedded PostgreSQL and write its plan (about two minutes)"
@@ -19,6 +19,7 @@ help:
 	@echo "make mutants  break the code in known places; every break must turn its test red"
 	@echo "make sample   run the sample of results/ and its plan in tests/golden again (a quiet machine, a minute)"
 	@echo "make bench    the project's figures (ONLY=name,name for some)"
+	@echo "make characteristics  simulate the judge's operating characteristics: docs/calibration.md (minutes)"
 	@echo "make lock     renew requirements/*.lock from pyproject.toml"
 
 .venv/made:
@@ -63,6 +64,9 @@ sample: .venv/dev
 
 bench: .venv/dev
 	@$(PY) -m tests.benchmarks $(ONLY)
+
+characteristics: .venv/dev
+	@$(PY) -m tests.benchmarks.characteristics
 
 lock: .venv/made
 	@$(PY) -m pip --disable-pip-version-check install --quiet 'uv>=0.5'

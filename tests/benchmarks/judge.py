@@ -8,6 +8,7 @@ for which the run is the unit. Seeds are fixed: the same figures on any machine.
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 
@@ -24,6 +25,10 @@ NULL: Mapping[str, float] = dict.fromkeys(NAMES, 0.0)
 MARGIN = math.log1p(LeastEffect().time)
 AT_THE_MARGIN: Mapping[str, float] = dict(zip(NAMES, (0, -MARGIN, MARGIN, -MARGIN, MARGIN), strict=True))
 DESCRIBED = tuple(f"query.q{n}.mean_ms" for n in range(10))
+SD_AT_MARGIN = 0.05
+OPERATIONS = 30
+MANY = 20
+DIFFERENCE = 0.10
 LIMIT = Requirement("query.one.p95_ms", at_most=50.0)
 
 
@@ -79,10 +84,11 @@ def run(truth: Truth, seed: int, *, least: float = 0.10) -> Weighed:
 # --- shares, one truth each -----------------------------------------------------------------
 
 
+@lru_cache
 def coverage(noise: str, runs: int = RUNS) -> tuple[Share, Share, Share]:
     """Of runs at the margin: described intervals that hold the truth; runs whose simultaneous intervals all do;
     runs that claim something."""
-    truth = Truth(AT_THE_MARGIN, pair_sd=0.05, noise=NOISES[noise])
+    truth = Truth(AT_THE_MARGIN, pair_sd=SD_AT_MARGIN, noise=NOISES[noise])
     single, together, claimed = [], [], []
     asked = scenario(NAMES)
     for seed in range(runs):
@@ -122,19 +128,19 @@ def requirement(times: float, verdict: Verdict, runs: int = RUNS) -> Share:
     asked = scenario(NAMES, requirements=[LIMIT])
     said = []
     for seed in range(runs):
-        measured = over_limit(seed, names=NAMES, share=0.05 * times, limit_ms=50.0, query="one")
+        measured = over_limit(seed, names=NAMES, share=0.05 * times, limit_ms=50.0, query="one", operations=OPERATIONS)
         weighed = weigh(measured, scenario=asked, planned_rounds=20)
         said.append(any(e.verdict is verdict for e in weighed.evidence if e.against == "at_most"))
     return share(said)
 
 
-def looks(different: int, runs: int = RUNS, *, many: int = 20) -> tuple[Share, Share]:
+def looks(different: int, runs: int = RUNS, *, many: int = MANY) -> tuple[Share, Share]:
     """Of the marks that a run sets on *many* described metrics the false ones; of the metrics that differ those marked.
 
     The first is the mean over runs of the share of false marks, 0 in a run without any; its interval is a t interval.
     """
     names = tuple(f"query.q{n}.mean_ms" for n in range(many))
-    truth = Truth({"a": 0.0, "b": 0.10}, twin=False)
+    truth = Truth({"a": 0.0, "b": math.log1p(DIFFERENCE)}, twin=False)
     false, found = [], []
     for seed in range(runs):
         measured = described(truth, seed, names, different)
@@ -206,7 +212,7 @@ def requirement_wrong_share() -> Figure:
 def false_looks_share() -> Figure:
     """Of the marks on described metrics, those where nothing differs."""
     name, found = worst({str(n): looks(n)[0] for n in (0, 5)}, of=lambda one: one.value)
-    return figure(found, f"20 described metrics, of which {name} differ", high=0.10)
+    return figure(found, f"{MANY} described metrics, of which {name} differ", high=0.10)
 
 
 def twin_guard_share() -> Figure:

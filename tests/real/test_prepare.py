@@ -260,6 +260,13 @@ def test_without_a_checkpoint_there_are_only_records(psql, database, admin):
     assert found["wal.fpi_bytes_per_row"] < found["wal.record_bytes_per_row"]
 
 
+def test_wal_counts_from_where_it_is_inserted_and_not_from_where_it_is_written(admin):
+    """What nobody has flushed yet is written work all the same, as during a VACUUM."""
+    before = pg.ask(admin, pg.query("totals"))["wal_bytes"]
+    pg.rows(admin, "SELECT pg_logical_emit_message(false, 'lab', repeat('x', 1000))")
+    assert pg.ask(admin, pg.query("totals"))["wal_bytes"] - before > 1000
+
+
 def test_transactions_are_counted_one_by_one(psql, database, admin):
     prepare.apply(psql, database, TABLE, "heap")
     start = prepare.positions(alone(admin))
