@@ -13,6 +13,7 @@ from lab.page import Mistakes, Page, Path, among
 from lab.wording import check
 
 QUERY = re.compile(r"[a-z][a-z0-9_]*")
+_LONGEST = 63  # bytes of a name in PostgreSQL
 
 # Reads a file by name, for the message's beginning *where*; None after noting why it cannot be had.
 Fetch = Callable[[str, str], SqlFile | None]
@@ -173,6 +174,9 @@ def _streams(page: Page, parts: keys.Parts, mistakes: Mistakes) -> tuple[Mapping
     starts: list[datetime] = []
     for name, tree in data.streams.items():
         path = ("streams", name)
+        if why := _no_name(name):
+            mistakes.add(page.at(*path), f"{name!r} cannot be a stream's name: {why}")
+            continue
         form = check(keys.Stream, page, mistakes, path, tree)
         if form is None or not kind_known(parts, "sources", form.kind, page, (*path, "kind"), mistakes):
             continue
@@ -183,6 +187,17 @@ def _streams(page: Page, parts: keys.Parts, mistakes: Mistakes) -> tuple[Mapping
         starts += [start] if isinstance(start, datetime) else []
         found[name] = Stream(name, form.kind, options, f"{page.file}:{page.line(path)}")
     return (found if len(found) == len(data.streams) else None), (starts[0] if starts else None)
+
+
+def _no_name(stream: str) -> str:
+    """Why rows cannot be asked for and kept by this name, "" where they can."""
+    if stream == "window":
+        return "parameters take window.from and window.to from the rows that are there (take another)"
+    if not stream.strip() or not stream.isprintable() or set(stream) & set("./"):
+        return "it names a table, a file, and in stream.column a source (printable, no dot and no slash)"
+    if len(stream.encode()) > _LONGEST:
+        return f"it names a table, and the server cuts names after {_LONGEST} bytes (take a shorter one)"
+    return ""
 
 
 def _stranger(origin: str, streams: Mapping[str, Stream]) -> str | None:

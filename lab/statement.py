@@ -44,7 +44,10 @@ _DIRECTIVE = re.compile(r"--\s*(\w+)\s*:(?!:)\s*(.*?)\s*")
 # What the value of each directive looks like: by it a misspelt directive is told from prose.
 _KNOWN = {"params": "=", "send": "^(prepared|literal|unprepared)$", "order": "^total$"}
 _TRANSACTION = {"begin", "start", "commit", "rollback", "end", "savepoint", "abort"}
-_ORIGIN = re.compile(r"(?P<stream>[^\W\d][\w-]*)\.(?P<column>[^\W\d]\w*)(?:\s+(?P<law>[a-z]\w*(?:\(.*\))?))?")
+_QUOTED = r'"(?:[^"]|"")+"'  # as in SQL: a name that is no plain word
+_ORIGIN = re.compile(
+    rf"(?P<stream>{_QUOTED}|[^\W\d][\w-]*)\.(?P<column>{_QUOTED}|[^\W\d]\w*)(?:\s+(?P<law>[a-z]\w*(?:\(.*\))?))?"
+)
 _BOUND = re.compile(r"(?P<bound>window\.\w+)(?:\s*(?P<sign>[+-])\s*(?P<shift>\S+))?")
 _HOW = "write  -- params: {name}=stream.column zipf(1.1)  at the top of the file, or params: in workload.yaml"
 
@@ -137,6 +140,8 @@ def parameter(name: str, source: str) -> Parameter:
     >>> parameter("n", "uniform(1, 100)"), parameter("id", "events.id")
     (Parameter(name='n', origin='', law='uniform(1, 100)', shift_s=0.0), \
 Parameter(name='id', origin='events.id', law='', shift_s=0.0))
+    >>> parameter("n", '"my ""own"" events"."a b" zipf(1.1)').origin
+    'my "own" events.a b'
     """
     words = source.strip()
     if bound := _BOUND.fullmatch(words):
@@ -145,25 +150,31 @@ Parameter(name='id', origin='events.id', law='', shift_s=0.0))
         shift = seconds(bound["shift"]) if bound["shift"] else 0.0
         return Parameter(name, bound["bound"], "", -shift if bound["sign"] == "-" else shift)
     if origin := _ORIGIN.fullmatch(words):
-        law = origin["law"] or ""
+        law, stream, column = origin["law"] or "", *map(_unquoted, (origin["stream"], origin["column"]))
         if law and not isinstance(draw.parse(law), draw.RankLaw):
-            raise ValueError(f"law {law!r} makes values of its own and chooses none of {origin['stream']} (zipf(1.1))")
-        return Parameter(name, f"{origin['stream']}.{origin['column']}", law)
+            raise ValueError(f"law {law!r} makes values of its own and chooses none of {stream} (zipf(1.1))")
+        return Parameter(name, f"{stream}.{column}", law)
     if not re.match(r"[a-z]+\s*\(", words):
-        raise ValueError(
-            f"{words!r} is no source (stream.column, stream.column zipf(1.1), window.to - 7d, or uniform(1, 100))"
-        )
+        way = "stream.column, stream.column zipf(1.1), window.to - 7d, or uniform(1, 100)"
+        if re.search(r'[\s"].*\.|\..*"', words):
+            way = 'names that are no plain words in double quotes: "my stream"."my column" zipf(1.1)'
+        raise ValueError(f"{words!r} is no source ({way})")
     if not isinstance(draw.parse(words), draw.ValueLaw):
         raise ValueError(f"law {words!r} has nothing to choose from (stream.column {words})")
     return Parameter(name, "", words)
 
 
+def _unquoted(name: str) -> str:
+    return name[1:-1].replace('""', '"') if name.startswith('"') else name
+
+
 def _parts(text: str) -> list[str]:
-    """*text* cut at the commas outside parentheses."""
-    parts, depth = [""], 0
+    """*text* cut at the commas outside parentheses and quotes."""
+    parts, depth, quoted = [""], 0, False
     for letter in text:
-        depth += {"(": 1, ")": -1}.get(letter, 0)
-        if letter == "," and depth == 0:
+        quoted ^= letter == '"'
+        depth += 0 if quoted else {"(": 1, ")": -1}.get(letter, 0)
+        if letter == "," and depth == 0 and not quoted:
             parts.append("")
         else:
             parts[-1] += letter

@@ -383,3 +383,33 @@ def test_a_value_that_yaml_cannot_make_is_told_at_its_line(value, why):
     with pytest.raises(ScenarioError) as told:
         read(files)
     assert str(told.value) == f"workload/data.yaml:4: {value!r} cannot be read: {why} (put it in quotes if it is text)"
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("window", "window.from"),
+        ("a.b", "no dot"),
+        ("a/b", "no slash"),
+        ("x" * 64, "63 bytes"),
+        ("ä" * 32, "63 bytes"),
+        (" ", "printable"),
+    ],
+)
+def test_a_streams_name_that_cannot_be_one_is_told_with_the_reason(name, why):
+    files = edited(("workload/data.yaml", "  events:", f"  {name!r}:"))
+    with pytest.raises(ScenarioError) as told:
+        read(files)
+    (line,) = (line for line in told.value.mistakes if "cannot be a stream's name" in line)
+    assert line.startswith("workload/data.yaml:2: ")
+    assert why in line
+
+
+def test_a_stream_of_any_other_name_gives_its_values():
+    files = edited(
+        ("workload/data.yaml", "  events:", "  'my \"own\" events':"),
+        ("workload/recent.sql", "events.device", '"my ""own"" events".device'),
+        ("workload/by_id.sql", "events.id", '"my ""own"" events".id'),
+    )
+    recent = next(query for query in read(files).workload.queries if query.name == "recent")
+    assert recent.params[0].origin == 'my "own" events.device'

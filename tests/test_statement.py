@@ -157,6 +157,11 @@ def test_a_source_is_a_column_a_bound_or_a_law(source, wanted):
 @pytest.mark.parametrize(
     ("source", "wrong"),
     [
+        (
+            "my events.id",
+            "'my events.id' is no source "
+            '(names that are no plain words in double quotes: "my stream"."my column" zipf(1.1))',
+        ),
         ("", "'' is no source (stream.column, stream.column zipf(1.1), window.to - 7d, or uniform(1, 100))"),
         ("window.now", "unknown bound 'window.now' (did you mean 'window.to'? known: window.from, window.to)"),
         ("window.to - 7", "'7' is no duration (a duration such as 450ms, 20s or 2m)"),
@@ -202,3 +207,12 @@ def test_nothing_of_a_text_is_lost_in_its_pieces():
             continue
         assert "".join(token.text for token in found) == text
         assert [token.line for token in found] == sorted(token.line for token in found)
+
+
+def test_names_that_are_no_plain_words_stand_in_double_quotes():
+    line = """a="my, ""own"" events (1)"."b, c" zipf(1.1), d=events."ä b", e=uniform(1, 2)"""
+    assert [(one.name, one.origin, one.law) for one in statement.parameters(line, "q.sql:1: params")] == [
+        ("a", 'my, "own" events (1).b, c', "zipf(1.1)"),
+        ("d", "events.ä b", ""),
+        ("e", "", "uniform(1, 2)"),
+    ]
