@@ -56,8 +56,8 @@ def order(file: Path, folder: Path) -> tuple[object, ...]:
     >>> sorted(names, key=lambda name: order(Path("m") / name, Path("m")))
     ['V2__b.sql', 'V2.1__c.sql', 'V10__a.sql', 'R__views.sql']
     """
-    name = file.relative_to(folder).with_suffix("").as_posix()
-    pieces = [(1, int(one), "") if one.isdecimal() else (0, 0, one) for one in re.split(r"(\d+)", name) if one]
+    name = file.relative_to(folder).with_suffix("").as_posix().replace("__", "\0")  # what Flyway's versions end with
+    pieces = [(0, int(one), "") if one.isdecimal() else (1, 0, one) for one in re.split(r"(\d+)", name) if one]
     return (file.name.startswith("R__"), pieces)
 
 
