@@ -140,7 +140,7 @@ def prepare(connection: pg.Connection, queries: Iterable[Query]) -> None:
     for query in queries:
         for i, statement in enumerate(query.statements):
             try:
-                pg.run(connection, f"PREPARE {_name(query, i)} AS {statement.text}")
+                pg.run(connection, f"PREPARE {name_of(query, i)} AS {statement.text}")
             except pg.Error as error:
                 raise IngestError(f"{query.file}: {pg.words(error)}") from None
     connection.commit()
@@ -161,7 +161,7 @@ def _pass(connection: pg.Connection, queries: Sequence[Query], sets: Sets) -> _P
     metrics: dict[str, float] = {}
     explains: dict[str, Json] = {}
     for query in queries:
-        seen = [_explained(connection, query, params) for params in sets[query.name]]
+        seen = [explained(connection, query, params) for params in sets[query.name]]
         for name in seen[0].counts:
             metrics[f"query.{query.name}.{name}"] = sum(one.counts[name] for one in seen) / len(seen)
         explains[query.name] = [
@@ -177,11 +177,11 @@ class _Call:
     plans: Sequence[Json]
 
 
-def _explained(connection: pg.Connection, query: Query, params: Sequence[str | None]) -> _Call:
+def explained(connection: pg.Connection, query: Query, params: Sequence[str | None], *, how: str = _EXPLAIN) -> _Call:
     """One operation under EXPLAIN, in a transaction that is rolled back, and the locks it held."""
     try:
         plans = [
-            _plan(connection, f"{_EXPLAIN} {_call(query, i, statement, params)}")
+            _plan(connection, f"{how} {_call(query, i, statement, params)}")
             for i, statement in enumerate(query.statements)
         ]
         held = pg.ask(connection, pg.query("locks"))
@@ -215,7 +215,8 @@ def _plan(connection: pg.Connection, statement: str) -> dict[str, Json]:
     return read(str(text))
 
 
-def _name(query: Query, i: int) -> str:
+def name_of(query: Query, i: int | str) -> str:
+    """The name that a query's statement is prepared under, by its number."""
     return f"pglab_{query.name}_{i}"
 
 
@@ -224,7 +225,7 @@ def _call(query: Query, i: int, statement: Statement, params: Sequence[str | Non
     values = [params[k] for k in statement.takes]
     if query.send == "literal":
         return inlined(statement.text, values)
-    return f"EXECUTE {_name(query, i)}" + (f"({', '.join(map(quoted, values))})" if values else "")
+    return f"EXECUTE {name_of(query, i)}" + (f"({', '.join(map(quoted, values))})" if values else "")
 
 
 def _shown(query: Query, params: Sequence[str | None]) -> str:

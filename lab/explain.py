@@ -37,6 +37,24 @@ def elsewhere(node: Node) -> bool:
     return foreign or spread or any(map(elsewhere, node.get("Plans", ())))
 
 
+def tops(entry: Mapping[str, Any]) -> list[Node]:
+    """The plans of one recorded EXPLAIN: one for each statement."""
+    return entry["plan"] if isinstance(entry["plan"], list) else [entry["plan"]]
+
+
+def executed(entry: Mapping[str, Any]) -> Iterator[Node]:
+    """The executed nodes of all plans of one recorded EXPLAIN, from the top."""
+    for top in tops(entry):
+        yield from _below(top["Plan"])
+
+
+def _below(node: Node) -> Iterator[Node]:
+    if node.get("Actual Loops", 0) > 0:
+        yield node
+        for child in node.get("Plans", ()):
+            yield from _below(child)
+
+
 def lines(entry: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The plan tree of one recorded EXPLAIN (`{params, plan}`), from the top.
 
@@ -44,8 +62,7 @@ def lines(entry: Mapping[str, Any]) -> list[dict[str, Any]]:
     `alike` (how many siblings of the same shape it stands for) and `idle` (partitions below it
     that were left out or never executed). Children of an Append that look alike are one line.
     """
-    plans = entry["plan"] if isinstance(entry["plan"], list) else [entry["plan"]]
-    return [line for top in plans for line in _lines([top["Plan"]], 0)]
+    return [line for top in tops(entry) for line in _lines([top["Plan"]], 0)]
 
 
 def _lines(alike: Sequence[Node], depth: int) -> Iterator[dict[str, Any]]:
@@ -54,7 +71,7 @@ def _lines(alike: Sequence[Node], depth: int) -> Iterator[dict[str, Any]]:
     children = [child for child in first.get("Plans", ()) if child.get("Actual Loops", 0) > 0]
     yield {
         "indent": "  " * depth,
-        "node": _words(first),
+        "node": words(first),
         "rows": float(sum(node.get("Actual Rows", 0) * node.get("Actual Loops", 1) for node in alike)),
         "blocks": sum(_blocks(node) for node in alike),
         "alike": len(alike),
@@ -69,12 +86,12 @@ def _lines(alike: Sequence[Node], depth: int) -> Iterator[dict[str, Any]]:
                 yield from _lines([child], depth + 1)
 
 
-def _words(node: Node) -> str:
+def words(node: Node) -> str:
     """A node as EXPLAIN's text format names it.
 
-    >>> _words({"Node Type": "Index Scan", "Index Name": "i", "Relation Name": "t"})
+    >>> words({"Node Type": "Index Scan", "Index Name": "i", "Relation Name": "t"})
     'Index Scan using i on t'
-    >>> _words({"Node Type": "Custom Scan", "Custom Plan Provider": "Citus Adaptive"})
+    >>> words({"Node Type": "Custom Scan", "Custom Plan Provider": "Citus Adaptive"})
     'Custom Scan (Citus Adaptive), done by another server'
     """
     words = str(node["Node Type"])

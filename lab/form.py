@@ -217,7 +217,7 @@ FORMS: Mapping[str, Callable[[object], str]] = {
     **{made.__name__: made for made in (percent, ratio, coordinate, plain)},
     **{made.__name__: made for made in (text, name, sql, yaml, diff, xml, raw)},
     **_UNIT_FORMS,
-    **{f"signed {shape}": _signed(made) for shape, made in _UNIT_FORMS.items()},
+    **{f"signed {shape}": _signed(made) for shape, made in {**_UNIT_FORMS, "percent": percent}.items()},
 }
 """Every form by its name; `in ms` and the like are those of the units of metrics.TABLE."""
 

@@ -76,8 +76,14 @@ def judge(folder: Path) -> Judgement:
         unlike=unlike,
         uneven=check.uneven(stored.prepared, read.baseline),
     )
+    left_out = {doubt.trial for doubt in doubts if doubt.leaves_out}
     why = reasons.reasons(
-        parts.rules(), stored.prepared, read.baseline, {name: one.queries for name, one in read.candidates.items()}
+        parts.rules(),
+        stored.prepared,
+        read.baseline,
+        {name: one.queries for name, one in read.candidates.items()},
+        [one for one in stored.slices if one.trial.id not in left_out],
+        kept=read.isolation == "kept",
     )
     judged = Judged(
         scenario=read,

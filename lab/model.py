@@ -289,7 +289,8 @@ class Slice:
     `for_s`, `clients`, `generator_cpu_s`, `zero_ns` (the zero of due times), `drive` alone `due`
     (how many operations were due; what is not recorded of them is missing), and `statements`:
     query -> {calls, plan_ms, exec_ms, blocks, wal_bytes, temp_bytes}, differences of
-    pg_stat_statements over the step. *ops* is a table of drivers.OPS for all driven steps.
+    pg_stat_statements over the step, and `activity`, the server's statistics after it
+    (probes/activity.py). *ops* is a table of drivers.OPS for all driven steps.
     *rows* are the rows in the candidate's tables after the slice, *rows_due* what they should be.
     """
 
@@ -308,7 +309,8 @@ class Prepared:
     what repeats within 0.1 % is exact. *explains*: query -> list of {params, plan}, the JSON of
     EXPLAIN. *digests*: query -> one digest for each parameter set. *settings*: name ->
     {value, unit, source} where they differ from the server's defaults. *guarantees*: constraints
-    as the catalogs word them. *report*: rows, seconds and bytes of the load.
+    as the catalogs word them. *report*: rows, seconds and bytes of the load; what the catalogs
+    have (inventory.py); `queries`, their plans in other modes (modes.py).
     """
 
     instance: Instance

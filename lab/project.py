@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 from lab import metrics
 from lab.asked import asked
 from lab.change import partitioned, statements
+from lab.explain import executed
 from lab.model import Measurement, Prepared, Query, Scenario, Scope, Study
-from lab.reasons import nodes
 
 TOLERANCE = 0.10  # a kept invariant is within a tenth of production's
 ASYMPTOTIC_PAGES = 1000  # from here on a relation's bytes per row no longer depend on its size
@@ -291,7 +291,7 @@ def _in_vain(scenario: Scenario, one: Prepared) -> Iterator[Row]:
         return
     for query, entries in one.explains.items():
         removed = sum(
-            node.get(key, 0) * node["Actual Loops"] for entry in entries for node in nodes(entry) for key in _REMOVED
+            node.get(key, 0) * node["Actual Loops"] for entry in entries for node in executed(entry) for key in _REMOVED
         )
         if removed:
             words = "rows that are not asked for, of which production has more"

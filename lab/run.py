@@ -11,11 +11,12 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from lab import count, pg, prepare, shape, store, trial, workload
+from lab import count, modes, pg, prepare, shape, store, trial, workload
 from lab.clock import Clock, Tell
 from lab.clusters import Cluster, OpenCluster
 from lab.design import Design
 from lab.hosts import Host
+from lab.inventory import inventory
 from lab.model import Candidate, Instance, Json, Prepared, Scenario, Slice, SqlFile, Study, Trial
 from lab.prepare import Span
 from lab.probes.host import HostProbe
@@ -245,12 +246,15 @@ def prepare_instance(kept: Kept, scenario: Scenario, tools: Tools, *, again: boo
             sets = sets_of(kept, tools, SETS)
             counted = count.count(kept.direct.conninfo, candidate.queries, sets, inner=inner)
             metrics |= counted.metrics
+            if not kept.shaped:  # other servers have plans of their own, which cannot be chosen from here
+                report["queries"] = modes.modes(kept.direct.conninfo, candidate.queries, sets)
             if any(map(count.writes, candidate.queries)):
                 prepare.settle(kept.nodes)  # what was rolled back takes room, and a resumed instance has none of it
         elif step.do == "maintain":
             trial.author(kept, "maintain", {})
     kept.rows = kept.rows_before = prepare.rows_in(admin)
     report["rows_in_tables"] = kept.rows
+    report |= inventory(admin)
     report["partitions"] = pg.ask(admin, pg.query("partitions"))["n"]
     promised: tuple[str, ...] = ()
     if kept.shaped:

@@ -24,6 +24,7 @@ from lab.errors import ClusterError, IngestError
 from lab.ingest import Load
 from lab.model import Candidate, Endpoint, Instance, Json, Slice, SqlFile, Trial
 from lab.prepare import Span
+from lab.probes.activity import activity
 from lab.probes.host import HostProbe, foreign_share
 from lab.probes.server import Node, ServerProbe, each, less, seen
 from lab.sources import Source
@@ -153,6 +154,7 @@ def _watched(kept: Kept, do: str) -> Iterator[dict[str, Json]]:
         fact |= {"server_cpu_s": sum(cpu_s.values()) if cpu_s else None, "foreign_cpu_share": share}
         if driving:
             fact["statements"] = {name: one for name, one in asked.items() if one["calls"] > 0}
+            fact["activity"] = activity(kept.nodes)
         if kept.shaped:
             fact |= {"nodes": each(totals, after), "cpu_s": cpu_s}
         if kept.shaped and driving:

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from lab import plan, reasons
+from lab import parts, plan, reasons
 from lab.metrics import find
-from lab.reasons import blocks, filtered, index_only, indexes, locks, pruning, spill
+from lab.reasons import Side, blocks, filtered, index_only, indexes, locks, pruning, spill
 from lab.template import figures_in
 from tests.samples import QUERIES, RULES, explains, judged, node, prepared, queries
 
@@ -15,7 +15,7 @@ def said(rule, own, base):
     """What *rule* says, each as (query, words): citations as the last part of their address."""
     return [
         (one.query, "".join(p if isinstance(p, str) else f"<{p.address.split('/', 2)[-1]}>" for p in one.pieces))
-        for one in rule.explain(own, base, queries())
+        for one in rule.explain(Side(own), Side(base), queries())
     ]
 
 
@@ -25,19 +25,19 @@ def counted(name="heap", **values):
     return replace(prepared(name), metrics=made, explains={})
 
 
-@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.NAME)
+@pytest.mark.parametrize("rule", parts.rules(), ids=lambda rule: rule.NAME)
 def test_a_rule_says_nothing_of_a_candidate_that_does_the_same(rule):
     assert said(rule, prepared("heap", 2), prepared("heap")) == []
 
 
-@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.NAME)
+@pytest.mark.parametrize("rule", parts.rules(), ids=lambda rule: rule.NAME)
 def test_a_rule_says_nothing_where_nothing_was_counted(rule):
     empty = replace(prepared("heap"), metrics={}, explains={})
     assert said(rule, empty, prepared("by-day")) == []
     assert said(rule, prepared("by-day"), empty) == []
 
 
-@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.NAME)
+@pytest.mark.parametrize("rule", parts.rules(), ids=lambda rule: rule.NAME)
 def test_a_rule_is_a_module_with_a_name_of_its_own(rule):
     assert rule.__name__.endswith(f".{rule.NAME}")
 
@@ -59,7 +59,7 @@ def test_blocks_within_a_twentieth_are_no_reason():
 
 
 def test_the_parts_of_all_blocks_weigh_by_the_mix_and_make_a_whole():
-    found = list(blocks.explain(prepared("by-day"), prepared("heap"), queries()))
+    found = list(blocks.explain(Side(prepared("by-day")), Side(prepared("heap")), queries()))
     parts = {one.query: one.facts["part"] for one in found}
     assert sum(parts.values()) == pytest.approx(1)
     assert parts["recent"] == pytest.approx(8 * 79.5 / (8 * 79.5 + 1 * 3609))
@@ -92,7 +92,9 @@ def test_an_index_only_scan_is_told_on_whichever_side_it_is():
 
 def test_an_index_only_scan_tells_of_the_rows_it_looked_up_in_the_table_all_the_same():
     only = node("Index Only Scan", 50.0, 2, loops=2, Heap_Fetches=7)
-    [one] = index_only.explain(with_plan("by-day", only), with_plan("heap", node("Index Scan", 1.0, 3)), queries())
+    [one] = index_only.explain(
+        Side(with_plan("by-day", only)), Side(with_plan("heap", node("Index Scan", 1.0, 3))), queries()
+    )
     assert one.facts == {"fetches": 14.0}
     assert "no vacuum has marked as visible" in "".join(piece for piece in one.pieces if isinstance(piece, str))
 
@@ -104,7 +106,9 @@ def test_a_node_that_was_never_executed_is_no_reason():
 
 def test_rows_thrown_away_count_in_every_loop():
     top = node("Nested Loop", 1.0, 9, node("Seq Scan", 1.0, 9, loops=10, Rows_Removed_by_Filter=50))
-    [one] = filtered.explain(with_plan("heap", top), with_plan("by-day", node("Index Scan", 1.0, 1)), queries())
+    [one] = filtered.explain(
+        Side(with_plan("heap", top)), Side(with_plan("by-day", node("Index Scan", 1.0, 1))), queries()
+    )
     assert one.facts == {"own": 500.0, "base": 0.0}
 
 
@@ -124,7 +128,7 @@ def test_several_statements_of_one_query_are_all_looked_at():
         "plan": [{"Plan": node("Index Scan", 1.0, 1)}, {"Plan": node("Seq Scan", 1.0, 1, Rows_Removed_by_Filter=700)}],
     }
     own = replace(prepared("by-day"), explains={"recent": [entry]})
-    [one] = filtered.explain(own, with_plan("heap", node("Index Scan", 1.0, 1)), queries())
+    [one] = filtered.explain(Side(own), Side(with_plan("heap", node("Index Scan", 1.0, 1))), queries())
     assert one.facts["own"] == 700.0
 
 

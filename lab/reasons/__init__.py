@@ -1,19 +1,19 @@
 """Why: which difference in what was counted accounts for which difference between two candidates.
 
 Each module of this package holds one rule: a NAME and `explain`, which looks at a candidate and
-the baseline as their count passes left them. A rule speaks only of what it can show: it cites
-the counters, and the page of the manual that explains them. It claims nothing about time.
+the baseline as their count passes and rounds left them. A rule speaks only of what it can show: it
+cites the counters, and the page of the manual that explains them. Of time it says only what the
+server measured itself, in the same rounds for both. docs/reasons.md tells how to check each by hand.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from lab import metrics
+from lab import explain, metrics
 from lab.book import address
-from lab.explain import elsewhere
 from lab.form import of_unit
-from lab.model import Prepared, Query
+from lab.model import Instance, Json, Prepared, Query, Slice
 
 MANUAL = "https://www.postgresql.org/docs/current/"
 
@@ -31,7 +31,8 @@ class Reason:
     """One sentence about *candidate* against the baseline, and about *query* unless that is "".
 
     *pieces* are words, which hold no figures, and citations. *facts* are what the rule reckoned
-    itself; they stand at `at(key)`. *page* is a page of the PostgreSQL manual.
+    itself; they stand at `at(key)`. *page* is a page of the PostgreSQL manual. *leads*: how much of
+    the difference in time the query carries (ms per operation of the mix), where the rule knows.
     """
 
     rule: str
@@ -40,6 +41,7 @@ class Reason:
     pieces: tuple[str | Cite, ...]
     page: str
     facts: Mapping[str, Any] = field(default_factory=dict)
+    leads: float = 0.0
 
     @property
     def evidence(self) -> tuple[str, ...]:
@@ -47,38 +49,99 @@ class Reason:
         return tuple(piece.address for piece in self.pieces if isinstance(piece, Cite))
 
 
+@dataclass(frozen=True)
+class Side:
+    """A candidate as rules see it.
+
+    *prepared* is its first instance; *loads* are all of them, the twin too. *slices* are its trials
+    that are evidence, the twin's left out. *readings* are the server's statistics after each slice of
+    the first instance (probes/activity.py), in order, since they were last reset; () where instances do
+    not stay up.
+    """
+
+    prepared: Prepared
+    loads: tuple[Prepared, ...] = ()
+    slices: tuple[Slice, ...] = ()
+    readings: tuple[Mapping[str, Json], ...] = ()
+
+    @property
+    def instance(self) -> Instance:
+        """The first instance's."""
+        return self.prepared.instance
+
+    @property
+    def explains(self) -> Mapping[str, Json]:
+        """The first instance's."""
+        return self.prepared.explains
+
+    @property
+    def report(self) -> Mapping[str, Json]:
+        """The first instance's."""
+        return self.prepared.report
+
+
 class Rule(Protocol):
     """A module of this package."""
 
     NAME: str
 
-    def explain(self, own: Prepared, base: Prepared, queries: Sequence[Query]) -> Iterator[Reason]:
+    def explain(self, own: Side, base: Side, queries: Sequence[Query]) -> Iterator[Reason]:
         """What this rule can say of the candidate *own* against *base*; nothing, if nothing."""
 
 
 def reasons(
-    rules: Sequence[Rule], prepared: Sequence[Prepared], baseline: str, queries: Mapping[str, Sequence[Query]]
+    rules: Sequence[Rule],
+    prepared: Sequence[Prepared],
+    baseline: str,
+    queries: Mapping[str, Sequence[Query]],
+    slices: Sequence[Slice] = (),
+    *,
+    kept: bool = True,
 ) -> tuple[Reason, ...]:
-    """What *rules* say, in their order, of every candidate's first instance against the baseline's.
+    """What *rules* say of every candidate against the baseline.
 
-    *queries* are each candidate's own. Nothing is said where the baseline was not prepared.
+    Queries that carry more of the difference in server time come first, then by *rules*; what is about
+    no query comes last. *queries* are each candidate's own, *slices* the trials that are evidence;
+    *kept*: instances stay up, so that their statistics go on from trial to trial. Nothing is said
+    where the baseline was not prepared.
     """
-    first = {one.instance.candidate: one for one in reversed(prepared) if not one.instance.twin}
-    base = first.get(baseline)
-    own = [first[name] for name in queries if name in first and name != baseline]
+    found = {name: side(name, prepared, slices, kept=kept) for name in dict.fromkeys([*queries, baseline])}
+    base = found[baseline]
     if base is None:
         return ()
-    return tuple(
-        reason for one in own for rule in rules for reason in rule.explain(one, base, queries[one.instance.candidate])
-    )
+    told: list[Reason] = []
+    for name in queries:
+        own = found[name]
+        if own is not None and name != baseline:
+            told += _ordered([one for rule in rules for one in rule.explain(own, base, queries[name])])
+    return tuple(told)
+
+
+def _ordered(told: Sequence[Reason]) -> list[Reason]:
+    """Reasons by what their query carries, then as they are; those about no query last."""
+    leads = {one.query: one.leads for one in told if one.leads}
+    return sorted(told, key=lambda one: (not one.query, -leads.get(one.query, 0.0), not one.leads))
+
+
+def side(name: str, prepared: Sequence[Prepared], slices: Sequence[Slice], *, kept: bool = True) -> Side | None:
+    """A candidate as rules see it, None where it was not prepared."""
+    loads = tuple(one for one in prepared if one.instance.candidate == name)
+    first = next((one for one in loads if not one.instance.twin), None)
+    if first is None:
+        return None
+    own = tuple(one for one in slices if one.trial.instance.candidate == name and not one.trial.instance.twin)
+    mine = [one for one in own if one.trial.instance == first.instance] if kept else []
+    readings = [step["activity"] for one in mine for step in one.steps if "activity" in step]
+    since = readings[-1]["since"] if readings else None
+    return Side(first, loads, own, tuple(one for one in readings if one["since"] == since))
 
 
 # --- for the rules --------------------------------------------------------------------------
 
 
-def last(one: Prepared, metric: str) -> float | None:
+def last(one: Side, metric: str) -> float | None:
     """The value of the last pass, or None where it was not counted."""
-    values = one.metrics.get(metric)
+    values = one.prepared.metrics.get(metric)
     return values[-1] if values else None
 
 
@@ -91,7 +154,7 @@ def differ(own: float | None, base: float | None, *, by: float) -> bool:
     return own is not None and base is not None and abs(own - base) > by * max(abs(own), abs(base))
 
 
-def metric(one: Prepared, name: str) -> Cite:
+def metric(one: Side, name: str) -> Cite:
     """The citation of a counted metric, in the form of its unit."""
     return Cite(
         address("instances", f"{one.instance.candidate}.{one.instance.load}", "metrics", name, "value"),
@@ -99,38 +162,32 @@ def metric(one: Prepared, name: str) -> Cite:
     )
 
 
-def named(one: Prepared) -> Cite:
+def named(one: Side) -> Cite:
     """The citation of a candidate's name."""
     return Cite(address("scenario", "candidates", one.instance.candidate, "name"), "name")
 
 
-def own_fact(rule: str, one: Prepared, query: str, key: str, form: str) -> Cite:
+def own_fact(rule: str, one: Side, query: str, key: str, form: str) -> Cite:
     """The citation of a fact that the rule reckoned itself."""
     return Cite(address("reasons", rule, one.instance.candidate, query, key), form)
 
 
-def whole(one: Prepared, query: str) -> bool:
+def whole(one: Side, query: str) -> bool:
     """Was the query explained, and is all its work in what EXPLAIN saw, none of it on another server?"""
     entries = one.explains.get(query) or ()
-    return bool(entries) and not any(elsewhere(top["Plan"]) for entry in entries for top in _tops(entry))
+    return bool(entries) and not any(explain.elsewhere(top["Plan"]) for entry in entries for top in explain.tops(entry))
 
 
-def nodes(explained: Any) -> Iterator[Mapping[str, Any]]:
-    """The executed nodes of all plans of one query's EXPLAIN entry, from the top."""
-    for top in _tops(explained):
-        yield from _below(top["Plan"])
+def explained(own: Side, base: Side, queries: Sequence[Query]) -> Iterator[str]:
+    """The queries of which both sides' EXPLAINs tell all."""
+    return (query.name for query in queries if whole(own, query.name) and whole(base, query.name))
 
 
-def _tops(explained: Any) -> Sequence[Mapping[str, Any]]:
-    """The plans of one entry: one for each statement."""
-    plans: Sequence[Mapping[str, Any]] = (
-        explained["plan"] if isinstance(explained["plan"], list) else [explained["plan"]]
-    )
-    return plans
+def entries(one: Side, query: str) -> Sequence[Mapping[str, Any]]:
+    """The recorded EXPLAINs of a query."""
+    return one.explains.get(query) or ()
 
 
-def _below(node: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    if node.get("Actual Loops", 0) > 0:
-        yield node
-        for child in node.get("Plans", ()):
-            yield from _below(child)
+def mean(values: Sequence[float]) -> float:
+    """The mean of at least one value."""
+    return float(sum(values)) / len(values)

@@ -2,15 +2,15 @@
 
 from collections.abc import Iterator, Sequence
 
-from lab.model import Prepared, Query
-from lab.reasons import MANUAL, Reason, differ, last, metric, named, own_fact
+from lab.model import Query
+from lab.reasons import MANUAL, Reason, Side, differ, last, metric, named, own_fact
 
 NAME = "blocks"
 _PAGE = f"{MANUAL}using-explain.html"
 _LEAST = 0.05
 
 
-def explain(own: Prepared, base: Prepared, queries: Sequence[Query]) -> Iterator[Reason]:
+def explain(own: Side, base: Side, queries: Sequence[Query]) -> Iterator[Reason]:
     """A query that touches other numbers of blocks, and that matters: its part of all by which the mix differs."""
     gaps = {query.name: query.weight * _gap(own, base, query.name) for query in queries}
     whole = sum(abs(gap) for gap in gaps.values())
@@ -44,6 +44,6 @@ def explain(own: Prepared, base: Prepared, queries: Sequence[Query]) -> Iterator
         )
 
 
-def _gap(own: Prepared, base: Prepared, query: str) -> float:
+def _gap(own: Side, base: Side, query: str) -> float:
     mine, theirs = (last(one, f"query.{query}.blocks_per_call") for one in (own, base))
     return mine - theirs if mine is not None and theirs is not None else 0.0

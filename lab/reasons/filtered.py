@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator, Sequence
 
-from lab.model import Prepared, Query
-from lab.reasons import MANUAL, Reason, differ, named, nodes, own_fact, whole
+from lab.explain import executed
+from lab.model import Query
+from lab.reasons import MANUAL, Reason, Side, differ, named, own_fact, whole
 
 NAME = "filtered"
 _PAGE = f"{MANUAL}using-explain.html"
@@ -12,7 +13,7 @@ _LEAST = 0.05
 _FEW_ROWS = 100.0  # fewer rows in a call are thrown away in no time
 
 
-def explain(own: Prepared, base: Prepared, queries: Sequence[Query]) -> Iterator[Reason]:
+def explain(own: Side, base: Side, queries: Sequence[Query]) -> Iterator[Reason]:
     """A query for which one side throws away clearly more rows than the other, in the recorded EXPLAINs."""
     for query in queries:
         if not whole(own, query.name) or not whole(base, query.name):
@@ -33,10 +34,10 @@ def explain(own: Prepared, base: Prepared, queries: Sequence[Query]) -> Iterator
         yield Reason(NAME, own.instance.candidate, query.name, pieces, _PAGE, {"own": mine, "base": theirs})
 
 
-def _removed(one: Prepared, query: str) -> float:
+def _removed(one: Side, query: str) -> float:
     """Rows removed per call, the mean over the recorded EXPLAINs; EXPLAIN counts them per loop."""
     entries = one.explains[query]
     removed = (
-        node.get(key, 0) * node["Actual Loops"] for entry in entries for node in nodes(entry) for key in _REMOVED
+        node.get(key, 0) * node["Actual Loops"] for entry in entries for node in executed(entry) for key in _REMOVED
     )
     return float(sum(removed)) / len(entries)

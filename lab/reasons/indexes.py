@@ -2,15 +2,15 @@
 
 from collections.abc import Iterator, Sequence
 
-from lab.model import Prepared, Query
-from lab.reasons import MANUAL, Reason, differ, last, metric, named
+from lab.model import Query
+from lab.reasons import MANUAL, Reason, Side, differ, last, metric, named
 
 NAME = "indexes"
 _PAGE = f"{MANUAL}indexes-types.html"
 _LEAST = 0.05
 
 
-def explain(own: Prepared, base: Prepared, queries: Sequence[Query]) -> Iterator[Reason]:  # noqa: ARG001
+def explain(own: Side, base: Side, queries: Sequence[Query]) -> Iterator[Reason]:  # noqa: ARG001
     """Indexes of clearly another size: every row that arrives is written there too."""
     size, wal = "size.index_bytes", "wal.record_bytes_per_row"
     known = [last(one, name) for one in (own, base) for name in (size, wal)]

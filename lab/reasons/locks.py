@@ -2,14 +2,14 @@
 
 from collections.abc import Iterator, Sequence
 
-from lab.model import Prepared, Query
-from lab.reasons import MANUAL, Reason, last, metric, named
+from lab.model import Query
+from lab.reasons import MANUAL, Reason, Side, last, metric, named
 
 NAME = "locks"
 _PAGE = f"{MANUAL}view-pg-locks.html"
 
 
-def explain(own: Prepared, base: Prepared, queries: Sequence[Query]) -> Iterator[Reason]:
+def explain(own: Side, base: Side, queries: Sequence[Query]) -> Iterator[Reason]:
     """A query that misses the fast path more or less often than the baseline's: shared tables, contended."""
     for query in queries:
         locks, misses = (f"query.{query.name}.{what}_per_call" for what in ("locks", "fast_path_misses"))

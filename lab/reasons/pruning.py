@@ -1,28 +1,91 @@
-"""Partitions: how many a call scans, of how many."""
+"""Partitions: how many a call scans, of how many, and when the others are left out."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any
 
-from lab.model import Prepared, Query
-from lab.reasons import MANUAL, Reason, last, metric, named
+from lab.explain import executed, tops
+from lab.model import Query
+from lab.reasons import MANUAL, Cite, Reason, Side, entries, last, mean, metric, named, own_fact, whole
 
 NAME = "pruning"
 _PAGE = f"{MANUAL}ddl-partitioning.html"
+_WHEN = {"plan": "by the planner", "start": "when execution starts", "run": "while it runs"}
 
 
-def explain(own: Prepared, base: Prepared, queries: Sequence[Query]) -> Iterator[Reason]:
-    """A query that scans another number of relations than the baseline's does."""
+def explain(own: Side, base: Side, queries: Sequence[Query]) -> Iterator[Reason]:
+    """A query that scans another number of relations than the baseline's does, or leaves partitions out."""
     for query in queries:
         name = f"query.{query.name}.partitions_per_call"
         mine, theirs = last(own, name), last(base, name)
-        if mine is None or theirs is None or mine == theirs:
+        left = {"own": _left_out(own, query.name), "base": _left_out(base, query.name)}
+        if mine is None or theirs is None or (mine == theirs and left["own"] == left["base"]):
             continue
-        pieces = (
-            named(own),
-            " scans ",
-            metric(own, name),
-            " relations per call, ",
-            named(base),
-            " ",
-            metric(base, name),
+        cite = partial(own_fact, NAME, own, query.name)
+        facts = {f"{side}_{key}": value for side, found in left.items() for key, value in found.items()}
+        told = {side: _words(side, found, cite) for side, found in left.items()}
+        yield Reason(
+            NAME,
+            own.instance.candidate,
+            query.name,
+            (
+                named(own),
+                " scans ",
+                metric(own, name),
+                " relations per call",
+                *told["own"],
+                ", ",
+                named(base),
+                " ",
+                metric(base, name),
+                *told["base"],
+                ".",
+            ),
+            _PAGE,
+            {key: value for key, value in facts.items() if value},
         )
-        yield Reason(NAME, own.instance.candidate, query.name, (*pieces, "."), _PAGE)
+
+
+def _words(side: str, found: Mapping[str, float], cite: Any) -> tuple[str | Cite, ...]:
+    """Of how many partitions, and who leaves out how many of them."""
+    if not found:
+        return ()
+    pieces: list[str | Cite] = [" (of ", cite(f"{side}_all", "number"), " partitions"]
+    for when, words in _WHEN.items():
+        if found[when]:
+            pieces += [", ", cite(f"{side}_{when}", "number"), f" left out {words}"]
+    if not any(found[when] for when in _WHEN):
+        pieces.append(", none left out")
+    return (*pieces, ")")
+
+
+def _left_out(one: Side, query: str) -> dict[str, float]:
+    """`all`, and by when they are left out `plan`, `start`, `run`: partitions per call, means over the EXPLAINs.
+
+    {} where the query asks no partitioned table, or some of it is not to be seen.
+    """
+    if not whole(one, query) or not one.report.get("trees"):
+        return {}
+    found = [_of(entry, one.report["trees"]) for entry in entries(one, query)]
+    if not all(found):
+        return {}
+    return {key: mean([each[key] for each in found]) for key in ("all", *_WHEN)}
+
+
+def _of(entry: Mapping[str, Any], trees: Mapping[str, Sequence[str]]) -> dict[str, float]:
+    """The same of one EXPLAIN; {} where it cannot be told from it."""
+    scanned = {node["Relation Name"] for node in executed(entry) if "Relation Name" in node}
+    nodes = [node for top in tops(entry) for node in _nodes(top["Plan"])]
+    there = {node["Relation Name"] for node in nodes if "Relation Name" in node}
+    leaves = {leaf for tree in trees.values() if there & set(tree) for leaf in tree}
+    start = sum(node.get("Subplans Removed", 0) for node in nodes)
+    plan = len(leaves) - len(there & leaves) - start
+    if not leaves or plan < 0:  # a table that is asked twice: who left out what is not to be told apart
+        return {}
+    return {"all": len(leaves), "plan": plan, "start": start, "run": len((there - scanned) & leaves)}
+
+
+def _nodes(node: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    yield node
+    for child in node.get("Plans", ()):
+        yield from _nodes(child)

@@ -2,15 +2,15 @@
 
 from collections.abc import Iterator, Sequence
 
-from lab.model import Prepared, Query
-from lab.reasons import MANUAL, Reason, differ, last, metric, named
+from lab.model import Query
+from lab.reasons import MANUAL, Reason, Side, differ, last, metric, named
 
 NAME = "spill"
 _PAGE = f"{MANUAL}runtime-config-resource.html"
 _LEAST = 0.05
 
 
-def explain(own: Prepared, base: Prepared, queries: Sequence[Query]) -> Iterator[Reason]:
+def explain(own: Side, base: Side, queries: Sequence[Query]) -> Iterator[Reason]:
     """A query that moves clearly more or fewer bytes through temporary files."""
     for query in queries:
         name = f"query.{query.name}.temp_bytes_per_call"

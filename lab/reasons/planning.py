@@ -1,0 +1,64 @@
+"""Planning: what it takes to plan a query anew, with how many partitions and locks."""
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+
+from lab.book import address
+from lab.model import Query
+from lab.reasons import MANUAL, Cite, Reason, Side, last, metric, named, own_fact
+
+NAME = "planning"
+_PAGE = f"{MANUAL}ddl-partitioning.html#DDL-PARTITIONING-DECLARATIVE-BEST-PRACTICES"
+_FACTOR = 1.25
+
+
+def explain(own: Side, base: Side, queries: Sequence[Query]) -> Iterator[Reason]:
+    """A query of which every plan that was timed took longer on one side than any on the other."""
+    for query in queries:
+        name, locks = f"query.{query.name}.planning_ms", f"query.{query.name}.locks_per_call"
+        mine, theirs = own.prepared.metrics.get(name), base.prepared.metrics.get(name)
+        if not mine or not theirs or last(own, locks) is None or last(base, locks) is None or not _apart(mine, theirs):
+            continue
+        share = _share(own, query.name)
+        cited: tuple[str | Cite, ...] = ()
+        if share is not None:
+            part = own_fact(NAME, own, query.name, "part", "percent")
+            cited = ("; while driven, planning was ", part, " of the server time that ", named(own), " spent on it")
+        yield Reason(
+            NAME,
+            own.instance.candidate,
+            query.name,
+            (*_told(own, name, locks), "; ", *_told(base, name, locks), *cited, "."),
+            _PAGE,
+            {} if share is None else {"part": share},
+        )
+
+
+def _told(one: Side, planning: str, locks: str) -> tuple[str | Cite, ...]:
+    report = partial(address, "instances", f"{one.instance.candidate}.{one.instance.load}", "report")
+    return (
+        named(one),
+        " takes ",
+        metric(one, planning),
+        " to plan it anew, locks ",
+        metric(one, locks),
+        " relations per call and has ",
+        Cite(report("partitions"), "number"),
+        " tables with rows in its largest tree",
+    )
+
+
+def _apart(own: Sequence[float], base: Sequence[float]) -> bool:
+    """Do the samples not even overlap, and by more than a little?
+
+    >>> _apart([2.0, 3.0], [1.0, 1.5]), _apart([2.0, 3.0], [1.0, 2.5]), _apart([1.1], [1.0])
+    (True, False, False)
+    """
+    return max(min(own) / max(base), min(base) / max(own)) > _FACTOR
+
+
+def _share(one: Side, query: str) -> float | None:
+    """Planning's share of the query's server time over all slices, None where nothing was timed."""
+    seen = [step["statements"][query] for s in one.slices for step in s.steps if query in step.get("statements", {})]
+    plan, execute = (sum(counters[key] for counters in seen) for key in ("plan_ms", "exec_ms"))
+    return plan / (plan + execute) if plan + execute else None

@@ -1,0 +1,131 @@
+"""Server time: how much of the difference each query carries, and which of its counters goes the same way."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+
+import numpy as np
+
+from lab import stats
+from lab.model import Query, Slice
+from lab.reasons import MANUAL, Cite, Reason, Side, differ, last, metric, named, own_fact
+
+NAME = "server_time"
+_PAGE = f"{MANUAL}pgstatstatements.html"
+_LEAST = 0.05
+_PARTS = ("plan_ms", "exec_ms")
+_COUNTERS: Mapping[str, Mapping[str, str]] = {
+    "plan_ms": {"locks_per_call": "relation locks", "partitions_per_call": "relations scanned"},
+    "exec_ms": {
+        "blocks_per_call": "blocks",
+        "temp_bytes_per_call": "of temporary files",
+        "wal_bytes_per_call": "of write-ahead log",
+    },
+}
+Spent = Mapping[tuple[int, int], tuple[float, float]]  # (load, round) -> ms of planning, of execution
+
+
+def explain(own: Side, base: Side, queries: Sequence[Query]) -> Iterator[Reason]:
+    """A query whose server time differs in the paired rounds: what it carries of all by which the queries differ.
+
+    The time is planning and execution by pg_stat_statements for each operation of the mix, so that the
+    queries' differences add up to that of `mix.server_ms_per_op`, of means over rounds. A query speaks
+    where the t interval of its paired differences leaves nothing out.
+    """
+    spent = {query.name: (_spent(own, query.name), _spent(base, query.name)) for query in queries}
+    pairs = {name: _pair(*both) for name, both in spent.items()}
+    total = sum(abs(pair.mean) for pair in pairs.values() if pair.n)
+    for name, pair in pairs.items():
+        wide = stats.half_width(pair)
+        if pair.n < 2 or abs(pair.mean) <= wide or abs(pair.mean) < _LEAST * total:
+            continue
+        cite = partial(own_fact, NAME, own, name)
+        gaps = [_gap(*spent[name], part) for part in range(len(_PARTS))]
+        planning = abs(gaps[0]) / sum(map(abs, gaps))
+        yield Reason(
+            NAME,
+            own.instance.candidate,
+            name,
+            (
+                named(own),
+                " spends " + ("less" if pair.mean < 0 else "more") + " server time on it than ",
+                named(base),
+                ", ",
+                cite("own", "in ms"),
+                " per operation of the mix against ",
+                cite("base", "in ms"),
+                " (difference ",
+                cite("low", "signed in ms"),
+                " to ",
+                cite("high", "signed in ms"),
+                "): ",
+                cite("part", "percent"),
+                " of all by which the queries' times differ; ",
+                cite("planning", "percent"),
+                " of that is planning",
+                *_counter(own, base, name, _PARTS[int(abs(gaps[1]) >= abs(gaps[0]))], more=pair.mean > 0),
+                ".",
+            ),
+            _PAGE,
+            {
+                "own": _mean(*spent[name]),
+                "base": _mean(*spent[name][::-1]),
+                "low": pair.mean - wide,
+                "high": pair.mean + wide,
+                "part": abs(pair.mean) / total,
+                "planning": planning,
+            },
+            leads=abs(pair.mean),
+        )
+
+
+def _counter(own: Side, base: Side, query: str, part: str, *, more: bool) -> tuple[str | Cite, ...]:
+    """Of what is counted for the larger *part* of the time: what differs by the largest factor, the same way."""
+    found: dict[str, float] = {}
+    for counter in _COUNTERS[part]:
+        mine, theirs = (last(one, f"query.{query}.{counter}") for one in (own, base))
+        if mine is not None and theirs is not None and differ(mine, theirs, by=_LEAST) and (mine > theirs) == more:
+            low, high = sorted((mine, theirs))
+            found[counter] = high / low if low else float("inf")
+    if not found:
+        return ("; no counter of that part differs in the same direction",)
+    most = max(found, key=lambda name: found[name])
+    name, unit = f"query.{query}.{most}", _COUNTERS[part][most]
+    words = (
+        "; in the same direction, and by the largest factor, differ ",
+        metric(own, name),
+        f" {unit} per call against ",
+    )
+    return (*words, metric(base, name))
+
+
+def _spent(one: Side, query: str) -> Spent:
+    """(load, round) -> ms for planning and for executing *query*, each by operation of the mix."""
+    return {
+        (slice_.trial.instance.load, slice_.trial.round): tuple(_of(slice_, query, part) / done for part in _PARTS)  # type: ignore[misc]
+        for slice_ in one.slices
+        if (done := _done(slice_)) and any("statements" in step for step in slice_.steps)
+    }
+
+
+def _done(slice_: Slice) -> int:
+    return int(slice_.ops["outcome"].to_pylist().count("ok"))
+
+
+def _of(slice_: Slice, query: str, part: str) -> float:
+    counters = (step.get("statements", {}).get(query) for step in slice_.steps)
+    return float(sum(one[part] for one in counters if one))
+
+
+def _pair(own: Spent, base: Spent) -> stats.Pair:
+    both = sorted(own.keys() & base.keys())
+    return stats.pair(np.array([sum(own[key]) for key in both]), np.array([sum(base[key]) for key in both]))
+
+
+def _gap(own: Spent, base: Spent, part: int) -> float:
+    return sum(own[key][part] - base[key][part] for key in own.keys() & base.keys())
+
+
+def _mean(one: Spent, other: Spent) -> float:
+    """The mean of *one* over the trials that *other* has too."""
+    both = one.keys() & other.keys()
+    return sum(sum(one[key]) for key in both) / len(both)
