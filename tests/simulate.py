@@ -96,8 +96,8 @@ def heavy(rng: np.random.Generator, size: int) -> Array:
 
 
 def sawtooth(rng: np.random.Generator, size: int) -> Array:
-    """White noise on a machine that is slow whenever six trials have passed: the first of each round is."""
-    return rng.normal(size=size) + 4.0 * (np.arange(size) % 6 == 0)
+    """White noise on a machine that is slow once in five trials: of five sides, in the first of each round."""
+    return rng.normal(size=size) + 4.0 * (np.arange(size) % 5 == 0)
 
 
 NOISES: Mapping[str, Noise] = {"white": white, "AR(1)": correlated, "drift": drifting, "heavy tails": heavy}

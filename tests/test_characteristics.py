@@ -21,6 +21,7 @@ def test_the_page_shows_every_row_of_the_data():
         "claims": 5,
         "power": 9,
         "picks": 8,
+        "hard": 4,
         "requirements": 6,
         "looks": 4,
     }

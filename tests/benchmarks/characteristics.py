@@ -1,6 +1,7 @@
 """The judge's operating characteristics: docs/calibration.md and its figures, made from simulated runs.
 
     python -m tests.benchmarks.characteristics           simulates anew (minutes), writes data and page
+    python -m tests.benchmarks.characteristics picks      simulates only these rows anew
     python -m tests.benchmarks.characteristics --page     only writes the page again, from the data
 
 All numbers of the page are in docs/calibration/data.json, which this program writes; the text
@@ -85,6 +86,12 @@ def pick_rows() -> Iterable[Rows]:
             yield {"lead": lead, "rounds": rounds, "wrong": cell(wrong), "decided": cell(decided)}
 
 
+def hard_rows() -> Iterable[Rows]:
+    """By rounds: recommended, and just beyond the margin from the best."""
+    for rounds in (8, *ROUNDS):
+        yield {"rounds": rounds, "wrong": cell(judge.hard_picks(rounds=rounds))}
+
+
 def requirement_rows() -> Iterable[Rows]:
     """By the true share of operations over a limit: any of five candidates met, any missed."""
     for times in TIMES:
@@ -104,6 +111,7 @@ ROWS: Mapping[str, Callable[[], Iterable[Rows]]] = {
     "claims": claims_rows,
     "power": power_rows,
     "picks": pick_rows,
+    "hard": hard_rows,
     "requirements": requirement_rows,
     "looks": look_rows,
 }
@@ -157,6 +165,9 @@ def page(data: Data) -> str:
         picks=table(
             ["the best is ahead by", "rounds", "wrong recommendations", "runs that decide"],
             [[percent(o["lead"]), str(o["rounds"]), said(o["wrong"]), said(o["decided"])] for o in data["picks"]],
+        ),
+        hard=table(
+            ["rounds", "wrong recommendations"], [[str(one["rounds"]), said(one["wrong"])] for one in data["hard"]]
         ),
         limits=table(
             ["true share over the limit, of that allowed", "any said to meet it", "any said to miss it"],
@@ -240,6 +251,11 @@ The best is ahead of the baseline by so much, another is near the baseline, two 
 it is worse than the best by more than the margin; it is to be so in at most {half_alpha} of the runs.
 
 {picks}
+
+The hardest case: three candidates, the baseline far off, and the challenger that is listed first just beyond the margin
+from the other.
+
+{hard}
 
 ## Requirements
 
@@ -326,10 +342,11 @@ def pages(data: Data) -> dict[Path, str]:
 def main(words: list[str]) -> int:
     """Simulate (unless --page), then write the page."""
     if "--page" not in words:
-        made = {}
-        for name, rows in ROWS.items():
+        made = json.loads(DATA.read_text(encoding="utf-8")) if words else {}
+        for name in words or ROWS:
             print(f"simulating: {name}", flush=True)
-            made[name] = list(rows())
+            made[name] = list(ROWS[name]())
+        made = {name: made[name] for name in ROWS}
         DATA.parent.mkdir(exist_ok=True)
         DATA.write_text(json.dumps(made, indent=1) + "\n", encoding="utf-8")
     for path, text in pages(json.loads(DATA.read_text(encoding="utf-8"))).items():
