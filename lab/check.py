@@ -35,6 +35,9 @@ BUSY_SHARE = 0.5
 LAG_SHARE = 0.05
 """Lag that grows by more than this share of the slice is not caught up: the rate is above capacity."""
 
+THROTTLED_SHARE = 0.01
+"""The share of a driven step for which a quota of processor time may keep the servers waiting."""
+
 CLOCK_NS = 1_000_000
 """The most by which the times of a load worker's operations may be wrong on the lab's clock."""
 
@@ -45,11 +48,13 @@ WARM_EFFECT = math.log(1.10)
 """The first third must be slower than the last by more than this (log) before it is called warm-up."""
 
 # What a doubt's kind means to weigh.py: OVERLOADED trials fail their latency requirements and enter
-# no ratio, NOTES are told and take nothing away, the rest is no evidence about time.
+# no ratio, THROTTLED ones are no evidence about how long anything took, but about work they are, NOTES
+# are told and take nothing away, the rest is no evidence about time.
 OVERLOADED = "overloaded"
 FOREIGN = "foreign processes"
 GENERATOR = "generator"
 CLOCKS = "clocks"
+THROTTLED = "throttled"
 WARM_UP = "warm-up"
 NOT_ASSESSED = "warm-up not assessed"
 FAILED = "failed operations"
@@ -174,6 +179,23 @@ def _of_trial(item: Slice) -> Iterator[Doubt]:
         yield Doubt(trial, OVERLOADED, "the lag behind the declared rate grew: the rate is above the capacity", False)
     if set(item.ops["outcome"].unique().to_pylist()) - {"ok"}:
         yield Doubt(trial, FAILED, "some operations failed", False)
+    if throttled_share(item.steps) > THROTTLED_SHARE:
+        yield Doubt(trial, THROTTLED, "the declared limit of processor time kept the servers waiting", False)
+
+
+def throttled_share(steps: Iterable[Mapping[str, Json]]) -> float:
+    """The share of the driven steps' time for which quotas kept a shape's processes waiting, the longest of each step.
+
+    Waiting while rows arrive, or while nothing but capacity is asked for, is what a limit is for.
+
+    >>> throttled_share([{"do": "drive", "start_ns": 0, "end_ns": 10**9, "throttled_s": {"a": 0.02, "b": 0.05}}])
+    0.05
+    >>> throttled_share([{"do": "saturate", "start_ns": 0, "end_ns": 10**9, "throttled_s": {"a": 0.5}}])
+    0.0
+    """
+    driven = [step for step in steps if step["do"] == "drive"]
+    length_s = sum(step["end_ns"] - step["start_ns"] for step in driven) / 1e9
+    return sum(max(step.get("throttled_s", {}).values(), default=0.0) for step in driven) / length_s if driven else 0.0
 
 
 def driven(item: Slice, kind: str = "drive") -> Iterator[tuple[Mapping[str, Json], pa.Table]]:

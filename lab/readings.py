@@ -13,7 +13,7 @@ from functools import cached_property
 import numpy as np
 
 from lab import metrics
-from lab.check import CLOCKS, FOREIGN, GENERATOR, NOTES, OVERLOADED
+from lab.check import CLOCKS, FOREIGN, GENERATOR, NOTES, OVERLOADED, THROTTLED
 from lab.measure import exact
 from lab.model import Doubt, Measurement, Scenario
 from lab.stats import Array, Block
@@ -28,6 +28,9 @@ UNEVEN = (
     "a crash may leave it nothing and the baseline everything, or the other way round: durability is never compared"
 )
 """Why nothing is claimed about what writing costs between candidates of unequal durability."""
+
+HELD_UP = "its limit of processor time kept it waiting in too many of its trials"
+"""Why nothing is said about how long a side took, though about its work."""
 
 _REFUSALS = {
     GENERATOR: "the load generator was the limit in most trials",
@@ -49,7 +52,8 @@ class Fitness:
     Overloaded trials are untimed as well: they enter no ratio. *refused* says in words why
     nothing is said about time at all, "" where it is. *doubtful*: each side of which nothing is
     said about time, because the trials that remain of it are a minority -> why. *ever* and *often*:
-    the sides overloaded in any trial, and in half of them or more.
+    the sides overloaded in any trial, and in half of them or more. Quotas that kept servers waiting
+    bear on all times but work: *throttled* trials, and of *held_up* sides, which have too many of these, all.
     """
 
     out: frozenset[str]
@@ -59,6 +63,8 @@ class Fitness:
     doubtful: Mapping[str, str] = field(default_factory=dict)
     ever: frozenset[str] = frozenset()
     often: frozenset[str] = frozenset()
+    throttled: frozenset[str] = frozenset()
+    held_up: frozenset[str] = frozenset()
 
 
 def fitness(doubts: Sequence[Doubt], trials: Mapping[str, str]) -> Fitness:
@@ -69,7 +75,8 @@ def fitness(doubts: Sequence[Doubt], trials: Mapping[str, str]) -> Fitness:
     """
     out = frozenset(doubt.trial for doubt in doubts if doubt.leaves_out)
     rest = set(trials) - out
-    timed = [d for d in doubts if d.trial in rest and not d.leaves_out and d.kind not in NOTES]
+    waited = {d.trial for d in doubts if d.trial in rest and d.kind == THROTTLED}
+    timed = [d for d in doubts if d.trial in rest and not d.leaves_out and d.kind not in NOTES | {THROTTLED}]
     disturbed = [doubt for doubt in timed if doubt.kind != OVERLOADED]
     refused = ""
     if 2 * len({doubt.trial for doubt in disturbed}) > len(rest):
@@ -77,10 +84,12 @@ def fitness(doubts: Sequence[Doubt], trials: Mapping[str, str]) -> Fitness:
         refused = _REFUSALS.get(kind, "most trials are doubted")
     untimed = frozenset(doubt.trial for doubt in timed)
     overloaded = frozenset(doubt.trial for doubt in timed if doubt.kind == OVERLOADED)
-    of, slow, bad = (Counter(trials[t] for t in some) for some in (rest, overloaded, untimed))
+    of, slow, bad, held = (Counter(trials[t] for t in some) for some in (rest, overloaded, untimed, untimed | waited))
     doubtful = {side: _most(timed, trials, side) for side in of if 2 * bad[side] > of[side]}
     often = frozenset(side for side in of if slow[side] and 2 * slow[side] >= of[side])
-    return Fitness(out, untimed, overloaded, refused, doubtful, frozenset(slow), often)
+    held_up = frozenset(side for side in of if side not in doubtful and 2 * held[side] > of[side])
+    throttled = frozenset(trial for trial in waited if trials[trial] not in held_up)
+    return Fitness(out, untimed, overloaded, refused, doubtful, frozenset(slow), often, throttled, held_up)
 
 
 def _most(timed: Iterable[Doubt], trials: Mapping[str, str], side: str) -> str:
@@ -187,7 +196,9 @@ class Case:
         """Why nothing is said about a metric, of these *sides* if any: their trials are no evidence about time."""
         if row.kind not in ("time", "rate") or row.after in ("ingest", "count"):
             return ""
-        return self.fitness.refused or next(filter(None, map(self.fitness.doubtful.get, sides)), "")
+        held_up = not row.work and self.fitness.held_up.intersection(sides)
+        doubtful = next(filter(None, map(self.fitness.doubtful.get, sides)), HELD_UP if held_up else "")
+        return self.fitness.refused or doubtful
 
     def undecidable(self, row: metrics.Metric, *sides: str) -> str:
         """Why a difference in a metric says nothing of these *sides* (of any, if none is named), "" where it does."""
@@ -220,6 +231,8 @@ class Case:
             doubted = self.fitness.overloaded if self.fitness.refused else self.fitness.untimed
             if overloaded:
                 doubted -= self.fitness.overloaded
+            if not row.work:
+                doubted |= self.fitness.throttled
         return self.fitness.out | doubted
 
 

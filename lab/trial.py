@@ -142,16 +142,19 @@ def _watched(kept: Kept, do: str) -> Iterator[dict[str, Json]]:
         prepare.caught_up(kept.nodes)
         statements, inner = (server.statements(), server.inner()) if driving else ({}, {})
         others, totals, spent = kept.host.read(), server.read(), server.cpu_s()
+        waited = server.throttled_s()
         start_ns = time.monotonic_ns()
         yield fact
         end_ns = time.monotonic_ns()
-        after = server.read()
+        after, kept_back = server.read(), less(server.throttled_s(), waited)
         prepare.caught_up(kept.nodes)
         cpu_s = less(server.cpu_s(), spent)
         asked = less(server.statements(), statements) if driving else {}
         share = foreign_share(kept.host.read(), others, (time.monotonic_ns() - start_ns) / 1e9)
         fact |= {"start_ns": start_ns, "end_ns": end_ns} | seen(totals, after)
         fact |= {"server_cpu_s": sum(cpu_s.values()) if cpu_s else None, "foreign_cpu_share": share}
+        if kept_back:
+            fact["throttled_s"] = kept_back
         if driving:
             fact["statements"] = {name: one for name, one in asked.items() if one["calls"] > 0}
             fact["activity"] = activity(kept.nodes)

@@ -9,7 +9,7 @@ import pytest
 from lab import check
 from lab.check import FAILED, FOREIGN, GENERATOR, NOT_ASSESSED, OVERLOADED, WARM_UP, Disagreement
 from lab.model import Instance, Prepared, Slice
-from tests.slices import MS, START, drive, ops, prepared, sliced
+from tests.slices import MS, START, drive, ops, prepared, sliced, step
 
 
 def kinds(*slices: Slice) -> set[str]:
@@ -52,6 +52,18 @@ def test_foreign_processes_make_the_times_doubtful_and_leave_the_rest() -> None:
     assert kinds(item) == {FOREIGN}
     assert not leaves_out(item)
     assert kinds(sliced(drive(due=100, foreign_cpu_share=0.09), ops(100))) == set()
+
+
+def test_a_quota_that_keeps_servers_waiting_makes_the_times_doubtful_and_leaves_the_rest() -> None:
+    item = sliced(drive(due=100, throttled_s={"primary": 0.0, "standby1": 0.03}), ops(100))  # of two seconds
+    assert kinds(item) == {check.THROTTLED}
+    assert not leaves_out(item)
+    assert kinds(sliced(drive(due=100, throttled_s={"primary": 0.01, "standby1": 0.015}), ops(100))) == set()
+
+
+def test_a_quota_that_keeps_servers_waiting_while_rows_arrive_is_what_a_quota_is_for() -> None:
+    steps = [step("append", rows=5, throttled_s={"primary": 1.0}), drive(due=100)]
+    assert kinds(sliced(steps, ops(100))) == set()
 
 
 # --- who was late ---

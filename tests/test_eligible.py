@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from lab import metrics, plan, render
-from lab.check import FOREIGN, GENERATOR, OVERLOADED, Disagreement, unstable_answers
+from lab.check import FOREIGN, GENERATOR, OVERLOADED, THROTTLED, Disagreement, unstable_answers
 from lab.model import Doubt, Family, Instance, Measurement, Requirement, Verdict
 from lab.weigh import weigh
 from tests import samples
@@ -127,6 +127,26 @@ def test_a_mean_is_missed_from_half_of_the_trials_overloaded_on(number: int, ver
     measured = rounds(metric, heap=[1.0] * 20, brin=[1.0] * 20)
     weighed = judged(measured, asked=asked, doubts=doubts(OVERLOADED, "brin", number))
     assert find(weighed, f"brin:at_most/{metric}").verdict is verdict
+
+
+def test_who_was_kept_waiting_by_a_quota_shows_no_latency_and_all_of_its_work() -> None:
+    work = "cpu_s_per_op"
+    asked = scenario(["heap", "brin"], requirements=[LIMIT], objective=work)
+    measured = [*rounds(work, heap=[2.0, 2.02] * 10, brin=[1.2, 1.21] * 10), *shares(heap=[0] * 20, brin=[0] * 20)]
+    weighed = judged(measured, asked=asked, doubts=doubts(THROTTLED, "brin", 11))
+    assert not weighed.time_refused
+    assert find(weighed, f"brin:at_most/{P95}").verdict is Verdict.NOT_SHOWN
+    assert find(weighed, f"brin:at_most/{P95}").because.startswith("its limit of processor time kept it waiting")
+    assert find(weighed, f"heap:at_most/{P95}").verdict is Verdict.MET
+    assert find(weighed, f"brin/{work}").verdict is Verdict.BETTER
+
+
+def test_the_few_trials_in_which_a_quota_kept_servers_waiting_are_left_out_of_latencies_alone() -> None:
+    metric, work = "query.recent.mean_ms", "cpu_s_per_op"
+    told = {"heap": [1.0] * 20, "brin": [9.0] + [1.0] * 19}
+    weighed = judged([*rounds(metric, **told), *rounds(work, **told)], doubts=doubts(THROTTLED, "brin", 1))
+    assert find(weighed, f"brin/{metric}").value == 1.0
+    assert find(weighed, f"brin/{work}").value > 1.0
 
 
 def test_nothing_is_compared_with_a_baseline_whose_times_are_doubted() -> None:

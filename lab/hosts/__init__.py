@@ -134,7 +134,16 @@ class Host(Protocol):
         ...
 
 
-class Container(Process, Protocol):
+@runtime_checkable
+class Throttled(Protocol):
+    """What can tell how long its limit of processor time kept it waiting."""
+
+    def throttled_s(self) -> float:
+        """Seconds for which its limit of CPU time kept it waiting since it started."""
+        ...
+
+
+class Container(Process, Throttled, Protocol):
     """A process with a machine of its own around it."""
 
     def address(self, port: int | None = None) -> tuple[str, int]:
@@ -151,10 +160,6 @@ class Container(Process, Protocol):
 
     def mend(self) -> None:
         """Undo cut(): connections that have not given up meanwhile go on."""
-        ...
-
-    def throttled_s(self) -> float:
-        """Seconds for which its limit of CPU time kept it waiting since it started."""
         ...
 
     def limits(self) -> Limits:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lab import pg
-from lab.hosts import Process
+from lab.hosts import Process, Throttled
 from lab.model import Json
 
 KIND = "server"
@@ -41,6 +41,10 @@ class ServerProbe:
     def cpu_s(self) -> dict[str, float]:
         """Process -> CPU seconds since it was started, of everything that serves."""
         return {process.name: process.cpu_s() for process in self._processes}
+
+    def throttled_s(self) -> dict[str, float]:
+        """Process -> seconds for which its limit of processor time kept it waiting, of those that can tell."""
+        return {one.name: one.throttled_s() for one in self._processes if isinstance(one, Throttled)}
 
     def statements(self) -> Mapping[str, Mapping[str, float]]:
         """Query -> its totals in pg_stat_statements, over all servers that clients speak to."""

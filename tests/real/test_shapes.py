@@ -4,9 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from lab import pg, prepare, run, store
-from lab.clusters import replicas, sharded
+from lab import check, pg, prepare, run, share, store, trial
+from lab.clusters import replicas, sharded, single
 from lab.errors import ClusterError
+from lab.hosts import Limits
 from lab.model import Instance, SqlFile, Topology
 from lab.probes.host import HostProbe
 from tests import samples
@@ -119,6 +120,19 @@ def test_what_a_coordinator_asks_of_its_shards_is_counted_on_them(host, tmp_path
         assert after["calls"] - before["calls"] >= 6
         assert after["blocks"] > before["blocks"]
         assert wal["commits"] == 1
+
+
+def test_a_quota_that_keeps_a_server_waiting_is_a_fact_of_the_step_and_a_doubt_about_its_times(docker_host, tmp_path):
+    busy = "SELECT sum(n) FROM generate_series(1, 2000000) n"
+    for cpus, doubted in ((0.2, True), (None, False)):
+        with docker_host.private() as place:
+            given = share.limited(place, share.Share(Limits(cpus=cpus), 1))
+            opened, connected = kept_of(given, tmp_path, single, Topology("single"))
+            with opened as cluster, connected(cluster) as kept:
+                with trial._watched(kept, "drive") as fact:
+                    pg.rows(kept.admin, busy)
+                assert set(fact["throttled_s"]) == {"shape"}
+                assert (check.throttled_share([fact]) > check.THROTTLED_SHARE) is doubted
 
 
 def test_a_run_of_one_server_and_of_two_measures_both_alike_and_sends_reads_to_the_standby(tmp_path):
