@@ -69,14 +69,16 @@ def rounds_that_would_do(enough: Callable[[int], bool]) -> int | None:
 # --- what is asked for and cannot be shown --------------------------------------------------
 
 
-def warnings(scenario: Scenario, rounds: int, noise: Mapping[str, Noise], *, loads: int = 1) -> Iterator[str]:
+def warnings(
+    scenario: Scenario, rounds: int, noise: Mapping[str, Noise], *, sd: float | None = None, loads: int = 1
+) -> Iterator[str]:
     """Each thing that *rounds* rounds of *loads* loads are too few for, with the number that would do.
 
     *noise* is by metric, as an A/A run has seen it; where it lacks a metric nothing is said of it.
+    *sd* is that of a pair of the objective, None where only guesses are known.
     """
-    seen = noise.get(scenario.objective)
-    if seen is not None and loads == 1:
-        yield from _least_effect(scenario, rounds, seen.sd)
+    if sd is not None and loads == 1:
+        yield from _least_effect(scenario, rounds, sd)
     for requirement in scenario.requirements:
         share = _share_allowed(requirement)
         if share is not None:

@@ -32,6 +32,11 @@ class Known:
     metrics: Mapping[str, Noise] = field(default_factory=dict)
     passed_over: tuple[str, ...] = ()
 
+    @property
+    def sd(self) -> float | None:
+        """The pair sd that was seen; None where there are only guesses."""
+        return next(iter(self.sds.values())) if len(self.sds) == 1 else None
+
 
 @dataclass(frozen=True)
 class Foreseen:
@@ -58,7 +63,7 @@ def foreseen(results: Path, scenario: Scenario, *, rounds: int, host: Mapping[st
         where: round(foresight.smallest_reduction(scenario, sd, units, twin=loads == 1), 4)
         for where, sd in seen.sds.items()
     }
-    warnings = foresight.warnings(scenario, rounds, seen.metrics, loads=loads)
+    warnings = foresight.warnings(scenario, rounds, seen.metrics, sd=seen.sd, loads=loads)
     return Foreseen(effects, [*seen.passed_over, *warnings])
 
 

@@ -269,6 +269,19 @@ def test_a_run_that_cannot_be_read_is_named_and_the_one_before_it_asked(tmp_path
     assert "20260102T000000-b" in found.passed_over[0]
 
 
+def test_what_is_known_is_what_is_warned_by(tmp_path: Path) -> None:
+    """By an A/A run's noise as by an ordinary run's, and not by guesses."""
+
+    def warned() -> list[str]:
+        return noise.foreseen(tmp_path, scenario(NAMES), rounds=3, host=HOST).warnings
+
+    assert warned() == []
+    plain(kept(tmp_path, "20260102T000000-b"), 0.08)
+    assert "least_effect 10%" in warned()[0]
+    aa_run(tmp_path)
+    assert "least_effect 10%" in warned()[0]
+
+
 # --- what is said beforehand ---
 
 
@@ -279,7 +292,7 @@ def driven(names: Sequence[str] = NAMES, **more: object) -> Scenario:
     return replace(scenario(names, **more), workload=Workload("w", queries, {}), round=round_)  # type: ignore[arg-type]
 
 
-def seen(sd: float, metric: str = OBJECTIVE, mean: float = 1.0) -> dict[str, Noise]:
+def seen(sd: float, metric: str, mean: float) -> dict[str, Noise]:
     return {metric: Noise(sd, 0.0, 0.0, sd / math.sqrt(2), mean, "ms")}
 
 
@@ -316,17 +329,17 @@ def test_with_the_rounds_that_would_do_equal_candidates_are_shown_to_be_near(sd:
     """In four runs of five, and a few more where the other of two conditions costs less."""
     names = NAMES[:candidates]
     asked = driven(names)
-    (said,) = foresight.warnings(asked, 3, seen(sd))
+    (said,) = foresight.warnings(asked, 3, {}, sd=sd)
     rounds = int(said.rpartition("--rounds ")[2].split()[0])
     truth = Truth(dict.fromkeys(names, 0.0), pair_sd=sd, rounds=rounds)
     runs = [weigh.weigh(experiment(truth, n), scenario=scenario(names), planned_rounds=rounds) for n in range(400)]
     near = sum(run.decision.may_lose["a"] <= 0.10 for run in runs) / 400
     assert 0.80 - band(0.80, 400) <= near <= 0.97
-    assert list(foresight.warnings(asked, rounds, seen(sd))) == []
+    assert list(foresight.warnings(asked, rounds, {}, sd=sd)) == []
 
 
 def test_a_quiet_host_is_not_warned_about() -> None:
-    assert list(foresight.warnings(driven(), 20, seen(0.02))) == []
+    assert list(foresight.warnings(driven(), 20, {}, sd=0.02)) == []
 
 
 @pytest.mark.long
