@@ -7,6 +7,7 @@
     instances/<candidate>.<load>/      counted metrics, settings, guarantees, EXPLAIN as lines
     catalogue/<candidate>/<n>/         the points of the catalogue study
     driven/<candidate>/<query>/        blocks per call while load was driven
+    load/                              who sent it, and what that took of the processors
     trials/  doubts/  disagreements/   how many there were, which are left out and why
     twin/  sheet/  reasons/  changes/  the difference of nothing; production and lab; why; what to do
     shapes/                            what serves each candidate, where some is no single server
@@ -19,7 +20,7 @@ import math
 import re
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol
 
 from lab import change, explain, form, metrics, shape
@@ -95,6 +96,7 @@ class Judged:
     sheet: Sequence[Row] = ()
     planned_rounds: int | None = None
     not_estimable: Sequence[Lacks] = ()
+    load: Mapping[str, Any] = field(default_factory=dict)
 
 
 def facts(judged: Judged, subject: str | None) -> dict[str, Any]:
@@ -118,6 +120,7 @@ def facts(judged: Judged, subject: str | None) -> dict[str, Any]:
         "doubts": _doubts(judged.doubts),
         "disagreements": _disagreements(judged.disagreements),
         "not_estimable": _not_estimable(judged.not_estimable),
+        "load": judged.load,
         "sheet": [_sheet_row(row) for row in judged.sheet],
         "reasons": _reasons(judged.reasons),
         "changes": _changes(judged, subject) if subject else {},

@@ -17,7 +17,8 @@ import psutil
 import pyarrow as pa
 import pytest
 
-from lab import pace, pg
+import lab
+from lab import images, pace, pg
 from lab.drivers import CALLS, OPS, Work, _distributed, inline, locust
 from lab.errors import ClusterError, DriverError, LabError, PlaceError, ScenarioError
 from lab.model import Endpoint, Query, Statement
@@ -568,9 +569,9 @@ def free_port():
 
 
 @contextmanager
-def elsewhere(port, folder, **given):
+def elsewhere(port, folder, before=(), **given):
     """A worker as somebody would start it on another machine; its output goes to a file."""
-    command = [sys.executable, "-m", "lab.cli", "load-worker", "--master", "127.0.0.1", "--port", str(port)]
+    command = [*before, sys.executable, "-m", "lab.cli", "load-worker", "--master", "127.0.0.1", "--port", str(port)]
     with (folder / "elsewhere.log").open("wb") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log, env={**os.environ, **given})
     try:
@@ -615,3 +616,44 @@ def test_an_address_that_is_not_this_machines_is_refused(tmp_path):
         locust.opened(workdir=tmp_path, options={"workers": 1, "bind": "203.0.113.1"}),
     ):
         pass
+
+
+def test_a_worker_with_another_clock_is_brought_onto_ours(database, tmp_path):
+    """In a namespace whose CLOCK_MONOTONIC is a day ahead: as on another machine, and the truth is known."""
+    ahead = ["unshare", "--time", "--monotonic", "86400"]
+    if subprocess.run([*ahead, "true"], capture_output=True, check=False).returncode:
+        pytest.skip("unshare cannot make a time namespace here (it takes root, and Linux 5.6)")
+    port, due = free_port(), pace.due_times(rate=100, for_s=0.5)
+    options = {"workers": 1, "bind": f"127.0.0.1:{port}"}
+    with elsewhere(port, tmp_path, ahead), locust.opened(workdir=tmp_path, options=options) as driver:
+        before_ns = time.monotonic_ns()
+        done = driven(driver, work(database, [ONE], calls(due), for_s=0.5))
+        assert driver._processes[0].clock().offset_ns == pytest.approx(86_400e9, abs=5e6)
+    assert (done.ops["due_ns"].to_numpy() - done.start_ns)[np.argsort(done.ops["seq"])].tolist() == due.tolist()
+    assert before_ns < done.ops["start_ns"].to_numpy().min()
+    assert done.ops["end_ns"].to_numpy().max() < time.monotonic_ns()
+    error_ns = done.workers[0]["clock_error_ns"]
+    assert 0 < error_ns < 50e6
+    assert np.all(ms(done.ops, "start_ns", "due_ns") >= -error_ns / 1e6)
+    assert np.median(ms(done.ops, "start_ns", "due_ns")) < 50
+
+
+@pytest.mark.docker
+def test_a_worker_in_a_container_takes_part(docker_host, server, database, tmp_path):
+    del docker_host  # it skips where no engine answers
+    if not [one for one in images.listed() if one.name == "pglab/loadgen:latest" and one.present]:
+        pytest.skip("the image pglab/loadgen is not here (pglab images build loadgen)")
+    port, name = free_port(), f"pglab-load-{secrets.token_hex(4)}"
+    place = Path(server.conninfo().split("host=")[1].split()[0])
+    mounts = [f"--volume={Path(lab.__file__).parent.parent}:/pglab:ro", f"--volume={place}:{place}"]
+    command = ["docker", "run", "--rm", "--name", name, "--network", "host", *mounts, "pglab/loadgen"]
+    with subprocess.Popen([*command, "127.0.0.1", str(port)], stdout=subprocess.DEVNULL) as process:
+        try:
+            options = {"workers": 1, "bind": f"127.0.0.1:{port}"}
+            with locust.opened(workdir=tmp_path, options=options) as driver:
+                done = driven(driver, work(database, [ONE], calls(pace.due_times(rate=100, for_s=0.3))))
+            assert process.wait(30) == 0
+        finally:
+            subprocess.run(["docker", "rm", "--force", name], capture_output=True, check=False)
+    assert set(done.ops["outcome"].to_pylist()) == {"ok"}
+    assert len(done.ops) == 30
