@@ -43,7 +43,8 @@ def report(data: dict[str, Any], as_json: bool) -> None:
         print_json(data)
         return
     for key, value in data.items():
-        out.print(f"{key}: {value}", markup=False)
+        for one in value if key == "warnings" else [value]:
+            out.print(f"{key}: {one}", markup=False)
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
