@@ -6,9 +6,11 @@ import pytest
 
 from lab import parts, plan, reasons
 from lab.metrics import find
-from lab.reasons import Side, blocks, filtered, index_only, indexes, locks, pruning, spill
+from lab.model import Instance
+from lab.reasons import Side, blocks, filtered, index_only, indexes, locks, pruning, server_time, spill
 from lab.template import figures_in
 from tests.samples import QUERIES, RULES, explains, judged, node, prepared, queries
+from tests.slices import drive, ops, sliced
 
 
 def said(rule, own, base):
@@ -168,6 +170,91 @@ def test_every_candidate_is_explained_against_the_baseline_and_the_baseline_not_
     )
     assert {one.candidate for one in told} == {"by-day"}
     assert reasons.reasons(RULES, [prepared("by-day")], "heap", {"by-day": queries()}) == ()
+
+
+# --- what trials say ------------------------------------------------------------------------
+
+
+def trial(name, round_, *, load=1, recent=(0.0, 10.0), daily=(0.0, 10.0), **more):
+    """A trial of ten operations: ms of planning and of execution of two queries."""
+    statements = {
+        query: {"calls": 5, "plan_ms": both[0], "exec_ms": both[1]}
+        for query, both in (("recent", recent), ("daily_total", daily))
+    }
+    slice_ = sliced(drive(statements=statements, **more), ops(10), round_=round_)
+    return replace(slice_, trial=replace(slice_.trial, instance=Instance(name, load, twin=load == 2)))
+
+
+def rounds(name, *, recent, daily=(0.0, 10.0)):
+    """Four rounds that differ a little, as rounds do."""
+    return [
+        trial(name, n, recent=(recent[0], recent[1] + n / 10), daily=(daily[0], daily[1] + n / 10)) for n in range(4)
+    ]
+
+
+def timed(own, base, rule=server_time):
+    """What *rule* says of two candidates with these trials, by query."""
+    sides = [reasons.side(name, [prepared(name)], trials) for name, trials in (("by-day", own), ("heap", base))]
+    return {one.query: one for one in rule.explain(*sides, queries())}
+
+
+def test_the_time_of_a_query_is_told_by_operation_with_its_part_of_all_and_what_planning_is_of_it():
+    own = [trial("by-day", n, recent=(3.0, 4.0 + n), daily=(0.0, 13.0 - n / 100)) for n in range(4)]
+    base = [trial("heap", n, recent=(0.0, 20.0 + n), daily=(0.0, 10.0)) for n in range(4)]
+    found = timed(own, base)
+    facts = found["recent"].facts
+    assert facts["own"] == pytest.approx((7.0 + 1.5) / 10)
+    assert facts["base"] == pytest.approx((20.0 + 1.5) / 10)
+    assert (facts["plan"], facts["exec"]) == (pytest.approx(0.3), pytest.approx(-1.6))
+    assert (facts["low"], facts["high"]) == (pytest.approx(-1.3), pytest.approx(-1.3))
+    assert facts["part"] == pytest.approx(13 / (13 + 2.985))
+    assert found["daily_total"].leads < found["recent"].leads
+
+
+def test_the_counter_that_is_named_goes_the_way_of_the_time():
+    slower, faster = rounds("by-day", recent=(0.0, 30.0)), rounds("by-day", recent=(0.0, 3.0))
+    base = rounds("heap", recent=(0.0, 10.0))
+    assert "blocks per call" in words(timed(faster, base)["recent"])  # it touches fewer
+    assert "no counter of the larger part" in words(timed(slower, base)["recent"])
+    planned = rounds("by-day", recent=(30.0, 10.0))
+    assert "relations scanned per call" in words(timed(planned, base)["recent"])
+
+
+def words(one):
+    return "".join(piece for piece in one.pieces if isinstance(piece, str))
+
+
+def test_a_difference_in_time_that_the_rounds_do_not_show_is_not_told():
+    own = [trial("by-day", n, recent=(0.0, 10.0 + 5 * (-1) ** n)) for n in range(4)]
+    assert timed(own, rounds("heap", recent=(0.0, 10.0))) == {}
+    assert timed(rounds("by-day", recent=(0.0, 30.0))[:1], rounds("heap", recent=(0.0, 10.0))) == {}
+
+
+def test_rounds_that_one_side_lacks_and_the_twin_are_left_out_of_the_time():
+    own = rounds("by-day", recent=(0.0, 30.0))
+    base = rounds("heap", recent=(0.0, 10.0))
+    whole = timed(own[:3], base[:3])["recent"].facts
+    twin = [trial("heap", n, load=2, recent=(0.0, 500.0)) for n in range(3)]
+    assert timed(own, [*base[:3], *twin])["recent"].facts == whole
+
+
+def test_queries_that_carry_more_of_the_time_come_first_and_what_is_of_no_query_last():
+    slow = rounds("by-day", recent=(0.0, 12.0), daily=(0.0, 99.0))
+    base = rounds("heap", recent=(0.0, 10.0), daily=(0.0, 10.0))
+    asked = {"heap": queries(), "by-day": queries()}
+    found = reasons.reasons(parts.rules(), [prepared("by-day"), prepared("heap")], "heap", asked, [*slow, *base])
+    order = list(dict.fromkeys(one.query for one in found))
+    assert order == ["daily_total", "recent", ""]
+    assert next(one.rule for one in found if one.query == "daily_total") == "server_time"
+
+
+def test_readings_go_back_to_the_last_reset_and_no_further_and_to_no_other_instance():
+    seen = [{"since": {"a": since}, "n": n} for n, since in enumerate(["old", "new", "new"])]
+    trials = [trial("heap", n, activity=one) for n, one in enumerate(seen)]
+    twin = trial("heap", 3, load=2, activity={"since": {"a": "new"}, "n": 9})
+    kept = reasons.side("heap", [prepared("heap")], [*trials, twin])
+    assert [one["n"] for one in kept.readings] == [1, 2]
+    assert reasons.side("heap", [prepared("heap")], trials, kept=False).readings == ()
 
 
 def test_explains_of_the_samples_cover_the_queries_that_read():

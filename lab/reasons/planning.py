@@ -40,11 +40,11 @@ def _told(one: Side, planning: str, locks: str) -> tuple[str | Cite, ...]:
         named(one),
         " takes ",
         metric(one, planning),
-        " to plan it anew, locks ",
+        " to plan it anew and locks ",
         metric(one, locks),
-        " relations per call and has ",
+        " relations per call (leaves of its largest partition tree: ",
         Cite(report("partitions"), "number"),
-        " tables with rows in its largest tree",
+        ")",
     )
 
 

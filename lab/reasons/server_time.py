@@ -6,6 +6,7 @@ from functools import partial
 import numpy as np
 
 from lab import stats
+from lab.book import address
 from lab.model import Query, Slice
 from lab.reasons import MANUAL, Cite, Reason, Side, differ, last, metric, named, own_fact
 
@@ -29,7 +30,7 @@ def explain(own: Side, base: Side, queries: Sequence[Query]) -> Iterator[Reason]
 
     The time is planning and execution by pg_stat_statements for each operation of the mix, so that the
     queries' differences add up to that of `mix.server_ms_per_op`, of means over rounds. A query speaks
-    where the t interval of its paired differences leaves nothing out.
+    where the t interval of its paired differences lies wholly on one side of zero.
     """
     spent = {query.name: (_spent(own, query.name), _spent(base, query.name)) for query in queries}
     pairs = {name: _pair(*both) for name, both in spent.items()}
@@ -38,44 +39,42 @@ def explain(own: Side, base: Side, queries: Sequence[Query]) -> Iterator[Reason]
         wide = stats.half_width(pair)
         if pair.n < 2 or abs(pair.mean) <= wide or abs(pair.mean) < _LEAST * total:
             continue
-        cite = partial(own_fact, NAME, own, name)
-        gaps = [_gap(*spent[name], part) for part in range(len(_PARTS))]
-        planning = abs(gaps[0]) / sum(map(abs, gaps))
-        yield Reason(
-            NAME,
-            own.instance.candidate,
-            name,
-            (
-                named(own),
-                " spends " + ("less" if pair.mean < 0 else "more") + " server time on it than ",
-                named(base),
-                ", ",
-                cite("own", "in ms"),
-                " per operation of the mix against ",
-                cite("base", "in ms"),
-                " (difference ",
-                cite("low", "signed in ms"),
-                " to ",
-                cite("high", "signed in ms"),
-                "): ",
-                cite("part", "percent"),
-                " of all by which the queries' times differ; ",
-                cite("planning", "percent"),
-                " of that is planning",
-                *_counter(own, base, name, _PARTS[int(abs(gaps[1]) >= abs(gaps[0]))], more=pair.mean > 0),
-                ".",
-            ),
-            _PAGE,
-            {
-                "own": _mean(*spent[name]),
-                "base": _mean(*spent[name][::-1]),
-                "low": pair.mean - wide,
-                "high": pair.mean + wide,
-                "part": abs(pair.mean) / total,
-                "planning": planning,
-            },
-            leads=abs(pair.mean),
-        )
+        gaps = [_gap(*spent[name], part) / pair.n for part in range(len(_PARTS))]
+        counter = _counter(own, base, name, _PARTS[int(abs(gaps[1]) >= abs(gaps[0]))], more=pair.mean > 0)
+        facts = {
+            "own": _mean(*spent[name]),
+            "base": _mean(*spent[name][::-1]),
+            "low": pair.mean - wide,
+            "high": pair.mean + wide,
+            "part": abs(pair.mean) / total,
+            "plan": gaps[0],
+            "exec": gaps[1],
+        }
+        way = "less" if pair.mean < 0 else "more"
+        pieces = (named(own), f" spends {way} server time on it than ", named(base), *_told(own, name), *counter, ".")
+        yield Reason(NAME, own.instance.candidate, name, pieces, _PAGE, facts, leads=abs(pair.mean))
+
+
+def _told(own: Side, query: str) -> tuple[str | Cite, ...]:
+    cite = partial(own_fact, NAME, own, query)
+    return (
+        ", ",
+        cite("own", "in ms"),
+        " per operation of the mix against ",
+        cite("base", "in ms"),
+        " (difference ",
+        cite("low", "signed in ms"),
+        " to ",
+        cite("high", "signed in ms"),
+        ", at ",
+        Cite(address("method", "level"), "percent"),
+        "): ",
+        cite("part", "percent"),
+        " of all by which the queries' times differ. Planning differs by ",
+        cite("plan", "signed in ms"),
+        ", execution by ",
+        cite("exec", "signed in ms"),
+    )
 
 
 def _counter(own: Side, base: Side, query: str, part: str, *, more: bool) -> tuple[str | Cite, ...]:
@@ -87,21 +86,20 @@ def _counter(own: Side, base: Side, query: str, part: str, *, more: bool) -> tup
             low, high = sorted((mine, theirs))
             found[counter] = high / low if low else float("inf")
     if not found:
-        return ("; no counter of that part differs in the same direction",)
+        return ("; no counter of the larger part differs in its direction",)
     most = max(found, key=lambda name: found[name])
     name, unit = f"query.{query}.{most}", _COUNTERS[part][most]
-    words = (
-        "; in the same direction, and by the largest factor, differ ",
-        metric(own, name),
-        f" {unit} per call against ",
-    )
-    return (*words, metric(base, name))
+    words = "; of the counters of the larger part this one goes its way and differs by the largest factor: "
+    return (words, metric(own, name), f" {unit} per call against ", metric(base, name))
 
 
 def _spent(one: Side, query: str) -> Spent:
     """(load, round) -> ms for planning and for executing *query*, each by operation of the mix."""
     return {
-        (slice_.trial.instance.load, slice_.trial.round): tuple(_of(slice_, query, part) / done for part in _PARTS)  # type: ignore[misc]
+        (slice_.trial.instance.load, slice_.trial.round): (
+            _of(slice_, query, "plan_ms") / done,
+            _of(slice_, query, "exec_ms") / done,
+        )
         for slice_ in one.slices
         if (done := _done(slice_)) and any("statements" in step for step in slice_.steps)
     }

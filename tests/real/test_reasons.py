@@ -12,6 +12,7 @@ from lab.model import Instance, Parameter, Prepared, Query, Slice, Statement, Tr
 from lab.probes.activity import activity
 from lab.probes.server import Node
 from lab.reasons import Side
+from lab.template import figures_in
 
 pytestmark = pytest.mark.server
 
@@ -39,18 +40,24 @@ def made(server):
     def make(
         name: str, sql: list[str], asked: tuple[Query, list[list[str]]], *, load: int = 1, unsettled=(), **settings: str
     ) -> Side:
-        where = f"r{secrets.token_hex(4)}"
+        where = new_database(server, settings)
         names.append(where)
-        with pg.connected(server.conninfo(user="pglab", dbname="postgres")) as admin:
-            pg.run(admin, f"CREATE DATABASE {where} OWNER lab")
-            for key, value in settings.items():
-                pg.run(admin, f"ALTER DATABASE {where} SET {key} = '{value}'")
         return counted(server, where, name, sql, asked, load=load, unsettled=unsettled)
 
     yield make
     with pg.connected(server.conninfo(user="pglab", dbname="postgres")) as admin:
         for where in names:
             pg.run(admin, f"DROP DATABASE {where} WITH (FORCE)")
+
+
+def new_database(server, settings) -> str:
+    """The name of a new, empty database with these settings."""
+    where = f"r{secrets.token_hex(4)}"
+    with pg.connected(server.conninfo(user="pglab", dbname="postgres")) as admin:
+        pg.run(admin, f"CREATE DATABASE {where} OWNER lab")
+        for key, value in settings.items():
+            pg.run(admin, f"ALTER DATABASE {where} SET {key} = '{value}'")
+    return where
 
 
 def counted(server, where, name, sql, asked, *, load, unsettled) -> Side:
@@ -115,7 +122,11 @@ def says(rule: str, own: Side, base: Side, asked: tuple[Query, list[list[str]]])
     """What a rule says of the two; of a side against itself it says nothing."""
     for one in (own, base):
         assert list(RULES[rule].explain(one, one, [asked[0]])) == []
-    return list(RULES[rule].explain(own, base, [asked[0]]))
+    found = list(RULES[rule].explain(own, base, [asked[0]]))
+    for one in found:
+        assert figures_in(sentence(one)) == []
+        assert set(one.facts) == {where.rsplit("/", 1)[-1] for where in one.evidence if where.startswith("reasons/")}
+    return found
 
 
 def sentence(reason) -> str:
@@ -299,6 +310,25 @@ def test_loads_that_do_not_agree_on_a_plan_are_told(made):
     assert list(RULES["unstable"].explain(candidate, agreed, [asked[0]])) == []
 
 
+@pytest.mark.docker
+def test_a_short_query_that_is_compiled_is_told_where_the_server_can_compile(docker_host, tmp_path):
+    """The embedded server has no just-in-time compiler; the image has."""
+    asked = query("SELECT sum(value) FROM t WHERE a = 7")
+    settings = {"shared_preload_libraries": "pg_stat_statements", "pg_stat_statements.track_planning": "on"}
+    with docker_host.server("jit", settings, tmp_path) as server:
+        eager = {"jit": "on", "jit_above_cost": "0", "jit_inline_above_cost": "0", "jit_optimize_above_cost": "0"}
+
+        def side(name, given):
+            where = new_database(server, given)
+            return counted(server, where, name, PLAIN, asked, load=1, unsettled=())
+
+        plain = side("plain", {"jit": "off"})
+        [one] = says("jit", side("eager", eager), plain, asked)
+        assert one.facts["functions"] >= 1
+        assert 0 < one.facts["ms"] < one.facts["execution_ms"]
+        assert says("jit", side("same", {"jit": "off"}), plain, asked) == []
+
+
 # --- writes ---------------------------------------------------------------------------------
 
 UPDATE = query("UPDATE t SET value = value + 1 WHERE a = 7")
@@ -450,6 +480,6 @@ def test_a_transaction_for_each_row_brings_a_forced_vacuum_near(made):
 
 def test_every_rule_has_its_test_here_or_says_why_not(repo):
     text = (repo / "tests" / "real" / "test_reasons.py").read_text()
-    elsewhere = {"server_time": "test_reasons.py", "jit": "test_docker.py"}
+    of_trials = ["server_time"]  # tests/test_reasons.py
     untested = [name for name in RULES if f'says("{name}"' not in text and f'RULES["{name}"]' not in text]
-    assert [name for name in untested if name not in elsewhere] == []
+    assert [name for name in untested if name not in of_trials] == []
