@@ -55,6 +55,7 @@ class Build:
             prepare=prepare,
             round=inside,
             isolation=self.form.isolation,
+            probes=self._probes(),
             unsafe=self.form.unsafe,
             files={},
             resources=self._resources(),
@@ -63,6 +64,13 @@ class Build:
     def _resources(self) -> Resources | None:
         form = self.form.resources
         return Resources(form.equal, form.cpus, form.memory, self._place("resources")) if form else None
+
+    def _probes(self) -> str:
+        if self.given.probes is not None and self.given.probes not in keys.PROBES:
+            self.mistakes.add(
+                "--probes", f"unknown value {self.given.probes!r} {among(self.given.probes, keys.PROBES)}"
+            )
+        return self.given.probes or self.form.probes
 
     def _profile(self) -> str:
         if self.given.profile is not None and self.given.profile not in design.ROUNDS:

@@ -62,6 +62,7 @@ def run(
     given: Annotated[str | None, typer.Option(help="The database of a given server; it is emptied.")] = None,
     load_workers: Annotated[int | None, typer.Option(min=1, max=64, help="Load by so many Locust workers.")] = None,
     load_bind: Annotated[str | None, typer.Option(help="Await them at this address, from other machines.")] = None,
+    probes: Annotated[str | None, typer.Option(help="off, 1s or 100ms: how often servers are looked at.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check everything, say how long it takes, stop.")] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the newest run that is not complete.")] = False,
     results: Results = RESULTS,
@@ -85,6 +86,7 @@ def run(
             given=given,
             load_workers=load_workers,
             load_bind=load_bind,
+            probes=probes,
             results=results,
             doc=doc,
         )

@@ -7,6 +7,7 @@
     instances/<candidate>.<load>/      counted metrics, settings, guarantees, EXPLAIN as lines
     catalogue/<candidate>/<n>/         the points of the catalogue study
     driven/<candidate>/<query>/        blocks per call while load was driven
+    waits/                             what sessions waited for meanwhile, by candidate
     load/                              who sent it, and what that took of the processors
     trials/  doubts/  disagreements/   how many there were, which are left out and why
     twin/  sheet/  reasons/  changes/  the difference of nothing; production and lab; why; what to do
@@ -24,6 +25,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol
 
 from lab import change, explain, form, metrics, shape
+from lab import waits as waits_
 from lab.check import ABOUT
 from lab.model import (
     Candidate,
@@ -97,6 +99,7 @@ class Judged:
     planned_rounds: int | None = None
     not_estimable: Sequence[Lacks] = ()
     load: Mapping[str, Any] = field(default_factory=dict)
+    waits: Mapping[str, waits_.Waits] = field(default_factory=dict)
 
 
 def facts(judged: Judged, subject: str | None) -> dict[str, Any]:
@@ -116,6 +119,7 @@ def facts(judged: Judged, subject: str | None) -> dict[str, Any]:
         "instances": {f"{one.instance.candidate}.{one.instance.load}": _instance(one) for one in judged.prepared},
         "catalogue": _catalogue(judged.studies),
         "driven": _driven(judged.measurements),
+        "waits": waits_.facts(judged.waits),
         "trials": _trials(judged.measurements, judged.doubts),
         "doubts": _doubts(judged.doubts),
         "disagreements": _disagreements(judged.disagreements),

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from lab import check, measure, parts, project, reasons, render, resample, scenario, sent, shape, store, weigh
+from lab import check, measure, parts, project, reasons, render, resample, scenario, sent, shape, store, waits, weigh
 from lab import plan as plan_
 from lab.dossier import Judged
 from lab.errors import RecordError
@@ -101,6 +101,7 @@ def judge(folder: Path) -> Judgement:
         planned_rounds=stored.rounds,
         not_estimable=measure.not_estimable(stored.slices),
         load=sent.sent(stored.slices),
+        waits=waits.waits(one for one in stored.slices if one.trial.id not in left_out),
     )
     return Judgement(folder, judged)
 

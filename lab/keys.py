@@ -17,6 +17,9 @@ _BYTES = {"B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 _BYTES |= {"KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}
 _A_SIZE = "a size such as 64GiB, 512MiB"
 
+PROBES = ("off", "1s", "100ms")
+"""How often servers and machine are looked at while load runs."""
+
 
 def size(text: object) -> int:
     """A size as the author wrote it, in bytes; ValueError if it is none.
@@ -188,6 +191,7 @@ class Scenario(Shared):
     catalogue: Catalogue | None = None
     resources: Resources | None = None
     isolation: Literal["kept", "restored", "fresh"] = "kept"
+    probes: Annotated[Literal["off", "1s", "100ms"], Field(description=", ".join(PROBES))] = "1s"
     unsafe: Annotated[Text, Field(description="why durability may be off")] | None = None
 
 
@@ -230,6 +234,7 @@ class Given:
     rows: int | None = None
     profile: str | None = None
     only: tuple[str, ...] = ()  # candidates to keep beside the baseline; () keeps all
+    probes: str | None = None
 
 
 class Parts(Protocol):

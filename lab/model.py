@@ -221,6 +221,7 @@ class Scenario:
     unsafe: str | None
     files: Mapping[str, str]
     resources: Resources | None = None  # None: every candidate has the whole host
+    probes: str = "1s"  # how often totals are read while load runs (probes/watcher.py); off: nobody watches
 
 
 # --- what is planned and what happened ------------------------------------------------------
@@ -292,6 +293,7 @@ class Slice:
     pg_stat_statements over the step, and `activity`, the server's statistics after it
     (probes/activity.py). *ops* is a table of drivers.OPS for all driven steps.
     *rows* are the rows in the candidate's tables after the slice, *rows_due* what they should be.
+    *series* is a table of probes.SERIES over all driven steps; None where nobody watched.
     """
 
     trial: Trial
@@ -299,6 +301,7 @@ class Slice:
     ops: pa.Table
     rows: int
     rows_due: int
+    series: pa.Table | None = None
 
 
 @dataclass(frozen=True)

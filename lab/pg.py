@@ -84,6 +84,11 @@ def connected(info: str, *, autocommit: bool = True) -> Iterator[Connection]:
         yield connection
 
 
+def connect(info: str) -> Connection:
+    """A connection in autocommit that somebody closes; never prepares by itself."""
+    return psycopg.connect(info, autocommit=True, prepare_threshold=None)
+
+
 def make_database(info: str) -> None:
     """A new, empty database `lab` of the unprivileged role, with the lab's extensions in schema `pglab`.
 

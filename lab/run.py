@@ -133,13 +133,13 @@ class _Ready:
             with self._opened(one.instance, 1) as kept:
                 self.kept[one.instance] = kept
                 slice_ = trial.drive(kept, one, steps, tools)
-                tools.driver.forget(kept.connection)
+                tools.forget(kept.connection)
                 return slice_
         kept = self.kept[one.instance]
         if self.scenario.isolation == "restored":
             kept = self.kept[one.instance] = self._restored(kept)
         elif self.ahead[one.instance] != one.round:
-            tools.driver.forget(kept.connection)  # a trial between is on record: its rows came and went elsewhere
+            tools.forget(kept.connection)  # a trial between is on record: its rows came and went elsewhere
             self.prepare(one)
             kept = self.kept[one.instance]
         self.ahead[one.instance] = one.round + 1
@@ -147,7 +147,7 @@ class _Ready:
 
     def _restored(self, kept: Kept) -> Kept:
         """The instance as it was after it was prepared; connections do not survive that."""
-        self.bench.tools.driver.forget(kept.connection)
+        self.bench.tools.forget(kept.connection)
         kept.hang_up()
         kept.cluster.restore()
         again = self.stack.enter_context(

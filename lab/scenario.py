@@ -25,7 +25,7 @@ from lab import assemble, candidates, keys, mix
 from lab.errors import IngestError, ScenarioError
 from lab.keys import Given as Given
 from lab.model import Scenario, SqlFile
-from lab.page import Mistakes, Page, among
+from lab.page import Mistakes, Page, among, dotted
 from lab.page import Path as Keys
 from lab.wording import check
 
@@ -161,6 +161,7 @@ _APART = {
     "isolation",
     "catalogue",
     "resources",
+    "probes",
 }
 _STANDS_IN = {"question": "-", "objective": {"minimise": "mix.server_ms_per_op"}, "baseline": "-"}
 
@@ -273,9 +274,7 @@ def _page(file: str, text: str) -> Page:
     try:
         return replace(page, tree=_plain(YAML(typ="rt", pure=True).load(text), (), page, lines))
     except MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        what = " ".join(str(error.problem or error.context).split())
-        raise ScenarioError(f"{file}:{mark.line + 1 if mark else 1}: {_yaml(what)}") from None
+        raise ScenarioError(f"{file}:{_yaml(error)}") from None
     except ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
         raise ScenarioError(f"{file}:{line}: is no YAML: {error.reason} (take the character out)") from None
@@ -307,10 +306,18 @@ def _refused(text: str) -> Iterator[tuple[int, str]]:
             ahead += reversed([one for pair in inner for one in pair])
 
 
-def _yaml(what: str) -> str:
+def _yaml(error: MarkedYAMLError) -> str:
+    """The line that an author must look at, and what is wrong there."""
+    mark, begun = error.problem_mark or error.context_mark, error.context_mark
+    what = " ".join(str(error.problem or error.context).split())
+    line, open_ = mark.line + 1 if mark else 1, begun.line + 1 if begun else 1
     if what.startswith("found duplicate key"):
-        return f"{what.split(' with value')[0].removeprefix('found ')} (give each name once)"
-    return f"is no YAML: {what}"
+        return f"{line}: {what.split(' with value')[0].removeprefix('found ')} (give each name once)"
+    if what == "could not find expected ':'":
+        return f"{open_}: is no YAML: a key without a value (key: value)"
+    if str(error.context).startswith("while parsing a flow") and open_ < line:
+        return f"{line}: is no YAML: {what} (what line {open_} opens is not closed)"
+    return f"{line}: is no YAML: {what}"
 
 
 def _plain(value: Any, path: Keys, page: Page, lines: dict[Keys, int]) -> Any:
@@ -318,9 +325,9 @@ def _plain(value: Any, path: Keys, page: Page, lines: dict[Keys, int]) -> Any:
     if isinstance(value, CommentedMap):
         found = {}
         for key, one in value.items():
-            inner: Keys = (*path, _key(key, path, page))
-            if key in (value.lc.data or {}):
-                lines[inner] = value.lc.data[key][0] + 1
+            line = value.lc.data[key][0] + 1 if key in (value.lc.data or {}) else page.line(path)
+            inner: Keys = (*path, _key(key, f"{page.file}:{line}: {dotted(path)}".removesuffix(": ")))
+            lines[inner] = line
             found[inner[-1]] = _plain(one, inner, page, lines)
         return found
     if isinstance(value, CommentedSeq):
@@ -336,12 +343,13 @@ def _plain(value: Any, path: Keys, page: Page, lines: dict[Keys, int]) -> Any:
     raise ScenarioError(f"{page.at(*path)}: no kind of value the lab knows (text, numbers, lists, mappings)")
 
 
-def _key(key: Any, path: Keys, page: Page) -> str | int:
+def _key(key: Any, where: str) -> str | int:
     if isinstance(key, str):
         return str(key)
     if isinstance(key, int):
         return bool(key) if isinstance(key, bool) else int(key)
-    raise ScenarioError(f"{page.at(*path)}: {key!r} cannot be a key (put it in quotes)")
+    written = "a key without a name" if key is None else str(key)
+    raise ScenarioError(f"{where}: {written} cannot be a key (put it in quotes)")
 
 
 # --- for editors -----------------------------------------------------------------------------

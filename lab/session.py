@@ -44,6 +44,7 @@ from lab.clock import Tell as Doing
 from lab.errors import ClusterError, DriverError, RecordError, ScenarioError
 from lab.hosts import Host, embedded
 from lab.model import Json, Scenario
+from lab.probes import watcher
 from lab.run import Bench, Stop
 from lab.sources import Source
 from lab.trial import Tools
@@ -77,6 +78,7 @@ class Asked:
     given: str | None = None  # the database that a server somebody else runs may be measured in
     load_workers: int | None = None
     load_bind: str | None = None  # where the master of load workers listens; None: workers are started here
+    probes: str | None = None  # as in scenario.yaml
     itself: bool = False  # the baseline against itself: every candidate is a copy of it
 
 
@@ -125,7 +127,7 @@ def measured(asked: Asked, tell: Tell, stop: Stop) -> tuple[Path, bool]:
 
 def _read(asked: Asked) -> tuple[Scenario, scenario.OnDisk]:
     """The scenario, and the files it was read from."""
-    given = scenario.Given(rows=asked.rows, profile=asked.profile, only=asked.only)
+    given = scenario.Given(rows=asked.rows, profile=asked.profile, only=asked.only, probes=asked.probes)
     folder = scenario.find(asked.scenario, Path.cwd())
     files = scenario.OnDisk(folder, Path.cwd())
     with files.locating():
@@ -156,6 +158,7 @@ def _again(asked: Asked) -> str:
     where = [] if asked.results == Path("results") else ["--results", str(asked.results)]
     on = [] if asked.on == "auto" else ["--on", asked.on]
     load_ = load.words(asked.load_workers, asked.load_bind)
+    load_ += ["--probes", asked.probes] if asked.probes else []
     return " ".join(["pglab aa" if asked.itself else "pglab run", asked.scenario, "--resume", *on, *load_, *where])
 
 
@@ -185,6 +188,7 @@ class _Session:
         work = stack.enter_context(_workdir(self.host, "driver"))
         options = load.options(read, work, workers=asked.load_workers, bind=asked.load_bind, tell=tell.note)
         driver = stack.enter_context(parts.load("drivers", read.workload.driver).opened(workdir=work, options=options))
+        every = watcher.EVERY.get(read.probes)
         tools = Tools(
             psql=self.host.psql(),
             driver=driver,
@@ -193,6 +197,7 @@ class _Session:
             samples={source.name: source.sample(SAMPLE_ROWS, seed=self.seed) for source in self.sources},
             window_rows=_window_rows(read),
             scripted=read.workload.locustfile is not None,
+            watcher=None if every is None else stack.enter_context(watcher.opened(work, every)),
         )
         kinds = {candidate.topology.kind for candidate in read.candidates.values()}
         clusters = {kind: parts.load("clusters", kind).opened for kind in kinds}
@@ -292,6 +297,7 @@ class _Session:
             "host": dict(self.host.fingerprint()),
             "settings": self.settings,
             "isolation": self.scenario.isolation,
+            "probes": self.scenario.probes,
             "method": judge.METHOD_VERSION,
             "versions": _versions(),
             "git": _commit(Path.cwd()),
@@ -361,7 +367,8 @@ def _unfinished(asked: Asked, read: Scenario, tell: Tell) -> Path:
 def _same(was: Mapping[str, Json], now: Mapping[str, Json]) -> None:
     """A run may only go on as it began; RecordError naming what differs."""
     differing = []
-    for key in ("overrides", "profile", "seed", "on", "host", "settings", "method", "versions"):
+    was = {"probes": "off", **was}  # as all were before there were any
+    for key in ("overrides", "profile", "seed", "on", "host", "settings", "method", "versions", "probes"):
         if json.dumps(was[key], sort_keys=True) != json.dumps(now[key], sort_keys=True):
             differing.append(f"{key} was {was[key]!r} and is {now[key]!r}")
     old, new = was["scenario"]["files"], now["scenario"]["files"]

@@ -121,6 +121,8 @@ def keep_trial(folder: Path, slice_: Slice, logs: Mapping[str, str]) -> None:
     with _disk(target), _appearing(target) as part:
         write_json(part / "facts.json", {"format": FORMAT, "steps": list(slice_.steps)})
         pq.write_table(slice_.ops, part / "ops.parquet", compression="zstd")
+        if slice_.series is not None:
+            pq.write_table(slice_.series, part / "series.parquet", compression="zstd")
         (part / "logs").mkdir()
         for node, text in logs.items():
             (part / "logs" / f"{node}.log").write_text(text, encoding="utf-8")
@@ -313,7 +315,9 @@ def _read_trial(path: Path) -> Slice:
     what = read_json(path / "trial.json")
     trial = Trial(what["id"], Instance(**what["instance"]), what["round"], what["position"], what["seed"])
     ops = _read_table(path / "ops.parquet")
-    return Slice(trial, tuple(read_json(path / "facts.json")["steps"]), ops, what["rows"], what["rows_due"])
+    series = _read_table(path / "series.parquet") if "series.parquet" in what["checksums"] else None
+    steps = tuple(read_json(path / "facts.json")["steps"])
+    return Slice(trial, steps, ops, what["rows"], what["rows_due"], series)
 
 
 def _read_table(path: Path) -> pa.Table:

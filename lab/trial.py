@@ -8,7 +8,7 @@ import re
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ from lab.prepare import Span
 from lab.probes.activity import activity
 from lab.probes.host import HostProbe, foreign_share
 from lab.probes.server import Node, ServerProbe, each, less, seen
+from lab.probes.watcher import Watcher
 from lab.sources import Source
 
 _GRACE_S = 30.0
@@ -38,7 +39,7 @@ class Tools:
 
     *samples*: stream -> rows that parameters are drawn from, the same for every candidate.
     *window_rows* is how many rows `retire` takes away. *scripted*: the load is the workload's own
-    locustfile, and the mix is only counted.
+    locustfile, and the mix is only counted. *watcher*: who looks on while load runs, None for nobody.
     """
 
     psql: Path
@@ -48,6 +49,13 @@ class Tools:
     samples: Mapping[str, pa.Table]
     window_rows: int
     scripted: bool = False
+    watcher: Watcher | None = None
+
+    def forget(self, connection: str) -> None:
+        """Close the connections to an instance that is about to end or to be restored."""
+        self.driver.forget(connection)
+        if self.watcher is not None:
+            self.watcher.forget()
 
 
 @dataclass
@@ -103,10 +111,11 @@ def drive(kept: Kept, trial: Trial, steps: Sequence[timeline.Step], tools: Tools
     Raise ClusterError where the server is gone, IngestError where it refuses the author's SQL.
     """
     ops: list[pa.Table] = []
+    series: list[pa.Table] = []
     facts = []
     for number, step in enumerate(steps):
         act = _STEPS[step.do](kept, step, tools, trial.seed + number)
-        with _watched(kept, step.do) as fact:
+        with _watched(kept, step.do) as fact, _looking(kept, step.do, tools, series):
             driven = act(fact)
         if driven is not None:
             ops.append(driven.ops)
@@ -114,7 +123,15 @@ def drive(kept: Kept, trial: Trial, steps: Sequence[timeline.Step], tools: Tools
         facts.append(fact)
     with answering(kept.instance.name, kept.cluster):
         rows = prepare.rows_in(kept.admin)
-    return Slice(trial, tuple(facts), pa.concat_tables(ops) if ops else OPS.empty_table(), rows, kept.rows)
+    done = pa.concat_tables(ops) if ops else OPS.empty_table()
+    return Slice(trial, tuple(facts), done, rows, kept.rows, pa.concat_tables(series) if series else None)
+
+
+def _looking(kept: Kept, do: str, tools: Tools, series: list[pa.Table]) -> AbstractContextManager[None]:
+    """Have somebody look on while load is driven, if anybody does; what was seen goes to *series*."""
+    if tools.watcher is None or do not in ("drive", "saturate"):
+        return nullcontext()
+    return tools.watcher.looking(kept.cluster.nodes(), kept.host.ours(), series)
 
 
 @contextmanager

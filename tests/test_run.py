@@ -54,9 +54,7 @@ class Fake:
 
     @property
     def bench(self) -> run.Bench:
-        tools = SimpleNamespace(
-            samples={}, window_rows=10, sources=[], loads={}, psql=None, driver=SimpleNamespace(forget=self.forget)
-        )
+        tools = SimpleNamespace(samples={}, window_rows=10, sources=[], loads={}, psql=None, forget=self.forget)
         return run.Bench(FakeHost(), {"single": self.opened}, tools, {}, self.tell, self.stop)
 
     def tell(self, what: str, *, done: float, left_s: float | None) -> None:
