@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from lab import keys, statement
@@ -13,6 +13,7 @@ from lab.page import Mistakes, Page, Path, among
 from lab.wording import check
 
 QUERY = re.compile(r"[a-z][a-z0-9_]*")
+_STANDS_IN = datetime(2026, 1, 1, tzinfo=UTC)
 _LONGEST = 63  # bytes of a name in PostgreSQL
 
 # Reads a file by name, for the message's beginning *where*; None after noting why it cannot be had.
@@ -38,7 +39,7 @@ def read(name: str, page: Page, data: Page | None, fetch: Fetch, parts: keys.Par
     *fetch* takes names beside workload.yaml.
     """
     form = check(keys.Workload, page, mistakes)
-    streams, start = _streams(data, parts, mistakes) if data else (None, None)
+    streams, start = _streams(data, parts, mistakes) if data else (None, _STANDS_IN)
     if form is None:
         return None
     asked = weights(page, ("mix",), mistakes)
@@ -166,10 +167,13 @@ def _beyond(queries: Iterable[Query], driver: str, page: Page, parts: keys.Parts
 
 
 def _streams(page: Page, parts: keys.Parts, mistakes: Mistakes) -> tuple[Mapping[str, Stream] | None, datetime | None]:
-    """The streams of data.yaml in the author's order, and the first of their starts."""
-    data = check(keys.Data, page, mistakes)
+    """The streams of data.yaml in the author's order, and the first of their starts.
+
+    Where there is a mistake in it, no streams, and a start that only stands in: templates need one.
+    """
+    before, data = mistakes.noted, check(keys.Data, page, mistakes)
     if data is None:
-        return None, None
+        return None, _STANDS_IN
     found: dict[str, Stream] = {}
     starts: list[datetime] = []
     for name, tree in data.streams.items():
@@ -186,7 +190,9 @@ def _streams(page: Page, parts: keys.Parts, mistakes: Mistakes) -> tuple[Mapping
         start = getattr(getattr(given, "time", None), "start", None)
         starts += [start] if isinstance(start, datetime) else []
         found[name] = Stream(name, form.kind, options, f"{page.file}:{page.line(path)}")
-    return (found if len(found) == len(data.streams) else None), (starts[0] if starts else None)
+    if len(found) < len(data.streams) or mistakes.noted > before:
+        return None, _STANDS_IN
+    return found, (starts[0] if starts else None)
 
 
 def _no_name(stream: str) -> str:

@@ -39,7 +39,7 @@ def check(form: type[AnyForm], page: Page, mistakes: Mistakes, path: Path = (), 
 
 def _independent(form: type[BaseModel], found: ValidationError, tree: Any) -> list[tuple[Path, Any]]:
     """The findings with their places, unknown keys first; a key that was only misspelt is not missing too."""
-    errors = [(_in_tree(error["loc"], tree), error) for error in found.errors(include_url=False)]
+    errors = [(_in_tree(_of_key(error), tree), error) for error in found.errors(include_url=False)]
     meant: set[Path] = set()
     for where, error in errors:
         if error["type"] == "extra_forbidden":
@@ -49,11 +49,17 @@ def _independent(form: type[BaseModel], found: ValidationError, tree: Any) -> li
     return sorted(errors, key=lambda pair: pair[1]["type"] != "extra_forbidden")
 
 
+def _of_key(error: Any) -> Path:
+    """The path of a finding; one about a key stands at the key."""
+    loc: Path = error["loc"]
+    return loc[:-1] if loc[-1:] == ("[key]",) else loc
+
+
 def _what(form: type[BaseModel], error: Any) -> str:
     """What the author is told of a finding of pydantic."""
     kind, context, given = error["type"], error.get("ctx", {}), error["input"]
-    if kind == "invalid_key":
-        return f"{given!r} cannot be a key here (keys are words)"
+    if kind == "invalid_key" or error["loc"][-1:] == ("[key]",):
+        return f"{given!r} cannot be a key here (keys are words; put it in quotes if it is one)"
     if kind == "value_error":
         return str(context["error"])
     if kind in ("literal_error", "union_tag_invalid"):
