@@ -33,13 +33,14 @@ A true share of 5 % gives more than 3 of 20 in 1.6 % of cases.
 
 
 def against_itself(scenario: Scenario) -> Scenario:
-    """The same with every candidate replaced by a copy of the baseline: as many sides, nothing to find.
+    """The same with every candidate replaced by a copy of the baseline: as many sides, two at least, nothing to find.
 
     Requirements and the catalogue study are left out. Rounds are compared whatever the profile,
     because a few loads could not be resampled.
     """
     base = scenario.candidates[scenario.baseline]
-    names = [base.name, *(f"{base.name} (copy {n})" for n in range(2, len(scenario.candidates) + 1))]
+    sides = max(2, len(scenario.candidates))
+    names = [base.name, *(f"{base.name} (copy {n})" for n in range(2, sides + 1))]
     return replace(
         scenario,
         name=f"{scenario.name}{SUFFIX}",

@@ -103,8 +103,13 @@ def perform(asked: Asked, tell: Tell, stop: Stop) -> publish.Published:
     published = publish.publish(folder, asked.doc)
     if complete:
         return published
-    said = (f"stopped before all rounds were there: {stop.why}; go on with: {_again(asked)}", *published.said)
+    said = (stopped(asked, stop), *published.said)
     return replace(published, status=130 if stop.interrupted else published.status, said=said)
+
+
+def stopped(asked: Asked, stop: Stop) -> str:
+    """What is said of a run that ended early."""
+    return f"stopped before all rounds were there: {stop.why}; go on with: {_again(asked)}"
 
 
 def nothing(asked: Asked) -> publish.Published:

@@ -43,6 +43,10 @@ def test_every_candidate_becomes_a_copy_of_the_baseline_under_another_name() -> 
     assert (read.name, read.baseline, read.requirements, read.profile) == ("simulated.aa", "a", (), "quick")
 
 
+def test_a_scenario_of_one_candidate_has_a_copy_to_be_wrong_about() -> None:
+    assert list(resample.against_itself(scenario(("a",))).candidates) == ["a", "a (copy 2)"]
+
+
 # --- noise ---
 
 
@@ -196,6 +200,21 @@ def test_the_exit_status_is_that_of_the_false_claims(
     monkeypatch.setattr(store, "trials_of", lambda _: frozenset({"one"}))
     asked = aa.session.Asked("any", tmp_path, tmp_path)
     assert aa.perform(asked, None, aa.Stop()).status == status  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("interrupted", "status"), [(True, 130), (False, 2)])
+def test_a_run_that_ends_early_says_how_to_go_on(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, interrupted: bool, status: int
+) -> None:
+    with pytest.raises(aa.TooFewError):
+        reported(monkeypatch, tmp_path, long_run(rounds=4))
+    monkeypatch.setattr(aa.session, "measured", lambda *_: (tmp_path, False))
+    monkeypatch.setattr(store, "trials_of", lambda _: frozenset({"one"}))
+    stop = aa.Stop()
+    stop.interrupted, stop.why = interrupted, "the time is up"
+    done = aa.perform(aa.session.Asked("any", tmp_path, tmp_path), None, stop)  # type: ignore[arg-type]
+    assert done.status == status
+    assert "the time is up; go on with: pglab aa any --resume" in done.said[0]
 
 
 # --- noise that is known ---
