@@ -72,6 +72,7 @@ def run(
     """Run a scenario, judge it, and write its plan."""
     with terminal.messages(as_json):
         from lab import session
+        from lab import show as show_
         from lab.timeline import seconds
 
         asked = session.Asked(
@@ -92,7 +93,8 @@ def run(
         )
         with progress.told(err, quiet=as_json) as tell, progress.interruptible(err) as stop:
             if dry_run:
-                terminal.report(session.rehearse(asked, tell), as_json)
+                found = session.rehearse(asked, tell)
+                terminal.report(found, show_.foretold(found), as_json)
                 return
             outcome = session.perform(asked, tell, stop)
         terminal.finish(outcome.said, outcome.data, as_json)

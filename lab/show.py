@@ -78,6 +78,22 @@ def runs_table(found: Sequence[Mapping[str, Json]]) -> Table:
     return Table("", columns, [[*row[:-1], "yes" if row[-1] == "True" else "no"] for row in rows])
 
 
+# --- a run to come --------------------------------------------------------------------------
+
+
+def foretold(found: Mapping[str, Json]) -> Iterator[str]:
+    """What a run would take and could show (session.rehearse), for people."""
+    names, seconds = ", ".join(found["candidates"]), found["seconds"]
+    yield f"{found['scenario']}, on {found['on']}: {names} ({found['instances']} instances)"
+    yield (
+        f"{found['rounds']} rounds, {found['trials']} trials: about {seconds // 60}:{seconds % 60:02d} minutes, "
+        f"{form.size(found['disk_bytes'])} of disk"
+    )
+    for noise, share in found["smallest_effects"].items():
+        yield f"smallest reduction that this run can show, {noise}: {share:.1%}"
+    yield from found["warnings"]
+
+
 # --- one run --------------------------------------------------------------------------------
 
 

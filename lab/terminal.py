@@ -2,7 +2,7 @@
 
 import io
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TextIO
@@ -37,14 +37,13 @@ def finish(said: tuple[str, ...], data: "Json", as_json: bool) -> None:
     (err if as_json else out).print(said[-1], markup=False)
 
 
-def report(data: dict[str, Any], as_json: bool) -> None:
-    """Facts, one a line, or as JSON."""
+def report(data: "Json", lines: Iterable[str], as_json: bool) -> None:
+    """Lines for people, or the same facts as JSON."""
     if as_json:
         print_json(data)
         return
-    for key, value in data.items():
-        for one in value if key == "warnings" else [value]:
-            out.print(f"{key}: {one}", markup=False)
+    for line in lines:
+        out.print(line, markup=False)
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

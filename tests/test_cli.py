@@ -1,17 +1,19 @@
 """The command line as people and scripts meet it: help, exit statuses, one JSON value, no traceback."""
 
 import json
+import re
 import signal
 import subprocess
 import sys
 from contextlib import nullcontext
 from pathlib import Path
+from typing import get_args
 
 import pytest
 import typer.main
 from typer.testing import CliRunner
 
-from lab import cli, doctor, progress, show, sizing, store
+from lab import cli, decide, doctor, progress, show, sizing, store
 from lab.errors import ClusterError, RecordError
 from tests.real import small
 from tests.test_store import RUN
@@ -439,3 +441,12 @@ def test_what_names_nothing_is_told_without_a_traceback(words, said):
     done = pglab(*words)
     assert done.exit_code == 2, done.output
     assert said in done.stderr
+
+
+def test_the_readme_names_every_decision_and_every_exit_status():
+    readme = (Path(__file__).parent.parent / "README.md").read_text()
+    told = readme[readme.index("Exit status:") : readme.index("## How it keeps itself honest")]
+    assert [kind for kind in get_args(decide.Kind) if f"`{kind}`" not in told] == []
+    assert [
+        status for status in ("0", "1", "2", "3", str(cli.BUG), "130") if not re.search(rf"\b{status} ", told)
+    ] == []

@@ -144,6 +144,27 @@ def test_a_store_that_was_changed_is_not_judged_and_the_file_is_named(sample, mo
     assert not Path(".claude").exists()
 
 
+def test_what_a_run_would_take_is_told_in_units_with_what_it_could_not_show():
+    found = {
+        "scenario": "small",
+        "on": "embedded",
+        "candidates": ["plain", "it's other"],
+        "instances": 3,
+        "rounds": 20,
+        "trials": 60,
+        "seconds": 93,
+        "disk_bytes": 315 * 2**20,
+        "smallest_effects": {"noise of 2%": 0.1042},
+        "warnings": ["too few rounds"],
+    }
+    assert list(show.foretold(found)) == [
+        "small, on embedded: plain, it's other (3 instances)",
+        "20 rounds, 60 trials: about 1:33 minutes, 315 MiB of disk",
+        "smallest reduction that this run can show, noise of 2%: 10.4%",
+        "too few rounds",
+    ]
+
+
 # --- the list -------------------------------------------------------------------------------
 
 
