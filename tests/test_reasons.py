@@ -7,7 +7,7 @@ import pytest
 from lab import parts, plan, reasons
 from lab.metrics import find
 from lab.model import Instance
-from lab.reasons import Side, blocks, filtered, index_only, indexes, locks, pruning, server_time, spill
+from lab.reasons import Side, blocks, estimates, filtered, index_only, indexes, locks, pruning, server_time, spill
 from lab.template import figures_in
 from tests.samples import QUERIES, RULES, explains, judged, node, prepared, queries
 from tests.slices import drive, ops, sliced
@@ -42,6 +42,13 @@ def test_a_rule_says_nothing_where_nothing_was_counted(rule):
 @pytest.mark.parametrize("rule", parts.rules(), ids=lambda rule: rule.NAME)
 def test_a_rule_is_a_module_with_a_name_of_its_own(rule):
     assert rule.__name__.endswith(f".{rule.NAME}")
+
+
+def test_the_rules_are_told_with_their_pages_of_the_manual(repo):
+    lines = (repo / "docs" / "reasons.md").read_text().splitlines()
+    told = {line.split("`")[1]: line for line in lines if line.startswith("| `")}
+    assert told.keys() == {rule.NAME for rule in parts.rules()}
+    assert [rule.NAME for rule in parts.rules() if f"]({rule._PAGE}) |" not in told[rule.NAME]] == []
 
 
 def test_partitions_are_told_on_both_sides():
@@ -170,6 +177,25 @@ def test_every_candidate_is_explained_against_the_baseline_and_the_baseline_not_
     )
     assert {one.candidate for one in told} == {"by-day"}
     assert reasons.reasons(RULES, [prepared("by-day")], "heap", {"by-day": queries()}) == ()
+
+
+def planned(kind, rows, came, *children, **more):
+    return node(kind, came, 1, *children, Plan_Rows=rows, **more)
+
+
+def test_a_wrong_estimate_is_told_of_the_lowest_node_that_has_it():
+    top = planned("Sort", 10, 5000.0, planned("Seq Scan", 20, 5000.0, Relation_Name="t"))
+    [one] = estimates.explain(Side(with_plan("by-day", top)), Side(with_plan("heap", node("Sort", 1.0, 1))), queries())
+    assert one.facts == {"node": "Seq Scan on t", "planned": 20, "actual": 5000.0}
+
+
+@pytest.mark.parametrize("above", ["Limit", "Nested Loop", "Merge Join"])
+def test_too_few_rows_of_a_node_that_may_not_have_been_read_to_its_end_are_no_wrong_estimate(above):
+    scan = planned("Seq Scan", 5000, 10.0, Relation_Name="t", Parent_Relationship="Inner")
+    base = Side(with_plan("heap", node("Sort", 1.0, 1)))
+    assert list(estimates.explain(Side(with_plan("by-day", planned(above, 10, 10.0, scan))), base, queries())) == []
+    whole = planned(above, 10, 10.0, planned("Sort", 10, 10.0, scan))
+    assert len(list(estimates.explain(Side(with_plan("by-day", whole)), base, queries()))) == 1
 
 
 # --- what trials say ------------------------------------------------------------------------

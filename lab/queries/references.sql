@@ -7,7 +7,11 @@ SELECT
   k.confrelid::regclass::text AS referred,
   EXISTS (
     SELECT FROM pg_index i
+    JOIN pg_class x ON x.oid = i.indexrelid
+    JOIN pg_am a ON a.oid = x.relam
     WHERE i.indrelid = k.conrelid
+      AND a.amname IN ('btree', 'hash')
+      AND i.indnkeyatts >= cardinality(k.conkey)
       AND i.indisvalid
       AND i.indpred IS NULL
       AND k.conkey @> (i.indkey::int2[])[0:cardinality(k.conkey) - 1]
