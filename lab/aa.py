@@ -39,24 +39,22 @@ def perform(asked: session.Asked, tell: session.Tell, stop: Stop) -> Published:
     early = () if complete else (session.stopped(asked, stop),)
     try:
         found = report(folder)
-    except TooFewError as error:
+    except RecordError as error:
+        if complete:
+            raise
         return Published(130 if stop.interrupted else 2, (*early, str(error)), {"error": str(error)})
     said = (*early, *lines(found), f"kept as {folder.as_posix()}; pglab run goes by it before its first trial")
     status = 1 if found["claims"]["too_many"] else 0
     return Published(130 if stop.interrupted else status, said, found)
 
 
-class TooFewError(RecordError):
-    """The rounds of a run are too few to be resampled."""
-
-
 def report(folder: Path) -> dict[str, Json]:
-    """What the A/A run in *folder* shows; kept with it. TooFewError where its rounds are too few."""
+    """What the A/A run in *folder* shows; kept with it. RecordError where its rounds are too few."""
     judged = judge.judge(folder).judged
     scenario, there = judged.scenario, judged.weighed.rounds
     rounds = min(ROUNDS["quick"], there // 2)
     if rounds < 3:
-        raise TooFewError(f"{folder}: {there} rounds are too few to be resampled (go on with --resume --rounds 60)")
+        raise RecordError(f"{folder}: {there} rounds are too few to be resampled (go on with --resume --rounds 60)")
     told = resample.noise(judged.measurements, scenario, judged.doubts)
     claims = resample.false_claims(
         judged.measurements, scenario, judged.doubts, rounds=rounds, experiments=EXPERIMENTS, seed=judged.run["seed"]

