@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from lab import terminal
+from lab.errors import LabError
 from lab.terminal import DOCS, AsJson, Docs
 
 commands = typer.Typer()
@@ -26,3 +27,33 @@ def review(
         asked = review_.Asked(path=file, doc=doc, on=on, name=name)
         done = review_.perform(asked, lambda line: terminal.err.print(line, markup=False))
         terminal.finish(done.said, done.data, as_json)
+
+
+@commands.command(epilog="Example: pglab diagnose --scenario quickstart --query recent_by_device")
+def diagnose(
+    scenario: Annotated[str, typer.Option(help="A folder with a scenario.yaml, or the name of one.")],
+    query: Annotated[list[str] | None, typer.Option(help="A slow query of its mix; else all that only read.")] = None,
+    rewrite: Annotated[list[str] | None, typer.Option(help="query=file.sql: another text of a query.")] = None,
+    name: Annotated[str | None, typer.Option(help="The new scenario's name; else <scenario>-diagnosis.")] = None,
+    on: Annotated[str, typer.Option(help="auto, embedded or docker.")] = "auto",
+    rows: Annotated[int | None, typer.Option(min=1, help="How many rows; else the scenario's.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say what slow queries are spent on, and write a scenario with candidates that may help."""
+    with terminal.messages(as_json):
+        from lab import diagnose as diagnose_
+
+        asked = diagnose_.Asked(scenario, tuple(query or ()), _rewrites(rewrite or []), name, on, rows)
+        done = diagnose_.perform(asked, lambda line: terminal.err.print(line, markup=False))
+        terminal.finish(done.said, done.data, as_json)
+
+
+def _rewrites(given: list[str]) -> dict[str, Path]:
+    """`query=file` -> the file of each query."""
+    found = {}
+    for one in given:
+        query, equals, file = one.partition("=")
+        if not (query and equals and file):
+            raise LabError(f"--rewrite {one}: names no query and file (--rewrite recent=recent.other.sql)")
+        found[query] = Path(file)
+    return found

@@ -1,0 +1,126 @@
+"""What a query's work is spent on, by its EXPLAIN (ANALYZE, BUFFERS): one node, and what is wrong with it.
+
+Counted in blocks and rows, which repeat, and not in time. The parts of a partitioned table that are
+scanned alike are one.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from lab.explain import words
+
+_VAIN = 9  # rows thrown away for each one kept, from which reading them is the matter
+_LOOPS = 1000
+_PARTS = 10
+
+
+@dataclass(frozen=True)
+class Bottleneck:
+    """*kind*: `spill`, `read in vain`, `many partitions`, `row by row`, `blocks`. Numbers are those of one call.
+
+    *node* is named as EXPLAIN names it; *blocks* are what it touches itself, of *all_blocks*; *rows* come
+    out of it, *vain* are thrown away by it.
+    """
+
+    kind: str
+    node: str
+    blocks: int
+    all_blocks: int
+    rows: int
+    vain: int
+    loops: int
+    parts: int
+    temp_blocks: int
+
+
+SAID = {
+    "spill": "rows do not fit into work_mem and go through temporary files",
+    "read in vain": "most of the rows that are read are thrown away",
+    "many partitions": "many partitions are opened",
+    "row by row": "another table is looked into once for each row",
+    "blocks": "this is where most blocks are touched",
+}
+
+
+def named(plan: Mapping[str, Any]) -> Bottleneck:
+    """The bottleneck of *plan*, the top node of one statement as it was executed.
+
+    >>> top = {"Node Type": "Seq Scan", "Relation Name": "t", "Actual Rows": 2, "Actual Loops": 1,
+    ...     "Rows Removed by Filter": 998, "Shared Hit Blocks": 40}
+    >>> (found := named(top)).kind, found.node, found.blocks, found.vain
+    ('read in vain', 'Seq Scan on t', 40, 998)
+    """
+    nodes = list(_executed(plan))
+    spilling = max(nodes, key=_own_temp)
+    if _own_temp(spilling) > touched(plan):
+        return _of("spill", [spilling], plan)
+    heaviest = max(_alike(nodes), key=lambda group: sum(map(_own_blocks, group)))
+    rows, vain, loops = _rows(heaviest), _vain(heaviest), max(int(one["Actual Loops"]) for one in heaviest)
+    if vain > _VAIN * max(rows, 1):
+        return _of("read in vain", heaviest, plan)
+    if loops >= _LOOPS:
+        return _of("row by row", heaviest, plan)
+    return _of("many partitions" if len(heaviest) >= _PARTS else "blocks", heaviest, plan)
+
+
+def _of(kind: str, group: list[Mapping[str, Any]], plan: Mapping[str, Any]) -> Bottleneck:
+    return Bottleneck(
+        kind=kind,
+        node=words(group[0]),
+        blocks=sum(map(_own_blocks, group)),
+        all_blocks=touched(plan),
+        rows=_rows(group),
+        vain=_vain(group),
+        loops=max(int(one["Actual Loops"]) for one in group),
+        parts=len(group),
+        temp_blocks=sum(map(_own_temp, group)),
+    )
+
+
+def _executed(node: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    if node.get("Actual Loops", 0) > 0:
+        yield node
+        for child in node.get("Plans", ()):
+            yield from _executed(child)
+
+
+def _alike(nodes: list[Mapping[str, Any]]) -> list[list[Mapping[str, Any]]]:
+    """Children of one Append that are of one type are one group; all others are alone."""
+    groups: list[list[Mapping[str, Any]]] = []
+    taken: set[int] = set()
+    for node in nodes:
+        if node["Node Type"] in ("Append", "Merge Append"):
+            kinds: dict[str, list[Mapping[str, Any]]] = {}
+            for child in node.get("Plans", ()):
+                if child.get("Actual Loops", 0) > 0 and "Relation Name" in child:
+                    kinds.setdefault(child["Node Type"], []).append(child)
+                    taken.add(id(child))
+            groups += kinds.values()
+    return groups + [[node] for node in nodes if id(node) not in taken]
+
+
+def _rows(group: list[Mapping[str, Any]]) -> int:
+    return round(sum(float(one["Actual Rows"]) * float(one["Actual Loops"]) for one in group))
+
+
+def _vain(group: list[Mapping[str, Any]]) -> int:
+    keys = ("Rows Removed by Filter", "Rows Removed by Index Recheck", "Rows Removed by Join Filter")
+    return round(sum(float(one.get(key, 0)) * float(one["Actual Loops"]) for one in group for key in keys))
+
+
+def touched(node: Mapping[str, Any]) -> int:
+    """The blocks that a node and all below it touch, found in the cache or not."""
+    return sum(int(node.get(f"{kind} {how} Blocks", 0)) for kind in ("Shared", "Local") for how in ("Hit", "Read"))
+
+
+def _temp(node: Mapping[str, Any]) -> int:
+    return sum(int(node.get(f"Temp {how} Blocks", 0)) for how in ("Read", "Written"))
+
+
+def _own_blocks(node: Mapping[str, Any]) -> int:
+    return touched(node) - sum(map(touched, node.get("Plans", ())))
+
+
+def _own_temp(node: Mapping[str, Any]) -> int:
+    return _temp(node) - sum(map(_temp, node.get("Plans", ())))

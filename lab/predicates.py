@@ -1,0 +1,113 @@
+"""EXPLAIN's JSON -> which columns of which table a query looks for, compares, sorts and joins by.
+
+Plans of EXPLAIN (VERBOSE, FORMAT JSON), where every column stands with the alias of its table. Only bare
+columns count: `lower(name) = 'a'` is no use that an index on (name) serves. A condition with OR
+says nothing of one column alone and is passed over.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+Table = tuple[str, str]
+"""Schema and name."""
+
+_NAME = r'(?:"(?:[^"]|"")+"|[^\W\d][\w$]*)'
+_COLUMN = re.compile(rf"({_NAME})\.({_NAME})")
+_CAST = re.compile(
+    r"::(?:(?:timestamp|time)(?:\(\d\))? with(?:out)? time zone|double precision|character varying|\"char\"|[\w.]+)"
+    r"(?:\(\d+(?:,\d+)?\))?(?:\[\])?"
+)
+_COMPARED = re.compile(rf"({_NAME})\.({_NAME})\s*(<>|<=|>=|=|<|>)\s*(?:({_NAME})\.({_NAME}))?")
+_BARE = re.compile(rf"(?<![\w\"])\(({_NAME}\.{_NAME})\)")
+_CONDITIONS = ("Filter", "Index Cond", "Recheck Cond", "Join Filter", "Hash Cond", "Merge Cond")
+
+
+@dataclass(frozen=True)
+class Use:
+    """How a query uses a table's columns, each in the order of the plan; *sorted* may hold `name DESC`."""
+
+    equal: tuple[str, ...] = ()
+    ranged: tuple[str, ...] = ()
+    sorted: tuple[str, ...] = ()
+    joined: tuple[str, ...] = ()
+
+
+def uses(plan: Mapping[str, Any], roots: Mapping[Table, Table]) -> dict[Table, Use]:
+    """The uses of each table in *plan*, the top node of one statement. *roots*: partition -> its partitioned table.
+
+    >>> plan = {"Node Type": "Seq Scan", "Schema": "public", "Relation Name": "t", "Alias": "t",
+    ...     "Filter": "((t.a = 5) AND (t.at >= '2026-01-01 00:00:00+00'::timestamp with time zone))"}
+    >>> uses(plan, {})[("public", "t")]
+    Use(equal=('a',), ranged=('at',), sorted=(), joined=())
+    """
+    every = list(_nodes(plan))
+    tables: dict[str, Table] = {}
+    for node in every:
+        if "Relation Name" in node:
+            table = (node["Schema"], node["Relation Name"])
+            root = roots.get(table, table)
+            tables[node["Alias"]] = root
+            tables.setdefault(root[1], root)  # the alias of a partitioned table stands in no scan
+    found: dict[Table, dict[str, dict[str, None]]] = {}
+    for alias, column, how in (one for node in every for one in _said(node)):
+        if alias in tables:
+            kinds = found.setdefault(tables[alias], {"equal": {}, "ranged": {}, "sorted": {}, "joined": {}})
+            kinds[how].setdefault(column)
+    return {table: Use(**{how: tuple(columns) for how, columns in kinds.items()}) for table, kinds in found.items()}
+
+
+def _nodes(node: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    yield node
+    for child in node.get("Plans", ()):
+        yield from _nodes(child)
+
+
+def _said(node: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
+    """(alias, column, how) of everything that one node says."""
+    for key in _CONDITIONS:
+        if key in node:
+            yield from compared(node[key])
+    if "Sort Key" in node:
+        yield from _sorted(node["Sort Key"])
+
+
+def compared(condition: str) -> Iterator[tuple[str, str, str]]:
+    """The columns that a condition compares: (alias, column, `equal`, `ranged` or `joined`).
+
+    >>> list(compared("((a.x = b.y) AND (lower(a.z) = 'q'::text) AND ((a.n)::text > 'x'::text))"))
+    [('a', 'x', 'joined'), ('b', 'y', 'joined'), ('a', 'n', 'ranged')]
+    >>> list(compared("((a.x = 1) OR (a.y = 2))")), list(compared("(a.x <> 1)"))
+    ([], [])
+    """
+    text = _CAST.sub("", re.sub(r"'(?:[^']|'')*'", "?", condition))
+    text = _BARE.sub(r"\1", text)
+    if re.search(r"\bOR\b|\bNOT\b", text):
+        return
+    for alias, column, sign, other, theirs in _COMPARED.findall(text):
+        if sign == "<>":
+            continue
+        if other:
+            yield _plain(alias), _plain(column), "joined"
+            yield _plain(other), _plain(theirs), "joined"
+        else:
+            yield _plain(alias), _plain(column), "equal" if sign == "=" else "ranged"
+
+
+def _sorted(keys: Sequence[str]) -> Iterator[tuple[str, str, str]]:
+    """The leading keys of a sort that are bare columns of one table; all the other way round is the same index."""
+    found: list[tuple[str, str, bool]] = []
+    for key in keys:
+        bare = _COLUMN.match(key)
+        rest = key[bare.end() :].strip() if bare else "?"
+        if bare is None or rest not in ("", "DESC") or (found and found[0][0] != _plain(bare[1])):
+            break
+        found.append((_plain(bare[1]), _plain(bare[2]), rest == "DESC"))
+    mixed = len({down for _, _, down in found}) > 1
+    for alias, column, down in found:
+        yield alias, f"{column} DESC" if mixed and down else column, "sorted"
+
+
+def _plain(name: str) -> str:
+    return name[1:-1].replace('""', '"') if name.startswith('"') else name
