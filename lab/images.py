@@ -44,29 +44,35 @@ def listed() -> list[Image]:
 def build(names: Sequence[str], tell: Callable[[str], None]) -> list[Built]:
     """Build the images named, or all of docker/ that are missing; one that fails keeps no other from it.
 
-    *tell* gets a line at a time. PlaceError where no engine answers, or one that was named fails; where
-    none is named an image may be missing as long as its folder has one of another version.
+    *tell* gets a line at a time. PlaceError where no engine answers, or one fails that was named with its
+    version; of others one may be missing as long as its folder has one of another version.
     """
     with _engine.answering("images") as engine:
-        wanted = [_named(name) for name in names] or _images.own()
+        wanted = [one for name in names for one in _named(name)] or _images.own()
         present = {one.name for one in _images.known(engine.client) if one.present} if not names else set()
         done: list[Built] = []
         for name in wanted:
             done.append(_built(engine.client, name, done, name in present, tell))
     had = {_folder(one.name) for one in done if one.outcome != "failed"}
-    lacking = [one.why for one in done if one.outcome == "failed" and (names or _folder(one.name) not in had)]
+    exact = {name if name.startswith("pglab/") else f"pglab/{name}" for name in names}
+    lacking = [
+        one.why for one in done if one.outcome == "failed" and (one.name in exact or _folder(one.name) not in had)
+    ]
     if lacking:
         raise PlaceError("\n".join(lacking))
     return done
 
 
-def _named(name: str) -> str:
-    """The whole name of one of the lab's own images, of which people may leave `pglab/` out.
+def _named(name: str) -> list[str]:
+    """The whole names of the lab's own images that are meant: people may leave out `pglab/` and the version.
 
-    >>> _named("postgres:17"), _named("pglab/pgbouncer")
-    ('pglab/postgres:17', 'pglab/pgbouncer:latest')
+    >>> _named("postgres:17"), _named("pglab/pgbouncer"), _named("patroni")
+    (['pglab/postgres:17'], ['pglab/pgbouncer:latest'], ['pglab/patroni:18', 'pglab/patroni:17'])
     """
-    return _images.full(name if name.startswith("pglab/") else f"pglab/{name}")
+    folder = name.removeprefix("pglab/")
+    if (_images.FOLDER / folder / "Dockerfile").exists():
+        return _images.of_folder(folder)
+    return [_images.full(f"pglab/{folder}")]
 
 
 def _folder(name: str) -> str:

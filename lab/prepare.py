@@ -71,7 +71,10 @@ def refusal(said: str, path: str, sql: SqlFile) -> str:
     if re.search(r"extension .* is not available", text):
         text += " (not in the embedded server; use --on docker with an image that has it)"
     if re.search(r"permission denied to create extension", text):
-        text += " (the author's SQL runs as an ordinary role; name a trusted extension)"
+        text += (
+            " (an ordinary role makes trusted extensions, those of pg_available_extension_versions that say so; "
+            "for another, --on docker with an image that makes it in template1: docs/topologies.md, Extensions)"
+        )
     return text
 
 

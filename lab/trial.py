@@ -88,6 +88,11 @@ class Kept:
         return self.cluster.direct() if isinstance(self.cluster, CanBypass) else self.cluster.write()
 
     @property
+    def role(self) -> str:
+        """Who the author's SQL is run as: whom the server is written to as."""
+        return pg.parsed(self.direct.conninfo).get("user", self.admin.info.user)
+
+    @property
     def reads(self) -> tuple[Endpoint, ...]:
         """Where reads are sent, if not where writes go."""
         write = self.cluster.write()
@@ -338,7 +343,7 @@ def author(kept: Kept, step: str, bounds: Mapping[str, str]) -> None:
     if sql is None:
         return
     try:
-        with pg.acting_as(kept.admin, "lab"):
+        with pg.acting_as(kept.admin, kept.role):
             for text in statement.bound(sql.text, bounds, sql.file):
                 pg.run(kept.admin, text)
             if pg.in_transaction(kept.admin):

@@ -154,6 +154,14 @@ def test_a_folder_that_is_not_there_is_told_with_those_that_are():
         _images.had(Engine(), "pglab/nginx")
 
 
+@pytest.mark.parametrize(
+    ("name", "others"), [("pglab/cluster", "pglab/cluster:18, pglab/cluster:17"), ("pglab/pgbouncer:1", "latest")]
+)
+def test_a_tag_that_none_is_built_with_is_told_with_those_that_are(name, others):
+    with pytest.raises(PlaceError, match=rf"docker/\w+ is built into others \(.*{others}\)"):
+        _images.had(Engine(), name)
+
+
 # --- the command ----------------------------------------------------------------------------
 
 
@@ -191,6 +199,15 @@ def test_one_that_is_named_is_built_though_it_is_there_and_must_not_fail(monkeyp
     assert asked(monkeypatch, engine, "build", "postgres:17")[0] == ["pglab/postgres:17 built"]
     with pytest.raises(PlaceError, match="postgres:18"):
         asked(monkeypatch, engine, "build", "postgres:17", "postgres:18")
+
+
+def test_one_that_is_named_without_its_version_is_built_in_those_that_can_be_had(monkeypatch):
+    engine = Engine("pglab/cluster:17", fails=("pglab/postgres:18",))
+    done, _ = asked(monkeypatch, engine, "build", "cluster")
+    assert [one.split(":")[1].split()[0] for one in done] == ["18", "17"]
+    assert engine.did[-1] == "build pglab/cluster:17"
+    with pytest.raises(PlaceError, match="pgbouncer"):
+        asked(monkeypatch, Engine(fails=("pglab/pgbouncer:latest",)), "build", "pgbouncer")
 
 
 @pytest.mark.parametrize("words", [("lst",), ("list", "postgres:17")], ids=" ".join)

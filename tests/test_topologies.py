@@ -104,3 +104,11 @@ def test_who_waits_for_whom_is_the_shapes_to_say(tmp_path):
         replicas.opened(None, Topology("replicas"), name="one", settings=settings, logs=tmp_path),
     ):
         pass
+
+
+@pytest.mark.parametrize("kind", ["single", "replicas", "sharded", "patroni", "citus", "pooled"])
+def test_every_kind_of_containers_takes_an_image(kind):
+    options = parts.options("clusters", kind)
+    assert options.model_validate({"image": "mine:1"}).image == "mine:1"
+    with pytest.raises(ValueError, match="image"):
+        options.model_validate({"image": ""})

@@ -4,7 +4,9 @@ import importlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import cast
+from typing import Annotated, cast
+
+from pydantic import Field
 
 from lab import pg
 from lab.clusters import OpenCluster
@@ -13,6 +15,9 @@ from lab.hosts import Process, Server
 from lab.model import Endpoint, Topology
 
 _POLL_S = 0.005
+
+Image = Annotated[str, Field(strict=True, min_length=1, description="an image, such as postgres:17")]
+"""Any that follows the conventions of the one that a kind has by default."""
 
 
 class Nodes:

@@ -6,6 +6,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from lab.clusters._nodes import Image
+
 POSTGRES, REST, ETCD, PEERS = 5432, 8008, 2379, 2380
 WRITES, READS = 5000, 5001  # HAProxy's ports
 CONFIG, HAPROXY_CONFIG = "/etc/pglab/patroni.yml", "/etc/pglab/haproxy.cfg"
@@ -50,7 +52,7 @@ class Options(BaseModel):
     check_s: Annotated[int, Field(strict=True, ge=1, le=60)] = 3
     fall: Annotated[int, Field(strict=True, ge=1, le=10)] = 3
     rise: Annotated[int, Field(strict=True, ge=1, le=10)] = 2
-    image: str | None = None
+    image: Image | None = None
 
     @model_validator(mode="after")
     def _fitting(self) -> "Options":

@@ -15,7 +15,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from lab import pg
-from lab.clusters._nodes import Nodes, bringing_up
+from lab.clusters._nodes import Image, Nodes, bringing_up
 from lab.errors import ClusterError
 from lab.hosts import Host, Server
 from lab.model import Endpoint, Topology
@@ -52,7 +52,7 @@ class Options(BaseModel):
     workers: Annotated[int, Field(strict=True, ge=1, le=8, description="workers, 1 to 8")] = 2
     shards: Annotated[int, Field(strict=True, ge=1, le=1024, description="shards of a table, 1 to 1024")] = 32
     replication: Annotated[int, Field(strict=True, ge=1, le=8, description="copies of a shard, at most workers")] = 1
-    image: str = "citusdata/citus:13.2"
+    image: Image = "citusdata/citus:13.2"
 
     @model_validator(mode="after")
     def _enough(self) -> "Options":

@@ -195,7 +195,11 @@ class Given:
 
 def _extend(admin: pg.Connection, extension: str) -> None:
     """Have one of the lab's extensions in schema `pglab`; ClusterError where it lies in another."""
-    pg.run(admin, "CREATE SCHEMA IF NOT EXISTS pglab", f"CREATE EXTENSION IF NOT EXISTS {extension} SCHEMA pglab")
+    made = f"CREATE EXTENSION IF NOT EXISTS {extension} SCHEMA pglab"
+    try:
+        pg.run(admin, "CREATE SCHEMA IF NOT EXISTS pglab", made)
+    except pg.Error as error:
+        raise ClusterError(f"{pg.words(error)} (a superuser makes it in {admin.info.dbname!r}: {made})") from None
     where = pg.ask(
         admin, "SELECT extnamespace::regnamespace::text AS it FROM pg_extension WHERE extname = %s", [extension]
     )

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from lab import pg
 from lab.clusters import CanBypass, CanKill, CanLag, CanPartition, CanSwitchover, Cluster, Lag
-from lab.clusters._nodes import bringing_up, opener
+from lab.clusters._nodes import Image, bringing_up, opener
 from lab.errors import ClusterError
 from lab.hosts import Container, Containers, Host, Process
 from lab.model import Endpoint, Topology
@@ -40,7 +40,7 @@ class Options(BaseModel):
     pool_size: Annotated[int, Field(strict=True, ge=1, le=1000, description="connections, 1 to 1000")] = 20
     prepared: Annotated[int, Field(strict=True, ge=0, le=100_000, description="statements, 0 for none")] = 200
     behind: Annotated[dict[str, Any], Field(description="a topology, such as {kind: single}")] = {"kind": "single"}
-    image: str = "pglab/pgbouncer"
+    image: Image = "pglab/pgbouncer"
 
     @field_validator("behind")
     @classmethod

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from lab import pg
 from lab.clusters import Lag
-from lab.clusters._nodes import Nodes, bringing_up, image, until
+from lab.clusters._nodes import Image, Nodes, bringing_up, image, until
 from lab.errors import ClusterError
 from lab.hosts import Host, Server
 from lab.model import Endpoint, Topology
@@ -38,6 +38,7 @@ class Options(BaseModel):
     confirm: Annotated[int, Field(strict=True, ge=1, le=5, description="standbys that confirm, at most nodes")] = 1
     hot_standby_feedback: Annotated[bool, Field(strict=True, description="true or false")] = False
     reads: Literal["standbys", "all"] = "standbys"
+    image: Image | None = None
 
     @model_validator(mode="after")
     def _enough(self) -> "Options":

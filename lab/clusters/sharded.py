@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from lab import pg
-from lab.clusters._nodes import Nodes, bringing_up, image
+from lab.clusters._nodes import Image, Nodes, bringing_up, image
 from lab.hosts import Host, Server
 from lab.model import Topology
 
@@ -48,6 +48,7 @@ class Options(BaseModel):
     fetch_size: Rows = 100
     async_capable: Annotated[bool, Field(strict=True, description="true or false")] = False
     fdw: dict[Further, bool | int | float | str] = {}
+    image: Image | None = None
 
     def of_servers(self) -> dict[str, str]:
         """The options of every foreign server, as postgres_fdw takes them."""

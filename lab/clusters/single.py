@@ -3,11 +3,10 @@
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict
 
-from lab.clusters._nodes import Nodes, image
+from lab.clusters._nodes import Image, Nodes, image
 from lab.hosts import Host
 from lab.model import Topology
 
@@ -20,7 +19,7 @@ class Options(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    image: Annotated[str, Field(strict=True, min_length=1, description="an image, such as postgres:17")] | None = None
+    image: Image | None = None
 
 
 @contextmanager

@@ -58,11 +58,14 @@ def known(client: Any) -> list[Image]:
 
 def own() -> list[str]:
     """The images that docker/ can be built into, those before others that are made from them."""
-    names = []
-    for path in sorted(FOLDER.glob("*/Dockerfile")):
-        tags = [str(major) for major in MAJORS] if "ARG MAJOR" in path.read_text() else ["latest"]
-        names += [f"{_OWN}{path.parent.name}:{tag}" for tag in tags]
+    names = [name for path in sorted(FOLDER.glob("*/Dockerfile")) for name in of_folder(path.parent.name)]
     return sorted(names, key=_from_own)
+
+
+def of_folder(folder: str) -> list[str]:
+    """The images that one folder of docker/ is built into: one for each major version, where it tells them apart."""
+    versions = "ARG MAJOR" in (FOLDER / folder / "Dockerfile").read_text()
+    return [f"{_OWN}{folder}:{tag}" for tag in (MAJORS if versions else ("latest",))]
 
 
 def _from_own(name: str) -> bool:
@@ -122,7 +125,7 @@ def _pulled(client: Any, name: str) -> Any:
     except docker.errors.APIError as error:
         raise PlaceError(
             f"image {name!r}: is not present, and cannot be pulled: {words(error)} "
-            "(is the name right, and a registry in reach?)"
+            f"(is the name right? then, where a registry is in reach: docker pull {name})"
         ) from None
 
 
@@ -194,6 +197,9 @@ def _recipe(name: str) -> tuple[Path, str]:
     if not (folder / "Dockerfile").exists():
         there = ", ".join(path.parent.name for path in sorted(FOLDER.glob("*/Dockerfile")))
         raise PlaceError(f"image {name!r}: docker/ has no {within!r} ({there})")
+    known = of_folder(within)
+    if name not in known and (known[0].endswith(":latest") or not tag.isdigit()):
+        raise PlaceError(f"image {name!r}: docker/{within} is built into others ({', '.join(known)})")
     return folder, tag
 
 

@@ -1,12 +1,15 @@
 """The Docker host on this machine's engine: really up, really limited, really gone."""
 
+import io
 import os
 import signal
 import socket
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
+import docker as engine_client
 import psutil
 import pytest
 
@@ -244,6 +247,21 @@ def test_a_container_that_never_listens_is_told(docker_host, tmp_path, monkeypat
         ),
     ):
         pass
+
+
+def test_an_image_of_the_authors_own_may_have_made_an_extension_that_is_not_trusted(docker_host, tmp_path):
+    script = 'psql -U "$POSTGRES_USER" -d template1 -c "CREATE EXTENSION hypopg"'
+    recipe = f"FROM {docker_host.image}\nRUN printf '{script}\\n' > /docker-entrypoint-initdb.d/zz-mine.sh\n"
+    with closing(engine_client.from_env()) as client:
+        client.images.build(fileobj=io.BytesIO(recipe.encode()), tag="pglab-test/own:1", rm=True, forcerm=True)
+        try:
+            with (
+                docker_host.server("one", PRELOAD, tmp_path, image="pglab-test/own:1") as server,
+                pg.connected(server.conninfo()) as author,
+            ):
+                assert pg.ask(author, "SELECT count(*) AS n FROM pg_extension WHERE extname = 'hypopg'") == {"n": 1}
+        finally:
+            client.images.remove("pglab-test/own:1", force=True)
 
 
 def test_an_image_that_does_not_exist_is_told(docker_host, tmp_path):

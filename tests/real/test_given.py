@@ -1,14 +1,17 @@
 """A server that somebody else runs: checked before anything is written, and left as it was."""
 
 import secrets
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from lab import pg
+from lab import pg, run, trial
 from lab.clusters import given
 from lab.errors import ClusterError, PlaceError
-from lab.model import Topology
+from lab.model import Instance, SqlFile, Topology
+from lab.probes.host import HostProbe
+from tests import samples
 
 pytestmark = pytest.mark.server
 
@@ -106,3 +109,27 @@ def test_settings_of_the_server_must_be_as_asked_or_accepted(host, server, their
             cluster.snapshot()
     with opened(host, tmp_path, theirs, settings, as_is="all"):
         assert one(server, theirs, "SHOW work_mem") != "9MB"
+
+
+def test_the_authors_steps_run_as_the_role_of_the_dsn(host, theirs, tmp_path):
+    told = samples.scenario()
+    steps = {"retire": SqlFile("retire.sql", "CREATE TABLE mine AS SELECT session_user AS who;\n")}
+    candidate = replace(told.candidates["heap"], steps=steps)
+    with (
+        opened(host, tmp_path, theirs) as cluster,
+        run.connected(Instance("heap", 1), candidate, cluster, told, HostProbe()) as kept,
+    ):
+        trial.author(kept, "retire", {})
+        assert pg.ask(kept.admin, "SELECT who FROM mine") == {"who": theirs}
+
+
+def test_an_extension_that_only_a_superuser_makes_is_told_with_the_way(host, server, theirs, tmp_path):
+    with pg.connected(server.conninfo(user="pglab", dbname="postgres")) as admin:
+        pg.run(admin, f"ALTER ROLE {theirs} NOSUPERUSER", f"GRANT pg_monitor, pg_checkpoint TO {theirs}")
+    with pg.connected(server.conninfo(user="pglab", dbname=theirs)) as admin:
+        functions = "pg_stat_reset(), pg_stat_reset_shared(text)"
+        pg.run(admin, f"GRANT EXECUTE ON FUNCTION {functions} TO {theirs}")
+    match = (
+        r"permission denied to create extension .*\(a superuser makes it in .*: CREATE EXTENSION IF NOT EXISTS pg_stat"
+    )
+    refused(host, tmp_path, theirs, ClusterError, match)

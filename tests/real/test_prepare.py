@@ -98,6 +98,10 @@ REFUSED = {
         'CREATE EXTENSION "uuid-ossp";\n',
         r"s\.sql:1: ERROR: extension .* is not available .*--on docker",
     ),
+    "an extension that is not trusted": (
+        "CREATE EXTENSION pageinspect;\n",
+        r"s\.sql:1: ERROR: permission denied to create extension .*template1: docs/topologies\.md, Extensions",
+    ),
     "a file that it includes": ("\\i other.sql\n", r"s\.sql:1: (error: )?other\.sql: No such file"),
     "rows of a COPY": (
         "CREATE TABLE t (a int);\nCOPY t FROM stdin;\n1\nzwei\n\\.\n",
@@ -334,7 +338,8 @@ def test_rows_are_counted_through_the_roots_and_only_the_authors(psql, database,
 @pytest.fixture
 def kept(admin):
     def made(**steps: str) -> trial.Kept:
-        cluster = SimpleNamespace(processes=(), admin=lambda: Endpoint("one", "admin", ""))
+        ends = {role: lambda role=role: Endpoint("one", role, "user=lab") for role in ("admin", "write")}
+        cluster = SimpleNamespace(processes=(), **ends)
         return trial.Kept(Instance("heap", 1), candidate(**steps), cluster, admin, None)
 
     return made
