@@ -10,9 +10,16 @@ import json
 import sys
 import time
 
-from tests.benchmarks import containers, generator, ingest, judge, trial
+from tests.benchmarks import containers, generator, ingest, itself, judge, trial
 
-FIGURES = {**trial.FIGURES, **ingest.FIGURES, **generator.FIGURES, **containers.FIGURES, **judge.FIGURES}
+FIGURES = {
+    **trial.FIGURES,
+    **ingest.FIGURES,
+    **generator.FIGURES,
+    **containers.FIGURES,
+    **judge.FIGURES,
+    **itself.FIGURES,
+}
 
 
 def main(words: list[str]) -> int:
