@@ -209,7 +209,7 @@ def driven(item: Slice, kind: str = "drive") -> Iterator[tuple[Mapping[str, Json
 
 def missing(item: Slice) -> bool:
     """Whether an open-loop step recorded another number of operations than were due."""
-    return any("due" in step and ops.num_rows != step["due"] for step, ops in driven(item))
+    return any(step.get("due") is not None and ops.num_rows != step["due"] for step, ops in driven(item))
 
 
 def foreign_share(steps: Iterable[Mapping[str, Json]]) -> float:

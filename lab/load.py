@@ -10,6 +10,8 @@ from lab.model import Scenario
 
 def check(read: Scenario, workers: int | None, bind: str | None) -> None:
     """ScenarioError where `--load-workers` and `--load-bind` do not go with the scenario or with each other."""
+    if read.workload.driver == "pgbench":
+        _whole_seconds(read)
     if workers is None:
         if bind is not None:
             raise ScenarioError("--load-bind: how many workers are awaited there? (--load-workers N)")
@@ -27,6 +29,22 @@ def check(read: Scenario, workers: int | None, bind: str | None) -> None:
             f"({', '.join(mine)}), which only this machine can (topology: given; or workers on this machine, "
             "--load-bind 127.0.0.1)"
         )
+
+
+def _whole_seconds(read: Scenario) -> None:
+    """ScenarioError where a step drives for parts of a second, which pgbench cannot."""
+    for step in read.round:
+        for_s = getattr(step, "for_s", 0)
+        if for_s != round(for_s):
+            raise ScenarioError(
+                f"timeline: {step.do}: for: {for_s:g} s: pgbench drives for whole seconds "
+                "(for: 1s, or another driver: inline, locust)"
+            )
+
+
+def program(read: Scenario, psql: Path) -> dict[str, object]:
+    """Where the driver's program is, if it has one: beside *psql*."""
+    return {"program": psql.with_name("pgbench")} if read.workload.driver == "pgbench" else {}
 
 
 def _stays_here(bind: str) -> bool:

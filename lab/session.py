@@ -188,7 +188,9 @@ class _Session:
         self.settings = {**sizing.SETTINGS, **sizing.memory(read, self.sources)}
         work = stack.enter_context(_workdir(self.host, "driver"))
         options = load.options(read, work, workers=asked.load_workers, bind=asked.load_bind, tell=tell.note)
-        driver = stack.enter_context(parts.load("drivers", read.workload.driver).opened(workdir=work, options=options))
+        options |= load.program(read, self.host.psql())
+        module = parts.load("drivers", read.workload.driver)
+        driver = stack.enter_context(module.opened(workdir=work, options=options))
         every = watcher.EVERY.get(read.probes)
         tools = Tools(
             psql=self.host.psql(),
@@ -198,6 +200,7 @@ class _Session:
             samples={source.name: source.sample(SAMPLE_ROWS, seed=self.seed) for source in self.sources},
             window_rows=_window_rows(read),
             scripted=read.workload.locustfile is not None,
+            own_schedule=getattr(module, "OWN_SCHEDULE", False),
             watcher=None if every is None else stack.enter_context(watcher.opened(work, every)),
         )
         kinds = {candidate.topology.kind for candidate in read.candidates.values()}

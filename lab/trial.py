@@ -50,6 +50,7 @@ class Tools:
     window_rows: int
     scripted: bool = False
     watcher: Watcher | None = None
+    own_schedule: bool = False  # the driver draws due times itself, so that nobody knows how many operations are due
 
     def forget(self, connection: str) -> None:
         """Close the connections to an instance that is about to end or to be restored."""
@@ -272,7 +273,7 @@ def _driven(kept: Kept, step: Any, tools: Tools, seed: int) -> Act:
         open_loop = not saturate and not tools.scripted
         fact |= {
             "rate": step.rate if open_loop else None,
-            "due": len(due_ns) if open_loop else None,
+            "due": len(due_ns) if open_loop and not tools.own_schedule else None,
             "for_s": step.for_s,
             "clients": clients,
             "generator_cpu_s": driven.cpu_s,

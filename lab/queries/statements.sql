@@ -2,7 +2,7 @@
 -- query, calls, plan_ms, exec_ms, blocks (found and read), wal_bytes, temp_bytes.
 -- PostgreSQL 13 and later, pg_stat_statements in schema pglab with track_planning.
 SELECT
-  substring(query FROM '/\* pglab:([a-z0-9_]+) \*/') AS query,
+  substring(query FROM '/\* pglab::?([a-z0-9_]+) \*/') AS query,
   sum(calls)::float8 AS calls,
   sum(total_plan_time)::float8 AS plan_ms,
   sum(total_exec_time)::float8 AS exec_ms,
