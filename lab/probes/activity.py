@@ -15,7 +15,7 @@ from lab.probes.server import Node, added
 def activity(nodes: Sequence[Node]) -> dict[str, Json]:
     """The totals of all servers together.
 
-    `since`: node -> when its statistics were reset. `tables` and `indexes`: name -> the columns of
+    `since`: node -> when its statistics were reset. `tables` and `indexes` (scanned ones): name -> the columns of
     queries/activity_tables.sql and queries/activity_indexes.sql. `totals`: those of queries/activity.sql.
     """
     found: dict[str, Any] = {"since": {}, "tables": {}, "indexes": {}, "totals": {}}

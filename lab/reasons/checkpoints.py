@@ -1,4 +1,4 @@
-"""Checkpoints: after each, the first change of a page puts the whole page into the write-ahead log."""
+"""Checkpoints and images: whole pages in the write-ahead log, as at the first change after a checkpoint."""
 
 from collections.abc import Iterator, Sequence
 from functools import partial
@@ -22,7 +22,7 @@ def explain(own: Side, base: Side, queries: Sequence[Query]) -> Iterator[Reason]
         return
     driven = _while_driven(own, base)
     pieces = (
-        "images of whole pages, written for the first change after a checkpoint, took ",
+        "images of whole pages (the first change of a page after a checkpoint; an index that is built at once) took ",
         metric(own, _IMAGES),
         " of the load of ",
         named(own),

@@ -35,7 +35,7 @@ def explain(own: Side, base: Side, queries: Sequence[Query]) -> Iterator[Reason]
             cite("bytes", "bytes"),
             "; ",
             named(other),
-            " has no such key.",
+            " has no such key without an index.",
         )
         facts = {key: most[key] for key in ("name", "referred", "table", "bytes")}
         yield Reason(NAME, own.instance.candidate, "", pieces, _PAGE, facts)

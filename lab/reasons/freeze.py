@@ -30,11 +30,11 @@ def explain(own: Side, base: Side, queries: Sequence[Query]) -> Iterator[Reason]
         metric(base, _METRIC),
         " with ",
         named(base),
-        ": whatever else is vacuumed, a vacuum against wraparound is forced after ",
+        ": by these ids alone a vacuum against wraparound comes due after ",
         cite("own", "number"),
         " and ",
         cite("base", "number"),
-        " rows (autovacuum_freeze_max_age).",
+        " rows (autovacuum_freeze_max_age), unless another has frozen the table before.",
     )
     facts = {"own": _rows(ages[0], mine), "base": _rows(ages[1], theirs)}
     yield Reason(NAME, own.instance.candidate, "", pieces, _PAGE, facts)

@@ -9,6 +9,7 @@ from lab.reasons import MANUAL, Cite, Reason, Side, differ, entries, explained, 
 
 NAME = "index_only"
 _PAGE = f"{MANUAL}indexes-index-only-scans.html"
+_SCAN = "Index Only Scan"
 _LEAST = 0.05
 _FEW = 10.0  # heap fetches per call that explain nothing
 
@@ -21,7 +22,7 @@ def explain(own: Side, base: Side, queries: Sequence[Query]) -> Iterator[Reason]
         cite = partial(own_fact, NAME, own, query)
         if mine != theirs:
             one, other = (own, base) if mine else (base, own)
-            pieces = _alone(one, other, cite("fetches", "number"))
+            pieces = _alone(one, other, query, cite("fetches", "number"))
             facts = {"fetches": fetches["own"] if mine else fetches["base"]}
         elif mine and differ(*fetches.values(), by=_LEAST) and max(fetches.values()) >= _FEW:
             pieces = _both(own, base, cite("own", "number"), cite("base", "number"))
@@ -31,15 +32,17 @@ def explain(own: Side, base: Side, queries: Sequence[Query]) -> Iterator[Reason]
         yield Reason(NAME, own.instance.candidate, query, pieces, _PAGE, facts)
 
 
-def _alone(one: Side, other: Side, fetches: Cite) -> tuple[str | Cite, ...]:
+def _alone(one: Side, other: Side, query: str, fetches: Cite) -> tuple[str | Cite, ...]:
+    scans = [node for entry in entries(one, query) for node in executed(entry) if "Relation Name" in node]
+    what = "this" if all(node["Node Type"] == _SCAN for node in scans) else "a part of this"
     return (
         named(one),
-        " reads this from an index alone, but for rows that no vacuum has marked as visible to all ",
+        f" reads {what} from an index alone, but for rows that no vacuum has marked as visible to all ",
         "(EXPLAIN's heap fetches): ",
         fetches,
         " per call while counting, just after a vacuum; fresh rows add to them; ",
         named(other),
-        " visits the table for all.",
+        " has no such scan.",
     )
 
 
@@ -59,4 +62,4 @@ def _fetches(one: Side, query: str) -> float:
 
 
 def _used(one: Side, query: str) -> bool:
-    return any(node["Node Type"] == "Index Only Scan" for entry in entries(one, query) for node in executed(entry))
+    return any(node["Node Type"] == _SCAN for entry in entries(one, query) for node in executed(entry))

@@ -34,7 +34,7 @@ def explain(own: Side, base: Side, queries: Sequence[Query]) -> Iterator[Reason]
             cite("base_launched", "number"),
             " (",
             cite("base_planned", "number"),
-            " planned); each is a process to start, and a core that no other session has.",
+            " planned); each is a process that is started for the call.",
         )
         yield Reason(NAME, own.instance.candidate, query, pieces, _PAGE, found)
 

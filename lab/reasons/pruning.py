@@ -10,7 +10,11 @@ from lab.reasons import MANUAL, Cite, Reason, Side, entries, last, mean, metric,
 
 NAME = "pruning"
 _PAGE = f"{MANUAL}ddl-partitioning.html"
-_WHEN = {"plan": "by the planner", "start": "when execution starts", "run": "while it runs"}
+_WHEN = {
+    "plan": "left out by the planner",
+    "start": "left out when execution starts",
+    "run": "never executed: left out while it runs, or not reached",
+}
 
 
 def explain(own: Side, base: Side, queries: Sequence[Query]) -> Iterator[Reason]:
@@ -53,7 +57,7 @@ def _words(side: str, found: Mapping[str, float], cite: Any) -> tuple[str | Cite
     pieces: list[str | Cite] = [" (of ", cite(f"{side}_all", "number"), " partitions"]
     for when, words in _WHEN.items():
         if found[when]:
-            pieces += [", ", cite(f"{side}_{when}", "number"), f" left out {words}"]
+            pieces += [", ", cite(f"{side}_{when}", "number"), f" {words}"]
     if not any(found[when] for when in _WHEN):
         pieces.append(", none left out")
     return (*pieces, ")")

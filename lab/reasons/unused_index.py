@@ -48,7 +48,7 @@ def _unused(one: Side) -> list[dict[str, Any]] | None:
     """Indexes that are there for reading alone and were not read in any reading; None where nobody looked."""
     if "indexes" not in one.report or not one.readings or not one.report.get("rows"):
         return None
-    read = {name for reading in one.readings for name, seen in reading["indexes"].items() if seen["scans"]}
+    read = {name for reading in one.readings for name in reading["indexes"]}
     return [index for index in one.report["indexes"] if not index["enforces"] and index["name"] not in read]
 
 
