@@ -15,6 +15,7 @@ import pytest
 from lab import store
 from lab.errors import PlaceError, RecordError
 from lab.model import Instance, Prepared, Study, Trial
+from lab.probes import SERIES
 from tests.slices import drive, ops, sliced
 
 NAMES = ["heap", 'Other "näme"', "by day/../..", "東京", "a'b\\c", "🐘", ".", "x" * 300]
@@ -89,6 +90,18 @@ def test_every_noun_comes_back_as_it_was_kept_whatever_its_candidate_is_called(f
 def test_a_log_and_a_sample_of_the_rows_come_back_too(full):
     assert (full / "trials" / trial().trial.id / "logs/heap.1.log").read_text() == "ready\n"
     assert pq.read_table(full / "instances/heap.1/parameters.events.parquet").equals(SAMPLES["events"])
+
+
+def test_series_are_kept_with_the_trial_and_sealed_and_trials_without_are_read(folder):
+    seen = pa.Table.from_pylist([{"at_ns": 5, "node": "a", "name": "active", "value": 1.0}], schema=SERIES)
+    store.keep_trial(folder, replace(trial(1), series=seen), {})
+    store.keep_trial(folder, trial(2), {})
+    with_series, without = store.read(folder).slices
+    assert with_series.series.equals(seen)
+    assert without.series is None
+    file = folder / "trials" / with_series.trial.id / "series.parquet"
+    pq.write_table(seen.slice(0, 0), file)
+    assert [problem.endswith("series.parquet: was changed") for problem in store.problems(folder)] == [True]
 
 
 def test_names_that_look_alike_get_folders_of_their_own(folder):

@@ -263,7 +263,7 @@ def operations(lines: Sequence[str], names: Sequence[str], offset_ns: int, *, sa
             "due_ns": pa.array(due_ns[order]),
             "start_ns": pa.array(start_ns[order]),
             "end_ns": pa.array(end_ns[order]),
-            "outcome": pa.DictionaryArray.from_arrays(pa.array(np.zeros(count, np.int32), pa.int32()), pa.array(["ok"])),
+            "outcome": pa.array(["ok"] * count, pa.string()).dictionary_encode(),
             "sqlstate": pa.nulls(count, pa.string()),
             "rows": pa.nulls(count, pa.int64()),
             "key": pa.nulls(count, pa.string()),
