@@ -265,7 +265,7 @@ def test_rounds_that_one_side_lacks_and_the_twin_are_left_out_of_the_time():
 
 
 def test_queries_that_carry_more_of_the_time_come_first_and_what_is_of_no_query_last():
-    slow = rounds("by-day", recent=(0.0, 12.0), daily=(0.0, 99.0))
+    slow = rounds("by-day", recent=(0.0, 30.0), daily=(0.0, 99.0))
     base = rounds("heap", recent=(0.0, 10.0), daily=(0.0, 10.0))
     asked = {"heap": queries(), "by-day": queries()}
     found = reasons.reasons(parts.rules(), [prepared("by-day"), prepared("heap")], "heap", asked, [*slow, *base])
