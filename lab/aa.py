@@ -130,9 +130,10 @@ def _claims(found: dict[str, Json]) -> str:
     """How often a copy was called better or worse, and how sure that is."""
     one, rounds = found["claims"], found["rounds_of_an_experiment"]
     verdict = "too many: the judge does not hold its level here" if one["too_many"] else "within the stated rate"
-    refused = f"; {one['refused']} could not speak of time" if one["refused"] else ""
+    refused = f"; {one['refused']} could not speak of time and are not counted" if one["refused"] else ""
+    spoke = one["experiments"] - one["refused"]
     return (
-        f"false claims: {one['false']} of {one['experiments']} resampled runs of {rounds} rounds "
+        f"false claims: {one['false']} of {spoke} resampled runs of {rounds} rounds "
         f"({one['share']:.1%}, at most {resample.STATED:.0%} is stated: {verdict}{refused}); "
         f"95 % interval {one['low']:.1%} to {one['high']:.1%}, that of the {one['independent']} that share no round"
     )

@@ -126,13 +126,14 @@ class Claims:
 
     @property
     def share(self) -> float:
-        """The share of experiments that made a false claim."""
-        return self.false / self.experiments
+        """The share that made a false claim, of those that could speak of time; 0.0 where none could."""
+        spoke = self.experiments - self.refused
+        return self.false / spoke if spoke else 0.0
 
     @property
     def interval(self) -> tuple[float, float]:
         """Clopper and Pearson's 95 % interval of that share, for the number that share no round."""
-        n = float(self.independent)
+        n = float(self.independent if self.experiments > self.refused else 0)
         _, low, high = stats.share_bounds(np.array([self.share * n]), np.array([n]), 0.025)
         return low, high
 

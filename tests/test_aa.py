@@ -151,6 +151,12 @@ def test_three_of_twenty_are_not_too_many_and_four_are() -> None:
     assert Claims(20, 4, 0, 3).too_many
 
 
+def test_who_cannot_speak_is_not_counted_as_right() -> None:
+    assert Claims(20, 4, 10, 3).share == 0.4
+    silent = Claims(20, 0, 20, 3)
+    assert (silent.share, silent.interval, silent.too_many) == (0.0, (0.0, 1.0), False)
+
+
 # --- the report ---
 
 
