@@ -10,7 +10,8 @@ after all passes of those that only read.
 import hashlib
 import re
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +19,7 @@ from lab import pg
 from lab.errors import IngestError
 from lab.explain import read
 from lab.model import Json, Query, Statement
-from lab.statement import inlined, quoted
+from lab.statement import inlined, only_reads, quoted
 
 PASSES = 2
 KEPT_EXPLAINS = 2
@@ -63,7 +64,8 @@ def count(
         digests, within = {}, {}
         for query in queries:
             before = inner() if inner else {}
-            digests[query.name] = _digests(connection, query, sets[query.name])
+            with _alone(connection, inner is not None and len(query.statements) == 1 and only_reads(query)):
+                digests[query.name] = _digests(connection, query, sets[query.name])
             within[query.name] = _per_call(before, inner() if inner else {}, len(sets[query.name]))
         memory = pg.ask(connection, pg.query("memory"))["bytes"]
         planning = {query.name: _planning(connection, query, sets[query.name]) for query in queries}
@@ -79,6 +81,19 @@ def count(
         )
     explains = {**reading[-1].explains, **writing[-1].explains}
     return Counted(metrics, {query.name: explains[query.name] for query in queries}, digests)
+
+
+@contextmanager
+def _alone(connection: pg.Connection, alone: bool) -> Iterator[None]:
+    """Send statements as the driver sends a query of one that only reads: with no transaction around it.
+
+    A coordinator asks other servers less for such a one: without BEGIN, and what follows from it.
+    """
+    connection.autocommit = alone
+    try:
+        yield
+    finally:
+        connection.autocommit = False
 
 
 def _per_call(before: Mapping[str, float], after: Mapping[str, float], calls: int) -> dict[str, float]:

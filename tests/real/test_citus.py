@@ -8,13 +8,14 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from lab import pg, prepare, sizing
+from lab import count, pg, prepare, sizing
 from lab.clusters import citus
 from lab.clusters.citus import Citus
 from lab.errors import ClusterError, IngestError, PlaceError
 from lab.hosts.docker import Docker
 from lab.ingest import copy_binary
-from lab.model import Endpoint, SqlFile, Topology
+from lab.model import Endpoint, Parameter, Query, SqlFile, Statement, Topology
+from lab.probes.server import Node, ServerProbe
 
 pytestmark = [pytest.mark.server, pytest.mark.docker]
 
@@ -332,3 +333,22 @@ def test_each_node_is_vacuumed_once_though_all_are_asked(cluster):
         with pg.connected(node.conninfo) as connection:
             pg.vacuum(connection, "FREEZE, ANALYZE")
     assert (one(first, vacuumed), one(second, vacuumed)) == (before[0] + 4, before[1])
+
+
+def test_what_reads_alone_is_one_call_to_a_worker_and_what_writes_is_taken_back(cluster):
+    read, write = "SELECT count(*) FROM orders WHERE tenant = $1", "DELETE FROM items WHERE tenant = $1"
+    queries = [
+        Query(name, f"{name}.sql", (Statement(text, (0,)),), (Parameter("tenant"),))
+        for name, text in (("read", read), ("write", write))
+    ]
+    before = one(cluster.write(), "SELECT count(*) FROM items")
+    with ExitStack() as stack:
+        workers = [
+            Node(node.node, stack.enter_context(pg.connected(node.conninfo)), inner=True)
+            for node in cluster.nodes()[1:]
+        ]
+        sets = {query.name: [["1"], ["2"]] for query in queries}
+        found = count.count(cluster.write().conninfo, queries, sets, inner=ServerProbe(workers, []).inner)
+    assert found.metrics["query.read.inner_calls_per_call"] == (1.0,)
+    assert found.metrics["query.write.inner_calls_per_call"][0] > 1
+    assert one(cluster.write(), "SELECT count(*) FROM items") == before
