@@ -57,7 +57,7 @@ def find(name: str, cwd: Path) -> Path:
         except OSError as error:
             raise ScenarioError(f"{folder}: cannot be read: {error.strerror} (is it yours to read?)") from None
     if (cwd / name).is_dir():
-        raise ScenarioError(f"{name}: there is no {FILE} in this folder (pglab init makes one)")
+        raise ScenarioError(f"{name or cwd}: there is no {FILE} in this folder (the README shows the smallest one)")
     known = [path.parent.name for base in (cwd, shipped()) for path in base.glob(f"scenarios/*/{FILE}")]
     raise ScenarioError(f"{name}: no such scenario {among(name, known)}")
 

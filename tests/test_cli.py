@@ -433,6 +433,7 @@ def test_a_run_without_a_trial_cannot_be_judged_and_says_how_to_go_on(command):
     [
         (("verify", "."), "is a folder"),
         (("show", ""), "a run has a name"),
+        (("run", "."), "the README shows the smallest one"),
         (("run", "x", "--rounds", "10001"), "10000"),
     ],
 )
