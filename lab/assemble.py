@@ -6,7 +6,18 @@ from dataclasses import dataclass, replace
 
 from lab import candidates, design, keys, metrics, mix, timeline
 from lab.errors import ScenarioError
-from lab.model import Candidate, Catalogue, Lab, LeastEffect, Production, Requirement, Resources, Scenario, SqlFile
+from lab.model import (
+    Candidate,
+    Catalogue,
+    Lab,
+    LeastEffect,
+    Production,
+    Requirement,
+    Resources,
+    Scenario,
+    SqlFile,
+    Topology,
+)
 from lab.page import Mistakes, Page, among
 from lab.page import Path as Keys
 from lab.template import render_sql
@@ -34,6 +45,7 @@ class Build:
         built = self._candidates(entries, lab, production)
         prepare, inside = self._timeline(built, lab, {entry.name: entry.path for entry in entries})
         wanted = self._only(built, [entry.name for entry in entries])
+        self._memory(built, lab, production)
         catalogue = self._catalogue(entries, built, self._renderer(lab, production))
         requirements = self._requirements(prepare + inside)
         objective = self._objective(prepare + inside)
@@ -59,6 +71,7 @@ class Build:
             unsafe=self.form.unsafe,
             files={},
             resources=self._resources(),
+            cache=self.form.cache,
         )
 
     def _resources(self) -> Resources | None:
@@ -110,7 +123,31 @@ class Build:
                     self.page.at("lab", "shrink"),
                     "narrow cannot be reckoned (it needs lab.rows, lab.days and production.rows_per_day)",
                 )
-        return Lab(rows, form.days, tuple(form.shrink), entities | form.entities, form.data_to_memory)
+        strict = form.memory == "strict"
+        return Lab(rows, form.days, tuple(form.shrink), entities | form.entities, form.data_to_memory, strict)
+
+    def _memory(self, built: Mapping[str, Candidate], lab: Lab, production: Production) -> None:
+        """Note what memory and cache ask for and cannot have."""
+        there = production.memory_bytes if lab.strict else production.shared_buffers_bytes
+        if lab.data_to_memory == "as production" and not (production.rows_per_day and production.keep_days and there):
+            cache = "memory" if lab.strict else "shared_buffers"
+            self.mistakes.add(
+                self.page.at("lab", "data_to_memory"),
+                f"production's is not known (it needs rows_per_day, keep_days and {cache} in production)",
+            )
+        if self.form.cache == "cold" and not lab.strict:
+            self.mistakes.add(
+                self.page.at("cache"),
+                "the operating system would still have what the server forgets (cold needs lab: {memory: strict})",
+            )
+        needed = 17 if self.form.cache == "cold" else 16
+        key = ("cache",) if self.form.cache == "cold" else ("lab", "memory")
+        for name, candidate in built.items() if lab.strict else ():
+            shape = dict(_nested(candidate.topology))
+            if "given" in shape:
+                self.mistakes.add(self.page.at(*key), f"{name}: a given server's settings are not the lab's to change")
+            if any(version is not None and version < needed for version in shape.values()):
+                self.mistakes.add(self.page.at(*key), f"{name}: PostgreSQL {needed} or later is needed (postgres: 18)")
 
     # --- candidates
 
@@ -283,6 +320,15 @@ class Build:
 
     def _place(self, *path: str | int) -> str:
         return f"{self.page.file}:{self.page.line(path)}"
+
+
+def _nested(topology: Topology) -> Iterator[tuple[str, int | None]]:
+    """Kind and major version of a shape and of those behind it, from the front."""
+    yield topology.kind, topology.postgres
+    behind = topology.options.get("behind")
+    while isinstance(behind, dict):
+        yield str(behind.get("kind", "single")), behind.get("postgres")
+        behind = behind.get("behind")
 
 
 def _unsound(form: keys.Requirement) -> Iterator[str]:

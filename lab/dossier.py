@@ -146,6 +146,8 @@ def _scenario(scenario: Scenario) -> dict[str, Any]:
         "requirements": [_requirement(one) for one in scenario.requirements],
         "unsafe": scenario.unsafe,
         "isolation": scenario.isolation,
+        "strict": scenario.lab.strict,
+        "cold": scenario.cache == "cold",
         "clients": scenario.workload.clients,
         "candidates": {name: _candidate(one) for name, one in scenario.candidates.items()},
         "queries": {query.name: {"name": query.name, "weight": query.weight} for query in scenario.workload.queries},

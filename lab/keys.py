@@ -90,6 +90,7 @@ class Lab(_Form):
         AfterValidator(_ratio),
         Field(description="in_memory, as production, or a ratio"),
     ] = "in_memory"
+    memory: Literal["strict"] | None = None
 
 
 class Requirement(_Form):
@@ -191,6 +192,7 @@ class Scenario(Shared):
     catalogue: Catalogue | None = None
     resources: Resources | None = None
     isolation: Literal["kept", "restored", "fresh"] = "kept"
+    cache: Literal["warm", "cold"] = "warm"
     probes: Annotated[Literal["off", "1s", "100ms"], Field(description=", ".join(PROBES))] = "1s"
     unsafe: Annotated[Text, Field(description="why durability may be off")] | None = None
 

@@ -166,7 +166,8 @@ class Production:
 class Lab:
     """How production is shrunk. *entities* are the numbers of distinct keys in the lab's rows.
 
-    *data_to_memory*: `in_memory`, `as production`, or a ratio.
+    *data_to_memory*: `in_memory`, `as production`, or a ratio. *strict*: shared_buffers is all the
+    cache there is, because servers read and write past the operating system's.
     """
 
     rows: int | None = None
@@ -174,6 +175,7 @@ class Lab:
     shrink: tuple[str, ...] = ()
     entities: Mapping[str, int] = field(default_factory=dict)
     data_to_memory: str | float = "in_memory"
+    strict: bool = False
 
 
 @dataclass(frozen=True)
@@ -221,6 +223,7 @@ class Scenario:
     unsafe: str | None
     files: Mapping[str, str]
     resources: Resources | None = None  # None: every candidate has the whole host
+    cache: Literal["warm", "cold"] = "warm"  # cold: emptied before each slice
     probes: str = "1s"  # how often totals are read while load runs (probes/watcher.py); off: nobody watches
 
 

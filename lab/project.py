@@ -251,21 +251,19 @@ def _by(own: float | None, base: float | None) -> float | None:
 
 
 def _memory(scenario: Scenario, one: Prepared) -> Iterator[Row]:
-    """Data to cache, and the memory a sort may take."""
+    """Data to cache, and the memory a sort may take.
+
+    The cache is shared_buffers; with `memory: strict` those of the lab stand for all memory of production.
+    """
     name, production, share = one.instance.candidate, scenario.production, _largest(one)
     total, per_row = _value(one.metrics, "size.total_bytes"), _value(one.metrics, "size.bytes_per_row")
     total, per_row = total and share * total, per_row and share * per_row
     rows, cache = _production_rows(scenario), _bytes(one.settings.get("shared_buffers"))
-    there = (
-        rows * per_row / production.shared_buffers_bytes
-        if rows and per_row and production.shared_buffers_bytes
-        else None
-    )
+    memory = production.memory_bytes if scenario.lab.strict else production.shared_buffers_bytes
+    there = rows * per_row / memory if rows and per_row and memory else None
     yield _row("data / cache", name, there, total / cache if total and cache else None, "ratio")
     hot = (
-        production.rows_per_day * per_row / production.shared_buffers_bytes
-        if there and per_row and production.rows_per_day and production.shared_buffers_bytes
-        else None
+        production.rows_per_day * per_row / memory if there and per_row and production.rows_per_day and memory else None
     )
     day = _rows_per_day(scenario)
     yield _row("newest day / cache", name, hot, day * per_row / cache if day and per_row and cache else None, "ratio")

@@ -201,6 +201,7 @@ class _Session:
             window_rows=_window_rows(read),
             scripted=read.workload.locustfile is not None,
             own_schedule=getattr(module, "OWN_SCHEDULE", False),
+            cold=read.cache == "cold",
             watcher=None if every is None else stack.enter_context(watcher.opened(work, every)),
         )
         kinds = {candidate.topology.kind for candidate in read.candidates.values()}
@@ -280,6 +281,7 @@ class _Session:
             "postgres": self.host.fingerprint()["postgres"],
             "method": judge.METHOD_VERSION,
             **({"resources": self.scenario.resources} if self.scenario.resources else {}),
+            **({"cache": "cold"} if self.scenario.cache == "cold" else {}),
             **({"load_workers": self.asked.load_workers} if self.asked.load_workers else {}),
         }
 

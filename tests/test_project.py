@@ -268,6 +268,13 @@ def test_data_to_cache_is_the_whole_data_against_shared_buffers():
     assert one.production == pytest.approx(3.95e9 * 141.55776 / 2**34)
 
 
+def test_with_strict_memory_shared_buffers_stand_for_all_memory_of_production():
+    told = scenario()
+    production = replace(told.production, memory_bytes=2**36)
+    one = row(sheet(replace(told, production=production, lab=replace(told.lab, strict=True))), "data / cache", "heap")
+    assert one.production == pytest.approx(3.95e9 * 141.55776 / 2**36)
+
+
 TIMES = [m.pattern.replace("<query>", "recent") for m in metrics.TABLE if m.kind in ("time", "rate") and not m.work]
 
 
