@@ -43,7 +43,7 @@ def opened(workdir: Path, workers: int, bind: str | None, tell: Callable[[str], 
     """
     host, port = (HOST, 0) if bind is None else address(bind)
     token = os.environ.get(TOKEN, "") if bind is not None else secrets.token_hex(16)
-    _can_listen(host, port)
+    host = _listenable(host, port)
     with _process.opened(workdir / "master.log", "_master.py", host, str(port)) as process, ExitStack() as stack:
         _, port = process.hear(UP_S)
         own = {}
@@ -52,7 +52,8 @@ def opened(workdir: Path, workers: int, bind: str | None, tell: Callable[[str], 
             own[one[0].pid] = one
         stack.callback(process.close)  # first of all: their master lets the workers go
         if bind is not None:
-            tell(f"waiting for {workers} load workers, each by: pglab load-worker --master {host} --port {port}")
+            master = socket.gethostname() if host == "0.0.0.0" else host
+            tell(f"waiting for {workers} load workers, each by: pglab load-worker --master {master} --port {port}")
         room = Room(process, workers, token, own, tell)
         room.fill(UP_S if bind is None else COME_S)
         yield room.seats
@@ -70,11 +71,13 @@ def address(bind: str) -> tuple[str, int]:
     return host, int(port) if colon else PORT
 
 
-def _can_listen(host: str, port: int) -> None:
+def _listenable(host: str, port: int) -> str:
+    """The number of an address of this machine where nobody listens yet; PlaceError where there is none."""
     try:
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind((host, port))
+            return str(probe.getsockname()[0])
     except OSError as error:
         raise PlaceError(
             f"--load-bind: {host}:{port}: {error.strerror or error} (an address of this machine, and a free port)"

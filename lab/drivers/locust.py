@@ -111,9 +111,9 @@ class Locust:
         script = None if work.queries else self._script
         for number, process in enumerate(busy):
             process.tell("start", _ops.order(work, (number, len(busy)), script))
-        for answer in [process.hear(UP_S) for process in busy]:
+        for process, answer in [(process, process.hear(UP_S)) for process in busy]:
             if answer[0] == "refused":
-                raise _refusal(work, script, *answer[1:])
+                raise _refusal(work, script, *answer[1:], at=str(process.about.get("host", "")))
         clocks = [process.clock() for process in busy]
         lead_ns = FAR_LEAD_NS if busy[0].about else LEAD_NS
         wall_ns, zero_ns = time.time_ns() + lead_ns, time.monotonic_ns() + lead_ns
@@ -129,13 +129,14 @@ class Locust:
             process.hear(UP_S)
 
 
-def _refusal(work: Work, script: str | None, what: int | str, words: str) -> LabError:
-    """What to raise for a slice that cannot begin."""
+def _refusal(work: Work, script: str | None, what: int | str, words: str, *, at: str) -> LabError:
+    """What to raise for a slice that cannot begin; *at* is the machine of a load worker, "" without one."""
     if isinstance(what, int):
         return _ops.unprepared(work, what, words)
     if what == "script":
         return LabError(f"{script}: {words}")
-    return _ops.unconnected(work, words, reading=what == "read connection")
+    where = f" (asked by the load worker on {at})" if at else ""
+    return _ops.unconnected(work, words + where, reading=what == "read connection")
 
 
 @dataclass(frozen=True)

@@ -517,6 +517,9 @@ def test_workers_fail_with_the_servers_words(workers, database):
     wrong = Query("wrong", "mix/wrong.sql", (Statement("SELECT nothing FROM nowhere"),))
     with pytest.raises(LabError, match=r'^mix/wrong\.sql: .*\'wrong\': relation "nowhere" does not exist'):
         workers.start(work(database, [wrong], calls([0])))
+    nowhere = Endpoint("primary", "write", database.conninfo + " dbname=absent")
+    with pytest.raises(ClusterError, match=rf"absent.* \(asked by the load worker on {os.uname().nodename}\)"):
+        workers.start(work(nowhere, [ONE], calls([0])))
     divide = Query("divide", "divide.sql", (Statement("SELECT 1 / $1::int", (0,)),))
     ops = driven(workers, work(database, [divide], calls([0, 1], [["1"], ["0"]]))).ops.sort_by("seq")
     assert ops["sqlstate"].to_pylist() == [None, "22012"]
@@ -583,7 +586,7 @@ def elsewhere(port, folder, before=(), **given):
 
 def test_a_worker_of_the_command_line_takes_part_and_ends_with_the_run(database, tmp_path):
     port, told = free_port(), []
-    options = {"workers": 1, "bind": f"127.0.0.1:{port}", "tell": told.append}
+    options = {"workers": 1, "bind": f"localhost:{port}", "tell": told.append}
     with elsewhere(port, tmp_path) as process:
         with locust.opened(workdir=tmp_path, options=options) as driver:
             done = driven(driver, work(database, [ONE], calls(pace.due_times(rate=100, for_s=0.3))))
