@@ -10,7 +10,7 @@ import json
 import sys
 import time
 
-from tests.benchmarks import containers, generator, ingest, itself, judge, trial
+from tests.benchmarks import containers, generator, ingest, itself, judge, probes, trial
 
 FIGURES = {
     **trial.FIGURES,
@@ -19,6 +19,7 @@ FIGURES = {
     **containers.FIGURES,
     **judge.FIGURES,
     **itself.FIGURES,
+    **probes.FIGURES,
 }
 
 
