@@ -140,14 +140,12 @@ class Build:
                 self.page.at("cache"),
                 "the operating system would still have what the server forgets (cold needs lab: {memory: strict})",
             )
-        needed = 17 if self.form.cache == "cold" else 16
-        key = ("cache",) if self.form.cache == "cold" else ("lab", "memory")
         for name, candidate in built.items() if lab.strict else ():
-            shape = dict(_nested(candidate.topology))
-            if "given" in shape:
-                self.mistakes.add(self.page.at(*key), f"{name}: a given server's settings are not the lab's to change")
-            if any(version is not None and version < needed for version in shape.values()):
-                self.mistakes.add(self.page.at(*key), f"{name}: PostgreSQL {needed} or later is needed (postgres: 18)")
+            if "given" in _nested(candidate.topology):
+                self.mistakes.add(
+                    self.page.at("lab", "memory"),
+                    f"{name}: a given server's settings are not the lab's to change (leave memory: strict out)",
+                )
 
     # --- candidates
 
@@ -322,12 +320,12 @@ class Build:
         return f"{self.page.file}:{self.page.line(path)}"
 
 
-def _nested(topology: Topology) -> Iterator[tuple[str, int | None]]:
-    """Kind and major version of a shape and of those behind it, from the front."""
-    yield topology.kind, topology.postgres
+def _nested(topology: Topology) -> Iterator[str]:
+    """Kinds of a shape and of those behind it, from the front."""
+    yield topology.kind
     behind = topology.options.get("behind")
     while isinstance(behind, dict):
-        yield str(behind.get("kind", "single")), behind.get("postgres")
+        yield str(behind.get("kind", "single"))
         behind = behind.get("behind")
 
 

@@ -12,6 +12,9 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from lab.timeline import Clients, Written
 
+OLDEST = 17
+"""The oldest major version of PostgreSQL of which the lab's own questions are asked."""
+
 _SIZE = re.compile(r"(\d{1,15}(?:\.\d+)?)\s*(B|kB|KiB|MB|MiB|GB|GiB|TB|TiB)")
 _BYTES = {"B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 _BYTES |= {"KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}
@@ -122,7 +125,9 @@ class Topology(BaseModel):
     model_config = ConfigDict(frozen=True, extra="allow")
 
     kind: Text = "single"
-    postgres: Annotated[int, Field(strict=True, ge=10, le=99, description="a major version, such as 18")] | None = None
+    postgres: (
+        Annotated[int, Field(strict=True, ge=OLDEST, le=99, description=f"a major version from {OLDEST} on")] | None
+    ) = None
 
 
 class Ingest(BaseModel):

@@ -15,8 +15,10 @@ from lab import count, modes, pg, prepare, shape, store, trial, workload
 from lab.clock import Clock, Tell
 from lab.clusters import Cluster, OpenCluster
 from lab.design import Design
+from lab.errors import ClusterError
 from lab.hosts import Host
 from lab.inventory import inventory
+from lab.keys import OLDEST
 from lab.model import Candidate, Instance, Json, Prepared, Scenario, Slice, SqlFile, Study, Trial
 from lab.prepare import Span
 from lab.probes.host import HostProbe
@@ -205,6 +207,11 @@ def connected(
     with ExitStack() as stack:
         first, *rest = cluster.nodes()
         admin = stack.enter_context(pg.connected(first.conninfo))
+        if admin.info.server_version < OLDEST * 10_000:
+            found = admin.info.server_version // 10_000
+            raise ClusterError(
+                f"{candidate.name}: the server is PostgreSQL {found} (the lab measures {OLDEST} and later)"
+            )
         spoken_to = {first.node, cluster.write().node, *(one.node for one in cluster.reads())}
         others = []
         for one in rest:

@@ -19,11 +19,11 @@ from lab import pg
 from lab.clusters._nodes import bringing_up
 from lab.errors import ClusterError, PlaceError
 from lab.hosts import Host, Process, Server
+from lab.keys import OLDEST
 from lab.model import Endpoint, Topology
 
 KIND = "given"
 HOSTS = ("embedded", "docker")
-OLDEST = 17  # of which the lab's own questions are asked
 EXTENSIONS = ("pg_stat_statements", "pg_walinspect")
 
 
