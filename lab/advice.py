@@ -31,19 +31,26 @@ def review(
 
 @commands.command(epilog="Example: pglab diagnose --scenario quickstart --query recent_by_device")
 def diagnose(
-    scenario: Annotated[str, typer.Option(help="A folder with a scenario.yaml, or the name of one.")],
-    query: Annotated[list[str] | None, typer.Option(help="A slow query of its mix; else all that only read.")] = None,
+    scenario: Annotated[str | None, typer.Option(help="A folder with a scenario.yaml, or the name of one.")] = None,
+    query: Annotated[
+        list[str] | None, typer.Option(help="A slow query: a name of the scenario's mix, or with --schema a file.")
+    ] = None,
+    schema: Annotated[Path | None, typer.Option(help="Without a scenario: an SQL file with the tables.")] = None,
+    data: Annotated[Path | None, typer.Option(help="With --schema: a data.yaml that says which rows.")] = None,
     rewrite: Annotated[list[str] | None, typer.Option(help="query=file.sql: another text of a query.")] = None,
     name: Annotated[str | None, typer.Option(help="The new scenario's name; else <scenario>-diagnosis.")] = None,
     on: Annotated[str, typer.Option(help="auto, embedded or docker.")] = "auto",
-    rows: Annotated[int | None, typer.Option(min=1, help="How many rows; else the scenario's.")] = None,
+    rows: Annotated[int | None, typer.Option(min=1, help="How many rows; else the scenario's, or 100,000.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Say what slow queries are spent on, and write a scenario with candidates that may help."""
     with terminal.messages(as_json):
         from lab import diagnose as diagnose_
 
-        asked = diagnose_.Asked(scenario, tuple(query or ()), _rewrites(rewrite or []), name, on, rows)
+        if scenario is not None and (schema or data):
+            raise LabError("--schema, --data: stand in for --scenario (give one or the other)")
+        others = _rewrites(rewrite or [])
+        asked = diagnose_.Asked(scenario, tuple(query or ()), schema, data, others, name, on, rows)
         done = diagnose_.perform(asked, lambda line: terminal.err.print(line, markup=False))
         terminal.finish(done.said, done.data, as_json)
 

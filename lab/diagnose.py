@@ -6,6 +6,7 @@ server has it, and only those stay that the planner takes and expects to gain by
 no measurement: `pglab run` on the new scenario is.
 """
 
+import json
 import re
 import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -43,6 +44,7 @@ GAIN = 0.05  # of a query's estimated cost, below which an estimate is not worth
 SETS = 3
 SAMPLE_ROWS = 10_000
 SEED = 0
+ROWS = 100_000  # where nobody says
 _NAME = re.compile(r"\w[\w.-]*")
 _EXECUTED = "EXPLAIN (ANALYZE, BUFFERS, VERBOSE, TIMING OFF, FORMAT JSON)"
 _ESTIMATED = "EXPLAIN (VERBOSE, FORMAT JSON)"
@@ -50,10 +52,14 @@ _ESTIMATED = "EXPLAIN (VERBOSE, FORMAT JSON)"
 
 @dataclass(frozen=True)
 class Asked:
-    """What the command line said. *queries* (): all that only read. *rewrites*: query -> a file with another text."""
+    """What the command line said: a scenario and names of its queries, () for all that only read; or *schema* and
+    *data* with files of queries. *rewrites*: query -> a file with another text.
+    """
 
-    scenario: str
+    scenario: str | None = None
     queries: tuple[str, ...] = ()
+    schema: Path | None = None
+    data: Path | None = None
     rewrites: Mapping[str, Path] | None = None
     name: str | None = None
     on: str = "auto"
@@ -95,25 +101,51 @@ def perform(asked: Asked, tell: Callable[[str], None]) -> Done:
 
 
 def _read(asked: Asked) -> Scenario:
-    """The scenario; ScenarioError where its shape or its workload is not for this."""
+    """The scenario; ScenarioError where its shape is not for this."""
+    if asked.scenario is None:
+        name, files = _given(asked)
+        return scenario.read(name, scenario.kept(files), parts)
     folder = scenario.find(asked.scenario, Path.cwd())
-    files = scenario.OnDisk(folder, Path.cwd())
-    with files.locating():
-        whole = scenario.read(folder.resolve().name, files, parts, scenario.Given(rows=asked.rows))
+    on_disk = scenario.OnDisk(folder, Path.cwd())
+    with on_disk.locating():
+        whole = scenario.read(folder.resolve().name, on_disk, parts, scenario.Given(rows=asked.rows))
     kind = whole.candidates[whole.baseline].topology.kind
     if kind != "single":
         raise ScenarioError(f"{asked.scenario}: the baseline is of kind {kind!r} (a single server can be diagnosed)")
     return whole
 
 
+def _given(asked: Asked) -> tuple[str, dict[str, str]]:
+    """A scenario's name and files, made of a schema, queries and data.yaml."""
+    if asked.schema is None or asked.data is None or not asked.queries:
+        raise ScenarioError("nothing to diagnose (--scenario NAME; or --schema, --data and --query, each a file)")
+    texts = {Path(one).stem: _text(Path(one)) for one in asked.queries}
+    made = {
+        "scenario.yaml": experiment.first(asked.schema.stem, asked.rows or ROWS),
+        "schema.sql": _text(asked.schema),
+        "workload/data.yaml": _text(asked.data),
+        "workload/workload.yaml": f"mix: {json.dumps(dict.fromkeys(texts, 1))}\n",
+        **{f"workload/{name}.sql": text for name, text in texts.items()},
+    }
+    return asked.schema.stem, made
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ScenarioError(f"{path}: cannot be read: {error}") from None
+
+
 def _queries(asked: Asked, read: Scenario) -> tuple[Query, ...]:
     own = {one.name: one for one in read.candidates[read.baseline].queries}
-    for name in (*asked.queries, *(asked.rewrites or {})):
+    names = asked.queries if asked.scenario is not None else ()
+    for name in (*names, *(asked.rewrites or {})):
         if name not in own:
             raise ScenarioError(f"{name}: no query of the mix has this name {among(name, list(own))}")
-    chosen = [own[name] for name in asked.queries] or [one for one in own.values() if not count.writes(one)]
+    chosen = [own[name] for name in names] or [one for one in own.values() if not count.writes(one)]
     if not chosen:
-        raise ScenarioError(f"{asked.scenario}: no query of the mix only reads (name one with --query)")
+        raise ScenarioError(f"{read.name}: no query of the mix only reads (name one with --query)")
     return tuple(chosen)
 
 
@@ -122,10 +154,7 @@ def _rewrites(asked: Asked, read: Scenario) -> dict[str, str]:
     own = {one.name: one for one in read.candidates[read.baseline].queries}
     found = {}
     for name, path in (asked.rewrites or {}).items():
-        try:
-            found[name] = path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise ScenarioError(f"{path}: cannot be read: {error}") from None
+        found[name] = _text(path)
         statement.read(name, path.as_posix(), found[name], params=own[name].params)
     return found
 

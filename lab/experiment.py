@@ -18,6 +18,7 @@ from lab.model import Candidate, Json, Scenario
 from lab.proposal import Index
 
 _BLOCK = 8192
+DAYS = 10  # over which rows that have a time are spread, where nobody says
 RANDOM_READS = {"random_page_cost": "1.1"}
 _MIB = 2**20
 _TOP = re.compile(r"^(?=[A-Za-z_]+\s*:)", re.MULTILINE)
@@ -111,6 +112,15 @@ def files(name: str, read: Scenario, found: Diagnosis, rewrites: Mapping[str, st
     made["scenario.yaml"] = _yaml(read, entries, list(found.bottlenecks))
     made["README.md"] = _readme(name, read, found, ways)
     return made
+
+
+def first(name: str, rows: int) -> str:
+    """A scenario.yaml with one candidate, `schema.sql`, for a schema that has no scenario yet."""
+    return (
+        f"format: 1\nquestion: What is {name} spent on?\n\nlab: {{rows: {rows}, days: {DAYS}}}\n"
+        "objective: {minimise: mix.server_ms_per_op}\nbaseline: as-it-is\n"
+        "candidates:\n  as-it-is: {schema: schema.sql, hypothesis: what is there}\n"
+    )
 
 
 def _entry(own: Candidate, made: dict[str, str]) -> dict[str, Json]:

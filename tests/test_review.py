@@ -123,6 +123,13 @@ def test_the_names_of_questions_differ():
     assert len({one.name for one in checklist.QUESTIONS}) == len(checklist.QUESTIONS) >= 10
 
 
+def test_every_question_is_in_the_docs_under_its_weight(repo):
+    rows = [line.split("|") for line in (repo / "docs" / "review.md").read_text().splitlines() if line.startswith("| ")]
+    told = {row[1].partition(":")[0].strip(): set(re.findall(r"`([a-z-]+)`", row[2])) for row in rows}
+    for weight in checklist.WEIGHTS:
+        assert told[weight] == {one.name for one in checklist.QUESTIONS if one.weight == weight}
+
+
 # --- the page -------------------------------------------------------------------------------
 
 

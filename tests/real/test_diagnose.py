@@ -101,6 +101,28 @@ def test_a_rewrite_is_a_candidate_with_that_text(place):
     assert own.schema.text == TABLE
 
 
+def test_a_schema_a_query_and_data_are_enough(place):
+    asked = diagnose.Asked(
+        queries=("workloads/readings/recent.sql",),
+        schema=Path("scenarios/small/plain.sql"),
+        data=Path("entities.yaml"),
+        on="embedded",
+        rows=20_000,
+    )
+    data = FILES["workloads/readings/data.yaml"].replace("of: device", "n_distinct: 20")
+    (place / "entities.yaml").write_text(data)
+    done = diagnose.perform(asked, print)
+    assert done.said[0].startswith("recent: most of the rows that are read are thrown away")
+    read = written(place / "scenarios" / "plain-diagnosis")
+    assert (next(iter(read.candidates)), read.lab.rows) == ("as-it-is", 20_000)
+    assert len(read.candidates) > 1
+
+
+def test_half_of_what_is_needed_is_told():
+    with pytest.raises(ScenarioError, match="--schema, --data and --query"):
+        diagnose.perform(diagnose.Asked(schema=Path("a.sql"), queries=("b.sql",)), print)
+
+
 @pytest.mark.parametrize(
     ("more", "told"),
     [

@@ -44,6 +44,10 @@ CREATE TABLE e2 (
   n int GENERATED ALWAYS AS IDENTITY UNIQUE,  -- here
   id bigint PRIMARY KEY
 );
+CREATE SEQUENCE e3_ids AS integer;
+CREATE TABLE e3 (
+  id bigint PRIMARY KEY DEFAULT nextval('e3_ids')  -- here
+);
 """,
     "foreign-key-of-another-type": """
 CREATE TABLE f_up (id bigint PRIMARY KEY, small int NOT NULL UNIQUE);
@@ -263,6 +267,8 @@ CREATE SCHEMA shop;
 ALTER SCHEMA shop OWNER TO keeper;
 CREATE SCHEMA public;
 CREATE EXTENSION IF NOT EXISTS postgis WITH SCHEMA public;
+CREATE EXTENSION IF NOT EXISTS plpgsql WITH SCHEMA pg_catalog;
+COMMENT ON EXTENSION plpgsql IS 'PL/pgSQL';
 CREATE TABLE shop.orders (
     id bigint NOT NULL,
     "where" public.geometry
@@ -285,14 +291,14 @@ def test_a_dump_with_owners_and_extensions_that_are_missing_is_reviewed_for_the_
     replayed = replay.replay(place, host.psql(), scripts)
     assert replayed.roles == ("keeper", "reader")
     told = [one.said for one in replayed.refused]
-    assert [one.partition(": ")[0] for one in told] == ["dump.sql:12", "dump.sql:15"]
+    assert [one.partition(": ")[0] for one in told] == ["dump.sql:12", "dump.sql:17"]
     assert "--on docker" in told[0]
     with pg.connected(place.conninfo(user="pglab")) as admin:
         found = list(review._findings(admin, replay.Origins(admin, scripts)))
         assert pg.ask(admin, "SELECT tableowner FROM pg_tables WHERE tablename = 'items'") == {"tableowner": "keeper"}
     assert [(one.question, one.place) for one in found] == [
-        ("policy-without-row-security", "dump.sql:21"),
-        ("no-primary-key", "dump.sql:17"),
+        ("policy-without-row-security", "dump.sql:23"),
+        ("no-primary-key", "dump.sql:19"),
     ]
 
 
