@@ -171,7 +171,9 @@ def _of_trial(item: Slice) -> Iterator[Doubt]:
         yield Doubt(trial, "missing operations", "operations were due that nobody recorded", True)
     if foreign_share(item.steps) > FOREIGN_SHARE:
         yield Doubt(trial, FOREIGN, "other processes took a good part of the processors", False)
-    if generator:
+    if generator_throttled_share(item.steps) > THROTTLED_SHARE:
+        yield Doubt(trial, GENERATOR, "a quota of processor time kept the load generator waiting", False)
+    elif generator:
         yield Doubt(trial, GENERATOR, "the load generator started operations late although a client was free", False)
     if clock_error_ns(item) > CLOCK_NS:
         yield Doubt(trial, CLOCKS, "a load worker's clock could not be told by the lab's closely enough", False)
@@ -181,6 +183,17 @@ def _of_trial(item: Slice) -> Iterator[Doubt]:
         yield Doubt(trial, FAILED, "some operations failed", False)
     if throttled_share(item.steps) > THROTTLED_SHARE:
         yield Doubt(trial, THROTTLED, "the declared limit of processor time kept the servers waiting", False)
+
+
+def generator_throttled_share(steps: Iterable[Mapping[str, Json]]) -> float:
+    """The share of the driven steps' time for which a quota of the lab's own kept the load generator waiting.
+
+    >>> generator_throttled_share([{"do": "drive", "for_s": 0.5, "generator_throttled_s": 0.1}, {"do": "retire"}])
+    0.2
+    """
+    driven = [step for step in steps if step["do"] in ("drive", "saturate")]
+    length_s = sum(step["for_s"] for step in driven)
+    return sum(step.get("generator_throttled_s", 0.0) for step in driven) / length_s if length_s else 0.0
 
 
 def throttled_share(steps: Iterable[Mapping[str, Json]]) -> float:

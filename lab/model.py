@@ -290,8 +290,8 @@ class Slice:
     `wal_bytes` (insert position), `server_cpu_s`, `foreign_cpu_share` (of all cores, by processes
     that are neither the lab's nor the server's), `checkpoints` and `autovacuums` (workers seen).
     Further keys by kind: `append` and `retire` have `rows`; `drive` and `saturate` have `rate`,
-    `for_s`, `clients`, `generator_cpu_s`, `workers` (drivers.Driven; only where load workers sent),
-    `zero_ns` (the zero of due times), `drive` alone `due`
+    `for_s`, `clients`, `generator_cpu_s`, `generator_throttled_s` (by a quota), `workers`
+    (drivers.Driven; only where load workers sent), `zero_ns` (the zero of due times), `drive` alone `due`
     (how many operations were due; what is not recorded of them is missing), and `statements`:
     query -> {calls, plan_ms, exec_ms, blocks, wal_bytes, temp_bytes}, differences of
     pg_stat_statements over the step, and `activity`, the server's statistics after it

@@ -4,7 +4,7 @@ The schedule is made before anything is sent and does not know how the server do
 server finds its calls waiting, as it would in production.
 """
 
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,3 +39,13 @@ def _poisson(rate: float, for_s: float, random: np.random.Generator) -> NDArray[
     """A Poisson process by its own theorem: given their number, arrivals are uniform and independent."""
     due: NDArray[np.int64] = np.sort(random.integers(0, int(for_s * 1e9), random.poisson(rate * for_s)))
     return due
+
+
+def of_step(step: Any, *, seed: int) -> NDArray[np.int64]:
+    """When the calls of a `drive` or `saturate` are due: drawn at its rate, or all at once for a closed loop."""
+    if step.do == "saturate":
+        return np.zeros(_SATURATE_CALLS, dtype=np.int64)
+    return due_times(rate=step.rate, for_s=step.for_s, arrivals="poisson", seed=seed)
+
+
+_SATURATE_CALLS = 20_000  # parameters drawn for a closed loop; repeated when they run out

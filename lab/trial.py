@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
 from lab import cold, pace, pg, prepare, statement, timeline, workload
@@ -24,6 +23,7 @@ from lab.errors import ClusterError, IngestError
 from lab.ingest import Load
 from lab.model import Candidate, Endpoint, Instance, Json, Slice, SqlFile, Trial
 from lab.prepare import Span
+from lab.probes import quota
 from lab.probes.activity import activity
 from lab.probes.host import HostProbe, foreign_share
 from lab.probes.server import Node, ServerProbe, each, less, seen
@@ -253,7 +253,7 @@ def _driven(kept: Kept, step: Any, tools: Tools, seed: int) -> Act:
     """A slice of the mix, open loop at a rate or as fast as the clients go; or of scripted users."""
     saturate = step.do == "saturate"
     clients = kept.candidate.clients or step.clients
-    due_ns = _due(step, seed, scripted=tools.scripted)
+    due_ns = np.zeros(0, dtype=np.int64) if tools.scripted else pace.of_step(step, seed=seed)
     queries = () if tools.scripted else kept.candidate.queries
     start, end = window(kept, tools.sources)
     calls = CALLS.empty_table()
@@ -271,6 +271,7 @@ def _driven(kept: Kept, step: Any, tools: Tools, seed: int) -> Act:
     )
 
     def act(fact: dict[str, Json]) -> Driven:
+        waited_s = quota.throttled_s()
         load = tools.driver.start(work)
         if not load.wait(step.for_s + _GRACE_S):
             load.stop()
@@ -282,6 +283,7 @@ def _driven(kept: Kept, step: Any, tools: Tools, seed: int) -> Act:
             "for_s": step.for_s,
             "clients": clients,
             "generator_cpu_s": driven.cpu_s,
+            "generator_throttled_s": quota.throttled_s() - waited_s,
             "zero_ns": driven.start_ns,
             "zero_wall_ns": driven.wall_ns,
         }
@@ -307,17 +309,6 @@ def _sent(ops: pa.Table, work: Work) -> dict[str, Json]:
         "reads": sum(done[name] for name in reading),
     }
 
-
-def _due(step: Any, seed: int, *, scripted: bool) -> npt.NDArray[np.int64]:
-    """When calls are due: drawn at the step's rate, all at once for a closed loop, none for scripted users."""
-    if scripted:
-        return np.zeros(0, dtype=np.int64)
-    if step.do == "saturate":
-        return np.zeros(_SATURATE_CALLS, dtype=np.int64)
-    return pace.due_times(rate=step.rate, for_s=step.for_s, arrivals="poisson", seed=seed)
-
-
-_SATURATE_CALLS = 20_000  # parameters drawn for a closed loop; repeated when they run out
 
 _STEPS: Mapping[str, Callable[[Kept, Any, Tools, int], Act]] = {
     "append": _append,
