@@ -1,11 +1,14 @@
 """What the kernel counts and enforces is read alike from cgroups of both versions."""
 
+from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 
+import docker
 import pytest
 
 from lab.errors import ClusterError
-from lab.hosts import Limits, _cgroup
+from lab.hosts import Limits, _cgroup, _container
 
 ID = "c0ffee" * 10
 ONE = {
@@ -93,3 +96,33 @@ def test_what_is_not_in_force_is_named():
     wrong = _cgroup.differing(LIMITS, Limits(cpus=2, cpuset="0", memory_bytes=2**31))
     assert [one.partition(" ")[0] for one in wrong] == ["cpus", "cpuset", "memory_bytes"]
     assert len(_cgroup.differing(LIMITS, Limits())) == 3
+
+
+# --- frozen ---------------------------------------------------------------------------------
+
+
+class Freezing:
+    """A container whose kernel refuses to freeze it so many times."""
+
+    def __init__(self, refusals: int, words: str) -> None:
+        self.left, self.words, self.asked = refusals, words, 0
+
+    def pause(self) -> None:
+        self.asked += 1
+        self.left -= 1
+        if self.left >= 0:
+            raise docker.errors.APIError(self.words)
+
+
+@pytest.mark.parametrize(
+    ("refusals", "words", "asked"), [(2, "OCI runtime pause failed: unable to freeze", 3), (1, "no such container", 1)]
+)
+def test_what_cannot_be_frozen_at_this_moment_is_asked_again_and_other_refusals_are_told(
+    monkeypatch, refusals, words, asked
+):
+    it = Freezing(refusals, words)
+    monkeypatch.setattr(_container.Container, "_it", it)
+    one = _container.Container(None, SimpleNamespace(name="one"), None, None)
+    with nullcontext() if asked > 1 else pytest.raises(ClusterError, match=f"one: .*{words}"):
+        one.pause()
+    assert it.asked == asked

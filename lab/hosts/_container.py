@@ -19,6 +19,7 @@ from lab.hosts._engine import Engine, told
 from lab.hosts._log import last_words
 
 START_S = END_S = 60.0
+FREEZE_S = 5.0
 _SHARED_BYTES = 2**30  # of /dev/shm, by which parallel workers talk; docker's own 64 MB are soon full
 _LOOPBACK = "127.0.0.1"
 _OPEN = "iptables -w -F INPUT && iptables -w -F OUTPUT"
@@ -280,9 +281,17 @@ class Container:
         return False
 
     def pause(self) -> None:
-        """See hosts.Process.pause: its cgroup is frozen."""
+        """See hosts.Process.pause: its cgroup is frozen, which a kernel may refuse for a moment."""
+        until = time.monotonic() + FREEZE_S
         with told(self.name):
-            self._it.pause()
+            while True:
+                try:
+                    self._it.pause()
+                    return
+                except docker.errors.APIError as error:
+                    if "unable to freeze" not in str(error) or time.monotonic() > until:
+                        raise
+                time.sleep(0.1)
 
     def resume(self) -> None:
         """See hosts.Process.resume."""

@@ -10,13 +10,14 @@ import json
 import sys
 import time
 
-from tests.benchmarks import containers, generator, ingest, itself, judge, probes, trial
+from tests.benchmarks import containers, generator, ingest, itself, judge, probes, routes, trial
 
 FIGURES = {
     **trial.FIGURES,
     **ingest.FIGURES,
     **generator.FIGURES,
     **containers.FIGURES,
+    **routes.FIGURES,
     **judge.FIGURES,
     **itself.FIGURES,
     **probes.FIGURES,
