@@ -1,6 +1,8 @@
 """Which counter accounts for a difference, and that nothing is said where nothing differs."""
 
+import ast
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -44,6 +46,16 @@ def test_a_rule_is_a_module_with_a_name_of_its_own(rule):
     assert rule.__name__.endswith(f".{rule.NAME}")
 
 
+@pytest.mark.parametrize("rule", parts.rules(), ids=lambda rule: rule.NAME)
+def test_no_word_that_a_rule_may_say_states_a_number(rule):
+    """Such a word would stop the whole plan; a sentence that no test has seen must not hold one either."""
+    tree = ast.parse(Path(rule.__file__).read_text())
+    documented = (ast.Module, ast.FunctionDef, ast.ClassDef)
+    docs = {ast.get_docstring(one, clean=False) for one in ast.walk(tree) if isinstance(one, documented)}
+    said = [one.value for one in ast.walk(tree) if isinstance(one, ast.Constant) and isinstance(one.value, str)]
+    assert [text for text in said if " " in text and text not in docs and figures_in(text)] == []
+
+
 def test_the_rules_are_told_with_their_pages_of_the_manual(repo):
     lines = (repo / "docs" / "reasons.md").read_text().splitlines()
     told = {line.split("`")[1]: line for line in lines if line.startswith("| `")}
@@ -55,6 +67,18 @@ def test_partitions_are_told_on_both_sides():
     [(query, words)] = said(pruning, counted("by-day", partitions_per_call=7), counted(partitions_per_call=1))
     assert query == "recent"
     assert "scans <metrics/query.recent.partitions_per_call/value> relations" in words
+
+
+def test_what_is_left_out_is_not_told_where_partitions_of_two_schemas_have_one_name():
+    scan = node("Append", 1.0, 1, node("Seq Scan", 1.0, 1, Relation_Name="t_1"), Subplans_Removed=2)
+    own = with_plan("by-day", scan)
+    own = replace(own, metrics={"query.recent.partitions_per_call": (1.0,)})
+    base = counted("heap", partitions_per_call=1)
+    alone = replace(own, report={"trees": {"t": ["t_1", "t_2", "t_3"]}})
+    [one] = pruning.explain(Side(alone), Side(base), queries())
+    assert one.facts == {"own_all": 3, "own_start": 2}
+    both = replace(own, report={"trees": {"a.t": ["t_1", "t_2", "t_3"], "b.t": ["t_1", "t_2", "t_3"]}})
+    assert list(pruning.explain(Side(both), Side(base), queries())) == []
 
 
 @pytest.mark.parametrize(("own", "way"), [(50, "fewer"), (150, "more")])

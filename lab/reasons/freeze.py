@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 
 from lab.model import Query
-from lab.reasons import MANUAL, Reason, Side, differ, last, metric, named, own_fact
+from lab.reasons import MANUAL, Reason, Side, differ, last, named, own_fact
 
 NAME = "freeze"
 _PAGE = f"{MANUAL}routine-vacuuming.html#VACUUM-FOR-WRAPAROUND"
@@ -22,12 +22,12 @@ def explain(own: Side, base: Side, queries: Sequence[Query]) -> Iterator[Reason]
         return
     cite = partial(own_fact, NAME, own, "")
     pieces = (
-        "loading a million rows takes ",
-        metric(own, _METRIC),
+        "a row that is loaded takes ",
+        cite("own_ids", "number"),
         " transaction ids with ",
         named(own),
         " and ",
-        metric(base, _METRIC),
+        cite("base_ids", "number"),
         " with ",
         named(base),
         ": by these ids alone a vacuum against wraparound comes due after ",
@@ -37,6 +37,7 @@ def explain(own: Side, base: Side, queries: Sequence[Query]) -> Iterator[Reason]
         " rows (autovacuum_freeze_max_age), unless another has frozen the table before.",
     )
     facts = {"own": _rows(ages[0], mine), "base": _rows(ages[1], theirs)}
+    facts |= {"own_ids": mine / _MILLION, "base_ids": theirs / _MILLION}
     yield Reason(NAME, own.instance.candidate, "", pieces, _PAGE, facts)
 
 

@@ -54,7 +54,7 @@ def _apart(own: Sequence[float], base: Sequence[float]) -> bool:
     >>> _apart([2.0, 3.0], [1.0, 1.5]), _apart([2.0, 3.0], [1.0, 2.5]), _apart([1.1], [1.0])
     (True, False, False)
     """
-    return max(min(own) / max(base), min(base) / max(own)) > _FACTOR
+    return min(own) > _FACTOR * max(base) or min(base) > _FACTOR * max(own)
 
 
 def _share(one: Side, query: str) -> float | None:

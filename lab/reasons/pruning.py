@@ -84,7 +84,8 @@ def _of(entry: Mapping[str, Any], trees: Mapping[str, Sequence[str]]) -> dict[st
     leaves = {leaf for tree in trees.values() if there & set(tree) for leaf in tree}
     start = sum(node.get("Subplans Removed", 0) for node in nodes)
     plan = len(leaves) - len(there & leaves) - start
-    if not leaves or plan < 0:  # a table that is asked twice: who left out what is not to be told apart
+    alike = sum(map(len, trees.values())) - len({leaf for tree in trees.values() for leaf in tree})
+    if not leaves or plan < 0 or alike:  # asked twice, or of one name in two schemas: not to be told apart
         return {}
     return {"all": len(leaves), "plan": plan, "start": start, "run": len((there - scanned) & leaves)}
 
