@@ -125,7 +125,13 @@ def first(name: str, rows: int) -> str:
 
 def _entry(own: Candidate, made: dict[str, str]) -> dict[str, Json]:
     """What the baseline has beside its schema, as the keys of an entry; its files go to *made*."""
-    entry: dict[str, Json] = {"settings": dict(own.settings)} if own.settings else {}
+    shape = own.topology
+    entry: dict[str, Json] = {
+        **({"settings": dict(own.settings)} if own.settings else {}),
+        **({"clients": own.clients} if own.clients is not None else {}),
+        "ingest": dict(own.ingest),
+        "topology": {"kind": shape.kind, **shape.options, **({"postgres": shape.postgres} if shape.postgres else {})},
+    }
     if own.load is not None:
         made["load.sql"] = own.load.text
         entry["load"] = "load.sql"

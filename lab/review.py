@@ -70,6 +70,8 @@ class Reviewed:
 def perform(asked: Asked, tell: Callable[[str], None]) -> written.Written:
     """Review what is at the path and write the page; LabError where there is nothing to review."""
     name = _name(asked)
+    if asked.on not in parts.kinds("hosts"):
+        raise ScenarioError(f"--on {asked.on}: no such host ({' or '.join(parts.kinds('hosts'))})")
     scripts = migration.read(asked.path)
     with parts.load("hosts", asked.on).opened(f"review-{secrets.token_hex(4)}", tell) as host:
         reviewed = review(name, asked.path, scripts, host)

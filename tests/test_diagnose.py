@@ -187,6 +187,17 @@ def test_the_scenario_keeps_what_was_asked_of_the_first_and_adds_candidates():
     assert {one.name for one in read.workload.queries} == {"recent", "by_id"}
 
 
+def test_a_candidate_differs_from_the_baseline_by_one_thing():
+    own = "    hypothesis: plain\n    clients: 3\n    settings: {work_mem: 1MB}\n    ingest: {connections: 2}\n"
+    text = PLAIN["scenario.yaml"].replace(
+        "    hypothesis: plain\n", f"{own}    topology: {{kind: single, postgres: 17}}\n"
+    )
+    heap, other = authored.read(made(**{"scenario.yaml": text})).candidates.values()
+    assert replace(other, name=heap.name, hypothesis=heap.hypothesis, schema=heap.schema) == heap
+    assert (heap.clients, heap.settings["work_mem"], heap.ingest["connections"]) == (3, "1MB", 2)
+    assert heap.topology.postgres == 17
+
+
 def test_a_spill_becomes_a_candidate_with_memory_for_it():
     spilled = replace(spent("spill"), temp_blocks=2048)
     own = authored.read(made(found(kept=(), bottlenecks={"recent": spilled}))).candidates["more-work-mem"]

@@ -265,3 +265,9 @@ def test_a_name_that_is_none_is_told(tmp_path):
     asked = review.Asked(tmp_path / "a b.sql", tmp_path)
     with pytest.raises(ScenarioError, match="--name"):
         review.perform(asked, print)
+
+
+def test_a_host_that_is_none_is_told(tmp_path):
+    (tmp_path / "a.sql").write_text("SELECT 1;")
+    with pytest.raises(ScenarioError, match="--on auto: no such host \\(docker or embedded\\)"):
+        review.perform(review.Asked(tmp_path / "a.sql", tmp_path, on="auto"), print)
