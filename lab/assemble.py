@@ -49,6 +49,7 @@ class Build:
         catalogue = self._catalogue(entries, built, self._renderer(lab, production))
         requirements = self._requirements(prepare + inside)
         objective = self._objective(prepare + inside)
+        probes = self._probes()
         if self.mistakes.found:
             raise ScenarioError(self.mistakes.found)
         return Scenario(
@@ -67,7 +68,7 @@ class Build:
             prepare=prepare,
             round=inside,
             isolation=self.form.isolation,
-            probes=self._probes(),
+            probes=probes,
             unsafe=self.form.unsafe,
             files={},
             resources=self._resources(),

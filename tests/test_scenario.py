@@ -102,6 +102,7 @@ def test_what_goes_too_deep_is_refused():
             "--only: no candidate 'heep' (did you mean 'heap'? known: by-day, by-month, heap)",
         ),
         (scenario.Given(profile="fast"), "--profile: unknown value 'fast' (known: decide, gate, quick)"),
+        (scenario.Given(probes="5s"), "--probes: unknown value '5s' (known: 100ms, 1s, off)"),
         (scenario.Given(rows=0), "--rows: 0 is not above 0 (a whole number of rows)"),
     ],
 )
