@@ -155,6 +155,7 @@ CREATE INDEX ON w_down (b, a);
 # What looks like it and is right: nothing of this may be found.
 FINE = """
 CREATE TABLE x_up (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, name text NOT NULL);
+ALTER TABLE x_up ADD CONSTRAINT x_promised UNIQUE (id);  -- a promise, which is not an index to be dropped
 CREATE TABLE x_down (
   id uuid PRIMARY KEY DEFAULT uuidv7(),
   up bigint REFERENCES x_up ON DELETE SET NULL,
