@@ -43,6 +43,8 @@ class Case:
         return Topology(self.kind, self.options)
 
 
+QUICK = {"sync": "on", "ttl": 20, "loop_wait": 2, "retry_timeout": 3, "check_s": 1}
+
 CASES = [
     Case("embedded", "single"),
     Case("embedded", "replicas", {"nodes": 2, "sync": "quorum"}),
@@ -52,8 +54,10 @@ CASES = [
     Case("docker", "sharded", {"shards": 2, "fdw": {"use_remote_estimate": True}}),
     Case("docker", "pooled", {"mode": "transaction", "behind": {"kind": "single"}}),
     Case("docker", "pooled", {"mode": "session", "prepared": 0, "behind": {"kind": "replicas", "nodes": 1}}),
+    Case("docker", "pooled", {"mode": "transaction", "behind": {"kind": "citus", "workers": 2, "shards": 4}}),
+    Case("docker", "pooled", {"mode": "transaction", "behind": {"kind": "patroni", **QUICK}}),
     Case("docker", "citus", {"workers": 2, "shards": 4}),
-    Case("docker", "patroni", {"sync": "on", "ttl": 20, "loop_wait": 2, "retry_timeout": 3, "check_s": 1}),
+    Case("docker", "patroni", QUICK),
 ]
 
 SETTINGS = {
