@@ -68,8 +68,8 @@ class Server:
         self._connection = pg.connect(self._info)
         oid = pg.ask(self._connection, "SELECT oid::int8 AS oid FROM pg_database WHERE datname = current_database()")
         self._waits = f"EXECUTE pglab_waits({oid['oid']})"
-        for name in ("waits", "series"):
-            pg.run(self._connection, f"PREPARE pglab_{name} AS {pg.query(name)}")
+        for name, text in {"waits": pg.query("waits"), "series": pg.query("series")}.items():
+            pg.run(self._connection, f"PREPARE pglab_{name} AS {text}")
 
     def _sessions(self, connection: pg.Connection) -> dict[str, float]:
         found = {f"wait.{row['wait']}": float(row["sessions"]) for row in pg.rows(connection, self._waits)}
