@@ -140,6 +140,7 @@ class Admin:
     """An admin connection that nobody asks anything."""
 
     closed = False
+    info = SimpleNamespace(server_version=180_006)
 
     def close(self) -> None:
         pass
