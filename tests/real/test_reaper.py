@@ -90,8 +90,10 @@ def test_what_a_killed_lab_had_in_the_engine_goes_without_anybody_asking(played,
         lab.kill()
         lab.wait()
         lab.stdout.close()
-    until(lambda: carrying(played, "treaped") == [])
-    tidy.remove(one for one in tidy.left(_home.base(), tmp_path) if "treaped" in one.where)
+    try:
+        until(lambda: carrying(played, "treaped") == [])
+    finally:
+        tidy.remove([one for one in tidy.left(_home.base(), tmp_path) if "treaped" in one.where])
 
 
 def test_its_port_is_published_on_loopback_and_it_goes_with_the_run(played):
