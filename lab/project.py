@@ -183,7 +183,8 @@ def _parts_per_query(one: Prepared, parts: int | None, there: float | None, poin
     name = one.instance.candidate
     if parts is None or parts == there or not points:
         kept = True if parts and parts == there else None
-        because = "" if not kept else "not partitioned" if parts == 1 else "as many partitions as in production"
+        whole = "not partitioned" if _servers(one) == 1 else "not partitioned on the server that is asked"
+        because = "" if not kept else whole if parts == 1 else "as many partitions as in production"
         for invariant, unit in _PER_CALL:
             yield Row(invariant, name, None, None, kept, unit, because or "no catalogue study of it")
         return
@@ -351,8 +352,11 @@ def _volumes(scenario: Scenario) -> tuple[tuple[float | None, float | None], ...
 
 def _copies(one: Prepared) -> float:
     """How often each row is there: once, and again on every standby."""
-    servers, standbys = len(one.report.get("sizes", (None,))), one.report.get("standbys", 0)
-    return float(servers / (servers - standbys))
+    return float(_servers(one) / (_servers(one) - one.report.get("standbys", 0)))
+
+
+def _servers(one: Prepared) -> int:
+    return len(one.report.get("sizes", (None,)))
 
 
 def _largest(one: Prepared) -> float:
