@@ -1,6 +1,7 @@
--- Foreign keys, and whether an index begins with their columns, in any order: without one, who deletes a row
--- that is referred to, or changes its key, has the whole referring table read.
--- name, table, referred, indexed, bytes (of the referring table's rows).   PostgreSQL 12 and later.
+-- Foreign keys, and whether an index begins with any of their columns: without one, who deletes a row that is
+-- referred to, or changes its key, has the whole referring table read. One that begins with a part of the key, such as
+-- the tenant, may leave many rows to read, but not all.
+-- name, table, referred, indexed, bytes (of the referring table's rows, without TOAST).   PostgreSQL 12 and later.
 SELECT
   k.conname AS name,
   k.conrelid::regclass::text AS table,
@@ -11,15 +12,13 @@ SELECT
     JOIN pg_am a ON a.oid = x.relam
     WHERE i.indrelid = k.conrelid
       AND a.amname IN ('btree', 'hash')
-      AND i.indnkeyatts >= cardinality(k.conkey)
       AND i.indisvalid
       AND i.indpred IS NULL
-      AND k.conkey @> (i.indkey::int2[])[0:cardinality(k.conkey) - 1]
-      AND (i.indkey::int2[])[0:cardinality(k.conkey) - 1] @> k.conkey
+      AND i.indkey[0] = ANY (k.conkey)
   ) AS indexed,
   CASE c.relkind
-    WHEN 'p' THEN (SELECT coalesce(sum(pg_table_size(t.relid)), 0) FROM pg_partition_tree(c.oid) t WHERE t.isleaf)
-    ELSE pg_table_size(c.oid)
+    WHEN 'p' THEN (SELECT coalesce(sum(pg_relation_size(t.relid)), 0) FROM pg_partition_tree(c.oid) t WHERE t.isleaf)
+    ELSE pg_relation_size(c.oid)
   END::float8 AS bytes
 FROM pg_constraint k
 JOIN pg_class c ON c.oid = k.conrelid

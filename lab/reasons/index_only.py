@@ -52,13 +52,11 @@ def _both(own: Side, base: Side, mine: Cite, theirs: Cite) -> tuple[str | Cite, 
 
 
 def _fetches(one: Side, query: str) -> float:
-    """EXPLAIN's heap fetches per call, the mean over what was recorded."""
-    return mean(
-        [
-            sum(node.get("Heap Fetches", 0) * node["Actual Loops"] for node in executed(entry))
-            for entry in entries(one, query)
-        ]
-    )
+    """EXPLAIN's heap fetches per call, the mean over what was recorded.
+
+    EXPLAIN prints the total over all loops of a node, unlike rows, which it prints per loop.
+    """
+    return mean([sum(node.get("Heap Fetches", 0) for node in executed(entry)) for entry in entries(one, query)])
 
 
 def _used(one: Side, query: str) -> bool:

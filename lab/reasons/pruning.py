@@ -85,9 +85,31 @@ def _of(entry: Mapping[str, Any], trees: Mapping[str, Sequence[str]]) -> dict[st
     start = sum(node.get("Subplans Removed", 0) for node in nodes)
     plan = len(leaves) - len(there & leaves) - start
     alike = sum(map(len, trees.values())) - len({leaf for tree in trees.values() for leaf in tree})
-    if not leaves or plan < 0 or alike:  # asked twice, or of one name in two schemas: not to be told apart
+    twice = any(_twice(entry, tree) for tree in trees.values())
+    if not leaves or plan < 0 or alike or twice:  # or of one name in two schemas: not to be told apart
         return {}
     return {"all": len(leaves), "plan": plan, "start": start, "run": len((there - scanned) & leaves)}
+
+
+def _twice(entry: Mapping[str, Any], tree: Sequence[str]) -> bool:
+    """Is a partition tree asked in two places? Then a leaf has two scans, or not all scans have one Append."""
+    scans = [
+        (node["Relation Name"], place)
+        for top in tops(entry)
+        for node, place in _placed(top["Plan"], None)
+        if node.get("Relation Name") in tree and node["Node Type"] != "ModifyTable"
+    ]
+    alone = [leaf for leaf, place in scans if place is None]
+    places = {place for _, place in scans if place is not None}
+    return len({leaf for leaf, _ in scans}) < len(scans) or len(alone) + len(places) > 1
+
+
+def _placed(node: Mapping[str, Any], place: int | None) -> Iterator[tuple[Mapping[str, Any], int | None]]:
+    """All nodes, each with the identity of the nearest Append above it, None without one."""
+    yield node, place
+    below = id(node) if node["Node Type"] in ("Append", "Merge Append") else place
+    for child in node.get("Plans", ()):
+        yield from _placed(child, below)
 
 
 def _nodes(node: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:

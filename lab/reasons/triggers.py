@@ -36,7 +36,7 @@ def explain(own: Side, base: Side, queries: Sequence[Query]) -> Iterator[Reason]
             cite("base_all", "in ms"),
             " of ",
             named(base),
-            "; most of it was ",
+            "; the largest part was ",
             cite("most", "name"),
             ", run ",
             cite("calls", "number"),
