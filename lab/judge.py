@@ -9,7 +9,23 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from lab import check, measure, parts, project, reasons, render, resample, scenario, sent, shape, store, waits, weigh
+from lab import (
+    check,
+    measure,
+    metrics,
+    parts,
+    project,
+    readings,
+    reasons,
+    render,
+    resample,
+    scenario,
+    sent,
+    shape,
+    store,
+    waits,
+    weigh,
+)
 from lab import plan as plan_
 from lab.dossier import Judged
 from lab.errors import RecordError
@@ -62,7 +78,7 @@ def judge(folder: Path) -> Judgement:
     ]
     measurements = measure.measure(stored.slices, stored.prepared, read.requirements)
     sheet = project.sheet(read, stored.prepared, stored.studies, measurements)
-    unlike = shape.unlike(read, stored.prepared)
+    unlike, uneven = shape.unlike(read, stored.prepared), check.uneven(stored.prepared, read.baseline)
     weighed = weigh.weigh(
         measurements,
         scenario=read,
@@ -74,8 +90,9 @@ def judge(folder: Path) -> Judgement:
             metric, sheet, (candidate, read.baseline), unlike=candidate in unlike
         ),
         unlike=unlike,
-        uneven=check.uneven(stored.prepared, read.baseline),
+        uneven=uneven,
     )
+    all_of = readings.case(measurements, scenario=read, doubts=doubts, disqualified=(), unlike=unlike, uneven=uneven)
     left_out = {doubt.trial for doubt in doubts if doubt.leaves_out}
     why = reasons.reasons(
         parts.rules(),
@@ -84,6 +101,7 @@ def judge(folder: Path) -> Judgement:
         {name: one.queries for name, one in read.candidates.items()},
         [one for one in stored.slices if one.trial.id not in left_out],
         kept=read.isolation == "kept",
+        times=_times(all_of),
     )
     judged = Judged(
         scenario=read,
@@ -104,6 +122,22 @@ def judge(folder: Path) -> Judgement:
         waits=waits.waits(one for one in stored.slices if one.trial.id not in left_out),
     )
     return Judgement(folder, judged)
+
+
+def _times(all_of: readings.Case) -> reasons.Times:
+    """Of which trials, and of whom, reasons may name server time: where the time of the whole mix could be compared."""
+    row, baseline = metrics.row("mix.server_ms_per_op"), all_of.scenario.baseline
+    silent = [
+        side
+        for side in all_of.order
+        if all_of.refuses(row, side, baseline) or (side != baseline and all_of.undecidable(row, side))
+    ]
+    return reasons.Times(
+        barred=all_of.barred(row),
+        silent=frozenset(silent),
+        by_load=all_of.scenario.profile == readings.BY_LOAD,
+        least=all_of.scenario.least_effect.time,
+    )
 
 
 def scenario_of(run: Mapping[str, Json]) -> Scenario:

@@ -216,7 +216,7 @@ class Case:
         row = metrics.row(metric)
         given = self.by_metric.get(metric, ())
         limit = limit_ms if limit_ms is not None else min((m.limit_ms for m in given if m.limit_ms), default=None)
-        barred = self._barred(row, overloaded=overloaded)
+        barred = self.barred(row, overloaded=overloaded)
         sides: dict[str, list[Measurement]] = {side: [] for side in self.order}
         for m in given:
             if m.trial not in barred and m.limit_ms == limit and m.instance.name in sides:
@@ -224,7 +224,7 @@ class Case:
         kept = {side: values for side, values in sides.items() if values}
         return Readings(row, kept, by_load=self.scenario.profile == BY_LOAD)
 
-    def _barred(self, row: metrics.Metric, *, overloaded: bool) -> frozenset[str]:
+    def barred(self, row: metrics.Metric, *, overloaded: bool = False) -> frozenset[str]:
         """The trials that are no evidence for this metric. Where time is refused, the values are still told."""
         doubted = frozenset[str]()
         if row.kind in ("time", "rate"):

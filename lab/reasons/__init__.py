@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from lab import explain, metrics
 from lab.book import address
 from lab.form import of_unit
-from lab.model import Instance, Json, Prepared, Query, Slice
+from lab.model import Instance, Json, LeastEffect, Prepared, Query, Slice
 
 MANUAL = "https://www.postgresql.org/docs/current/"
 
@@ -50,11 +50,26 @@ class Reason:
 
 
 @dataclass(frozen=True)
+class Times:
+    """What may be said about server time, as the judge has it (readings.Case).
+
+    *barred* trials are no evidence about it, and of *silent* sides (Instance.name) nothing is said. What
+    repeats is the load where *by_load*, else the round. *least*: the least effect, as a share.
+    """
+
+    barred: frozenset[str] = frozenset()
+    silent: frozenset[str] = frozenset()
+    by_load: bool = False
+    least: float = LeastEffect().time
+
+
+@dataclass(frozen=True)
 class Side:
     """A candidate as rules see it.
 
     *prepared* is its first instance; *loads* are all of them, the twin too. *slices* are its trials
-    that are evidence, the twin's left out. *readings* are the server's statistics after each slice of
+    that are evidence, the twin's left out; *timed* those that are evidence about server time, by *times*,
+    and *twin* the twin's. *readings* are the server's statistics after each slice of
     the first instance (probes/activity.py), in order, since they were last reset; () where instances do
     not stay up.
     """
@@ -63,6 +78,9 @@ class Side:
     loads: tuple[Prepared, ...] = ()
     slices: tuple[Slice, ...] = ()
     readings: tuple[Mapping[str, Json], ...] = ()
+    timed: tuple[Slice, ...] = ()
+    twin: tuple[Slice, ...] = ()
+    times: Times = Times()
 
     @property
     def instance(self) -> Instance:
@@ -97,15 +115,17 @@ def reasons(
     slices: Sequence[Slice] = (),
     *,
     kept: bool = True,
+    times: Times = Times(),
 ) -> tuple[Reason, ...]:
     """What *rules* say of every candidate against the baseline.
 
     Queries that carry more of the difference in server time come first, then by *rules*; what is about
     no query comes last. *queries* are each candidate's own, *slices* the trials that are evidence;
-    *kept*: instances stay up, so that their statistics go on from trial to trial. Nothing is said
-    where the baseline was not prepared.
+    *kept*: instances stay up, so that their statistics go on from trial to trial. *times*: which say
+    something about time. Nothing is said where the baseline was not prepared.
     """
-    found = {name: side(name, prepared, slices, kept=kept) for name in dict.fromkeys([*queries, baseline])}
+    everybody = dict.fromkeys([*queries, baseline])
+    found = {name: side(name, prepared, slices, kept=kept, times=times) for name in everybody}
     base = found[baseline]
     if base is None:
         return ()
@@ -123,17 +143,34 @@ def _ordered(told: Sequence[Reason]) -> list[Reason]:
     return sorted(told, key=lambda one: (not one.query, -leads.get(one.query, 0.0), not one.leads))
 
 
-def side(name: str, prepared: Sequence[Prepared], slices: Sequence[Slice], *, kept: bool = True) -> Side | None:
+def side(
+    name: str,
+    prepared: Sequence[Prepared],
+    slices: Sequence[Slice],
+    *,
+    kept: bool = True,
+    times: Times = Times(),
+) -> Side | None:
     """A candidate as rules see it, None where it was not prepared."""
     loads = tuple(one for one in prepared if one.instance.candidate == name)
     first = next((one for one in loads if not one.instance.twin), None)
     if first is None:
         return None
-    own = tuple(one for one in slices if one.trial.instance.candidate == name and not one.trial.instance.twin)
+    every = [one for one in slices if one.trial.instance.candidate == name]
+    own = tuple(one for one in every if not one.trial.instance.twin)
+    fit = [one for one in every if one.trial.id not in times.barred and one.trial.instance.name not in times.silent]
     mine = [one for one in own if one.trial.instance == first.instance] if kept else []
     readings = [step["activity"] for one in mine for step in one.steps if "activity" in step]
     since = readings[-1]["since"] if readings else None
-    return Side(first, loads, own, tuple(one for one in readings if one["since"] == since))
+    return Side(
+        first,
+        loads,
+        own,
+        tuple(one for one in readings if one["since"] == since),
+        timed=tuple(one for one in fit if not one.trial.instance.twin),
+        twin=tuple(one for one in fit if one.trial.instance.twin),
+        times=times,
+    )
 
 
 # --- for the rules --------------------------------------------------------------------------

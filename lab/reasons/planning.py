@@ -58,7 +58,7 @@ def _apart(own: Sequence[float], base: Sequence[float]) -> bool:
 
 
 def _share(one: Side, query: str) -> float | None:
-    """Planning's share of the query's server time over all slices, None where nothing was timed."""
-    seen = [step["statements"][query] for s in one.slices for step in s.steps if query in step.get("statements", {})]
+    """Planning's share of the query's server time over all trials that are evidence about it, None without any."""
+    seen = [step["statements"][query] for s in one.timed for step in s.steps if query in step.get("statements", {})]
     plan, execute = (sum(counters[key] for counters in seen) for key in ("plan_ms", "exec_ms"))
     return plan / (plan + execute) if plan + execute else None

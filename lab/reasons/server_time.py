@@ -1,5 +1,6 @@
 """Server time: how much of the difference each query carries, and which of its counters goes the same way."""
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 
@@ -8,7 +9,7 @@ import numpy as np
 from lab import stats
 from lab.book import address
 from lab.model import Query, Slice
-from lab.reasons import MANUAL, Cite, Reason, Side, differ, last, metric, named, own_fact
+from lab.reasons import MANUAL, Cite, Reason, Side, differ, last, mean, metric, named, own_fact
 
 NAME = "server_time"
 _PAGE = f"{MANUAL}pgstatstatements.html"
@@ -22,22 +23,27 @@ _COUNTERS: Mapping[str, Mapping[str, str]] = {
         "wal_bytes_per_call": "of write-ahead log",
     },
 }
-Spent = Mapping[tuple[int, int], tuple[float, float]]  # (load, round) -> ms of planning, of execution
+Spent = Mapping[int, tuple[float, float]]  # load or round -> ms of planning, of execution
 
 
 def explain(own: Side, base: Side, queries: Sequence[Query]) -> Iterator[Reason]:
     """A query whose server time differs in the paired rounds: what it carries of all by which the queries differ.
 
     The time is planning and execution by pg_stat_statements for each operation of the mix, so that the
-    queries' differences add up to that of `mix.server_ms_per_op`, of means over rounds. A query speaks
-    where the t interval of its paired differences lies wholly on one side of zero.
+    queries' differences add up to that of `mix.server_ms_per_op`, of means over rounds, or over loads in
+    the profile that compares these. A query speaks where the t interval of its paired differences lies
+    wholly beyond the least effect on its time, and beyond what the twin differs by.
     """
-    spent = {query.name: (_spent(own, query.name), _spent(base, query.name)) for query in queries}
+    spent = {
+        query.name: (_spent(own, own.timed, query.name), _spent(base, base.timed, query.name)) for query in queries
+    }
     pairs = {name: _pair(*both) for name, both in spent.items()}
     total = sum(abs(pair.mean) for pair in pairs.values() if pair.n)
     for name, pair in pairs.items():
         wide = stats.half_width(pair)
-        if pair.n < 2 or abs(pair.mean) <= wide or abs(pair.mean) < _LEAST * total:
+        if pair.n < 2 or abs(pair.mean) < _LEAST * total:
+            continue
+        if abs(pair.mean) - wide <= max(_bound(base, name), own.times.least * _mean(*spent[name][::-1])):
             continue
         gaps = [_gap(*spent[name], part) / pair.n for part in range(len(_PARTS))]
         counter = _counter(own, base, name, _PARTS[int(abs(gaps[1]) >= abs(gaps[0]))], more=pair.mean > 0)
@@ -93,16 +99,27 @@ def _counter(own: Side, base: Side, query: str, part: str, *, more: bool) -> tup
     return (words, metric(own, name), f" {unit} per call against ", metric(base, name))
 
 
-def _spent(one: Side, query: str) -> Spent:
-    """(load, round) -> ms for planning and for executing *query*, each by operation of the mix."""
-    return {
-        (slice_.trial.instance.load, slice_.trial.round): (
-            _of(slice_, query, "plan_ms") / done,
-            _of(slice_, query, "exec_ms") / done,
-        )
-        for slice_ in one.slices
-        if (done := _done(slice_)) and any("statements" in step for step in slice_.steps)
-    }
+def _bound(base: Side, query: str) -> float:
+    """The largest difference (ms) that may be nothing, by the twin: |mean| + t(.95) standard errors.
+
+    0.0 without a twin, inf where its time cannot be told: it is then no guard (METHOD section 3).
+    """
+    if not any(one.instance.twin for one in base.loads):
+        return 0.0
+    pair = _pair(_spent(base, base.twin, query), _spent(base, base.timed, query))
+    return abs(pair.mean) + stats.half_width(pair, 0.10) if pair.n > 1 else math.inf
+
+
+def _spent(one: Side, slices: Sequence[Slice], query: str) -> Spent:
+    """Load or round -> mean ms for planning and for executing *query*, each by operation of the mix."""
+    units: dict[int, list[tuple[float, float]]] = {}
+    for slice_ in slices:
+        done = _done(slice_)
+        if done and any("statements" in step for step in slice_.steps):
+            unit = slice_.trial.instance.load if one.times.by_load else slice_.trial.round
+            both = _of(slice_, query, "plan_ms") / done, _of(slice_, query, "exec_ms") / done
+            units.setdefault(unit, []).append(both)
+    return {unit: (mean([plan for plan, _ in each]), mean([run for _, run in each])) for unit, each in units.items()}
 
 
 def _done(slice_: Slice) -> int:
@@ -124,6 +141,6 @@ def _gap(own: Spent, base: Spent, part: int) -> float:
 
 
 def _mean(one: Spent, other: Spent) -> float:
-    """The mean of *one* over the trials that *other* has too."""
+    """The mean of *one* over the units that *other* has too."""
     both = one.keys() & other.keys()
     return sum(sum(one[key]) for key in both) / len(both)
