@@ -10,7 +10,8 @@ import itertools
 import re
 import secrets
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -68,9 +69,23 @@ def replay(server: Server, psql: Path, scripts: Sequence[Script]) -> Replayed:
         missing = {found[1] for one in refused if (found := _NO_ROLE.search(one.said))} - {*roles}
         if not missing:
             return Replayed(tuple(refused), tuple(roles))
-        with pg.connected(server.conninfo(user="pglab")) as admin:
+        with pg.connected(server.conninfo(user="pglab", dbname="postgres")) as admin:
             pg.run(admin, *(f"CREATE ROLE {pg.ident(name)}; GRANT {pg.ident(name)} TO lab" for name in sorted(missing)))
         roles += sorted(missing)
+
+
+@contextmanager
+def asking(server: Server) -> Iterator[pg.Connection]:
+    """A connection that asks the catalogue after somebody's SQL, whose author owns the database.
+
+    It is the unprivileged role's own, since a superuser's could be led to run what the author named like a function
+    of the catalogue; and the search_path is not the author's, so that no question is answered by such a function.
+    """
+    path = "pg_catalog, pg_temp"
+    options = f"-c search_path={path.replace(' ', '')}"
+    with pg.connected(pg.changed(server.conninfo(), options=options)) as connection:
+        pg.run(connection, f"SET search_path = {path}")
+        yield connection
 
 
 def _anew(server: Server, roles: Sequence[str]) -> None:
@@ -134,7 +149,7 @@ class Origins:
     """Object -> the place in the scripts where it was written, as far as that can be known."""
 
     def __init__(self, connection: pg.Connection, scripts: Sequence[Script]) -> None:
-        """Ask the recorder's tables; *connection* is the superuser's."""
+        """Ask the recorder's tables by a connection of asking()."""
         self._scripts = scripts
         self._statements = _found(pg.rows(connection, pg.query("review_statements")), scripts)
         self._made = {
@@ -163,8 +178,8 @@ def _found(
     found: dict[object, tuple[Script, int | None, int]] = {}
     for row in rows:
         number, text = row["script"], str(row["text"])
-        if not isinstance(number, int):
-            continue
+        if not isinstance(number, int) or number >= len(scripts):
+            continue  # the author's SQL may say another application_name
         script = scripts[number]
         at = script.text.find(text, reached[number])
         if at < 0:

@@ -87,12 +87,15 @@ def review(name: str, path: Path, scripts: Sequence[Script], host: Host) -> Revi
     migrations = path.is_dir()
     remarks = lint.lint(scripts, migrations=migrations)
     with host.private() as private, private.server("review", {}, host.workdir("logs")) as server:
-        replayed = replay.replay(server, host.psql(), scripts)
-        _readable(replayed.refused)
-        with pg.connected(server.conninfo(user="pglab")) as admin:
-            scope = pg.ask(admin, pg.query("review_scope"))
-            _something(scope, replayed.refused, path)
-            findings = tuple(_findings(admin, Origins(admin, scripts)))
+        try:
+            replayed = replay.replay(server, host.psql(), scripts)
+            _readable(replayed.refused)
+            with replay.asking(server) as asker:
+                scope = pg.ask(asker, pg.query("review_scope"))
+                _something(scope, replayed.refused, path)
+                findings = tuple(_findings(asker, Origins(asker, scripts)))
+        except pg.Error as error:
+            raise IngestError(f"{path}: the server cannot be asked after this SQL: {pg.words(error)}") from None
     return Reviewed(
         name=name,
         path=path.as_posix(),
@@ -148,9 +151,9 @@ def _something(scope: Mapping[str, int], refused: Sequence[Refused], path: Path)
     raise IngestError("\n".join([*said, f"{path}: makes no table that could be reviewed ({way})"]))
 
 
-def _findings(admin: pg.Connection, origins: Origins) -> Iterator[Finding]:
+def _findings(asker: pg.Connection, origins: Origins) -> Iterator[Finding]:
     for question in QUESTIONS:
-        for row in pg.rows(admin, question.asks):
+        for row in pg.rows(asker, question.asks):
             place = origins.place(row["oid"], row["attnum"], row["words"])
             where = str(place) if place else ""
             yield Finding(question.name, question.weight, where, row["object"], row["what"], row["remedy"] or "")
