@@ -1,4 +1,5 @@
--- Foreign keys whose columns are of another type than what they refer to.
+-- Foreign keys whose columns are of another type than what they refer to; not of one that is the same to every operator,
+-- as text and varchar are.
 -- object, what, remedy (SQL or NULL), oid and attnum of where it was made, words to find its line by.
 SELECT k.conrelid::regclass::text AS object,
   format('%s.%s is %s and refers to %s.%s, which is %s', k.conrelid::regclass, quote_ident(a.attname),
@@ -16,4 +17,6 @@ CROSS JOIN LATERAL unnest(k.conkey, k.confkey) AS pair (own, other)
 JOIN pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = pair.own
 JOIN pg_attribute b ON b.attrelid = k.confrelid AND b.attnum = pair.other
 WHERE k.contype = 'f' AND k.conparentid = 0 AND a.atttypid <> b.atttypid
+  AND (SELECT count(*) FROM pg_cast c WHERE c.castmethod = 'b' AND c.castcontext = 'i'
+    AND (c.castsource, c.casttarget) IN ((a.atttypid, b.atttypid), (b.atttypid, a.atttypid))) < 2
 ORDER BY 1, 2

@@ -1,5 +1,5 @@
 -- Indexes that another index of the same table does for as well: the same keys, or the first of its keys.
--- Unique ones and those of constraints are kept; of two equal ones the younger is named.
+-- Unique ones and those of constraints are kept, and what is not valid does for nothing; of two equal ones the younger is named.
 -- object, what, remedy (SQL or NULL), oid and attnum of where it was made, words to find its line by.
 WITH own AS (
   SELECT i.*, c.relname, c.relam, EXISTS (SELECT FROM pg_constraint k WHERE k.conindid = i.indexrelid) AS bound,
@@ -10,6 +10,7 @@ WITH own AS (
     coalesce(pg_get_expr(i.indpred, i.indrelid), '') AS predicate
   FROM pg_index i
   JOIN pglab.own_relation c ON c.oid = i.indexrelid AND NOT c.relispartition
+  WHERE i.indisvalid
 )
 SELECT DISTINCT ON (a.indexrelid) a.indrelid::regclass::text AS object,
   format(CASE WHEN a.indnkeyatts = b.indnkeyatts THEN 'index %s has the same keys as %s'

@@ -58,6 +58,12 @@ CREATE TABLE f_down (
 );
 CREATE INDEX ON f_down (up);
 CREATE INDEX ON f_down (other);
+CREATE TABLE f_most (id numeric PRIMARY KEY);
+CREATE TABLE f_more (
+  id bigint PRIMARY KEY,
+  up int NOT NULL REFERENCES f_most  -- here
+);
+CREATE INDEX ON f_more (up);
 """,
     "sequence-ends": """
 CREATE SEQUENCE g_round MAXVALUE 10 CYCLE;  -- here
@@ -70,6 +76,18 @@ CREATE TABLE h_down (id bigint PRIMARY KEY, a bigint NOT NULL, b bigint NOT NULL
 CREATE INDEX ON h_down (b, id);
 ALTER TABLE h_down
   ADD CONSTRAINT h_fk FOREIGN KEY (a, b) REFERENCES h_up;  -- here
+CREATE TABLE h_one (id bigint PRIMARY KEY);
+CREATE TABLE h_brin (
+  one bigint NOT NULL REFERENCES h_one,  -- here
+  id bigint PRIMARY KEY
+);
+CREATE INDEX ON h_brin USING brin (one);
+CREATE TABLE h_parts (
+  one bigint NOT NULL REFERENCES h_one,  -- here
+  id bigint PRIMARY KEY
+) PARTITION BY RANGE (id);
+CREATE TABLE h_parts_1 PARTITION OF h_parts FOR VALUES FROM (0) TO (9);
+CREATE INDEX ON ONLY h_parts (one);  -- is not valid
 """,
     "redundant-index": """
 CREATE TABLE i (a int NOT NULL, b int NOT NULL, c int NOT NULL, PRIMARY KEY (a, b));
@@ -78,6 +96,10 @@ CREATE INDEX i_one ON i (b, c) INCLUDE (a);
 CREATE INDEX i_two ON i (b, c);  -- here
 CREATE INDEX i_three ON i (lower(a::text));
 CREATE INDEX i_four ON i (lower(a::text));  -- here
+CREATE TABLE i_parts (a int NOT NULL PRIMARY KEY, b int NOT NULL) PARTITION BY RANGE (a);
+CREATE TABLE i_parts_1 PARTITION OF i_parts FOR VALUES FROM (0) TO (9);
+CREATE INDEX i_narrow ON i_parts (b);
+CREATE INDEX i_invalid ON ONLY i_parts (b, a);  -- no query uses it in place of i_narrow
 """,
     "many-indexes": """
 CREATE TABLE j (  -- here
@@ -112,6 +134,12 @@ ALTER TABLE p ADD CONSTRAINT p_n CHECK (n > 0) NOT VALID;  -- here
 """,
     "definer-without-search-path": """
 CREATE FUNCTION q() RETURNS int LANGUAGE sql SECURITY DEFINER  -- here
+AS 'SELECT 1';
+CREATE PROCEDURE q_does(n int) LANGUAGE sql SECURITY DEFINER AS 'SELECT 1';  -- here
+CREATE FUNCTION q_open() RETURNS int LANGUAGE sql SECURITY DEFINER SET search_path = public, "$user"  -- here
+AS 'SELECT 1';
+CREATE FUNCTION q_none() RETURNS int LANGUAGE sql SECURITY DEFINER SET search_path = '' AS 'SELECT 1';  -- here
+CREATE FUNCTION q_first() RETURNS int LANGUAGE sql SECURITY DEFINER SET search_path = pg_temp, public  -- here
 AS 'SELECT 1';
 """,
     "unique-with-null": """
@@ -187,7 +215,15 @@ CREATE INDEX x_many_at ON x_many (at);
 CREATE TABLE x_rows (id bigint PRIMARY KEY);
 ALTER TABLE x_rows ENABLE ROW LEVEL SECURITY;
 CREATE POLICY x_policy ON x_rows USING (true);
-CREATE FUNCTION x_definer() RETURNS int LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog AS 'SELECT 1';
+CREATE FUNCTION x_definer() RETURNS int LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS 'SELECT 1';
+CREATE FUNCTION x_atomic() RETURNS int LANGUAGE sql SECURITY DEFINER BEGIN ATOMIC SELECT 1; END;
+CREATE TABLE x_text (id text PRIMARY KEY, short varchar NOT NULL UNIQUE);
+CREATE TABLE x_texts (id varchar PRIMARY KEY REFERENCES x_text, short text NOT NULL REFERENCES x_text (short));
+CREATE INDEX ON x_texts (short);
+CREATE TABLE x_ranges (id int4range PRIMARY KEY);
+CREATE TABLE x_gist (id bigint PRIMARY KEY, one int4range NOT NULL REFERENCES x_ranges);
+CREATE INDEX ON x_gist USING gist (one);
 CREATE TABLE x_gone (id int, code char(3), at timestamp);
 DROP TABLE x_gone;
 CREATE SEQUENCE x_numbers;
@@ -212,11 +248,11 @@ def place(host, tmp_path_factory):
 @pytest.fixture(scope="module")
 def done(host, place) -> Done:
     replayed = replay.replay(place, host.psql(), SCRIPTS)
-    with pg.connected(place.conninfo(user="pglab")) as admin:
-        findings = list(review._findings(admin, replay.Origins(admin, SCRIPTS)))
+    with replay.asking(place) as asker, pg.connected(place.conninfo(user="pglab")) as admin:
+        findings = list(review._findings(asker, replay.Origins(asker, SCRIPTS)))
         for remedy in dict.fromkeys(one.remedy for one in findings if one.remedy):
             pg.run(admin, remedy)
-        left = list(review._findings(admin, replay.Origins(admin, SCRIPTS)))
+        left = list(review._findings(asker, replay.Origins(asker, SCRIPTS)))
     return Done(replayed, findings, left)
 
 
@@ -236,7 +272,7 @@ def test_what_is_wrong_is_found_at_its_line_and_nowhere_else(done, name):
     own = [one.place for one in done.findings if one.question == name and one.place.startswith(f"{name}.sql")]
     assert sorted(int(place.partition(":")[2]) for place in own) == lines
     extra = {one.question for one in done.findings if one.place.startswith(f"{name}.sql")} - {name}
-    assert extra <= {"unique-with-null", "no-primary-key"}, found
+    assert extra <= {"unique-with-null", "no-primary-key", "index-not-valid"}, found
 
 
 def test_what_is_fine_is_passed_by(done):
@@ -294,9 +330,9 @@ def test_a_dump_with_owners_and_extensions_that_are_missing_is_reviewed_for_the_
     told = [one.said for one in replayed.refused]
     assert [one.partition(": ")[0] for one in told] == ["dump.sql:12", "dump.sql:17"]
     assert "--on docker" in told[0]
-    with pg.connected(place.conninfo(user="pglab")) as admin:
-        found = list(review._findings(admin, replay.Origins(admin, scripts)))
-        assert pg.ask(admin, "SELECT tableowner FROM pg_tables WHERE tablename = 'items'") == {"tableowner": "keeper"}
+    with replay.asking(place) as asker:
+        found = list(review._findings(asker, replay.Origins(asker, scripts)))
+        assert pg.ask(asker, "SELECT tableowner FROM pg_tables WHERE tablename = 'items'") == {"tableowner": "keeper"}
     assert [(one.question, one.place) for one in found] == [
         ("policy-without-row-security", "dump.sql:23"),
         ("no-primary-key", "dump.sql:19"),
@@ -312,21 +348,95 @@ def test_a_strangers_file_runs_nothing_on_this_machine(host, place, tmp_path):
     assert "psql's own commands are not run" in replayed.refused[0].said
 
 
+MARK = """
+CREATE FUNCTION public.mark() RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+  COPY (SELECT 1) TO PROGRAM 'touch {made}';
+  RETURN 'led astray';
+EXCEPTION WHEN insufficient_privilege THEN
+  RETURN 'led astray';
+END $$;
+CREATE TABLE a (id bigint, other json);
+"""
+ATTACKS = {
+    "a temporary view in place of a catalogue": """
+CREATE TEMP VIEW pg_policy AS SELECT length(public.mark())::oid AS oid;
+CREATE TEMP VIEW pg_proc AS SELECT length(public.mark())::oid AS oid;
+CREATE TABLE b (id int);
+""",
+    "a function that fits better": """
+CREATE FUNCTION public.format(text, regclass) RETURNS text LANGUAGE sql AS 'SELECT public.mark()';
+CREATE FUNCTION public.format(text, regclass, text) RETURNS text LANGUAGE sql AS 'SELECT public.mark()';
+""",
+    "a search_path of the database": """
+CREATE FUNCTION public.quote_ident(text) RETURNS text LANGUAGE sql AS 'SELECT public.mark()';
+CREATE FUNCTION public.format(text, VARIADIC "any") RETURNS text LANGUAGE internal AS 'text_format';
+CREATE FUNCTION public.format(text, regclass) RETURNS text LANGUAGE sql AS 'SELECT public.mark()';
+ALTER DATABASE lab SET search_path = public, pg_catalog;
+ALTER ROLE lab SET search_path = public, pg_catalog;
+""",
+}
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_a_strangers_sql_is_never_run_with_more_rights_and_answers_no_question(host, tmp_path, monkeypatch, attack):
+    monkeypatch.setattr(host, "workdir", lambda name: tmp_path / name)
+    made = tmp_path / "made"
+    scripts = [Script("a.sql", MARK.format(made=made) + ATTACKS[attack])]
+    found = review.review("a", tmp_path / "a.sql", scripts, host).findings
+    assert not made.exists()
+    assert {"no-primary-key", "json-as-text"} <= {one.question for one in found}
+    assert [one for one in found if "astray" in f"{one.what}{one.remedy}"] == []
+
+
+def test_the_catalogue_is_asked_without_rights_by_a_path_that_is_not_the_authors(host, place):
+    replay.replay(place, host.psql(), [Script("a.sql", "ALTER ROLE lab SET search_path = public, pg_catalog;\n")])
+    with replay.asking(place) as asker:
+        assert pg.ask(asker, "SELECT session_user, current_setting('search_path') AS path") == {
+            "session_user": "lab",
+            "path": "pg_catalog, pg_temp",
+        }
+    with pg.connected(place.conninfo()) as own:
+        pg.run(own, "ALTER ROLE lab RESET search_path")
+
+
+def test_sql_that_shuts_the_server_to_questions_is_told(host, tmp_path, monkeypatch):
+    monkeypatch.setattr(host, "workdir", lambda name: tmp_path / name)
+    scripts = [Script("a.sql", "CREATE TABLE a (id int);\nALTER DATABASE lab CONNECTION LIMIT 0;\n")]
+    with pytest.raises(IngestError, match=r"cannot be asked after this SQL: .*too many connections"):
+        review.review("a", tmp_path / "a.sql", scripts, host)
+
+
+def test_an_application_name_of_the_authors_own_is_no_place(host, place):
+    scripts = [Script("a.sql", "SET application_name = 'pglab review 9';\nCREATE TABLE a (id int);\n")]
+    replay.replay(place, host.psql(), scripts)
+    with replay.asking(place) as asker:
+        assert [one.place for one in review._findings(asker, replay.Origins(asker, scripts))] == [""]
+
+
+def test_a_unique_key_is_named_without_what_it_carries_and_only_where_nothing_may_be_null(host, place):
+    table = "CREATE TABLE a (a int NOT NULL, b int, UNIQUE (a) INCLUDE (b), UNIQUE (b));"
+    replay.replay(place, host.psql(), [Script("a.sql", table)])
+    with replay.asking(place) as asker:
+        (found,) = pg.rows(asker, pg.query("review_primary_key"))
+    assert found["what"] == "table public.a has no primary key, though (a) is unique"
+
+
 def test_a_failed_statement_takes_nothing_of_its_transaction_with_it(host, place):
     scripts = [Script("a.sql", "BEGIN;\nCREATE TABLE a (id int);\nDROP TABLE b;\nCREATE TABLE c (id int);\nCOMMIT;\n")]
     assert [one.said for one in replay.replay(place, host.psql(), scripts).refused] == [
         'a.sql:3: ERROR: table "b" does not exist'
     ]
-    with pg.connected(place.conninfo(user="pglab")) as admin:
-        assert pg.ask(admin, pg.query("review_scope"))["tables"] == 2
+    with replay.asking(place) as asker:
+        assert pg.ask(asker, pg.query("review_scope"))["tables"] == 2
 
 
 def test_a_statement_that_is_written_twice_is_found_at_its_own_line(host, place):
     once = "DROP TABLE IF EXISTS a;\nCREATE TABLE a (id int);\n"
     scripts = [Script("1.sql", once * 2), Script("2.sql", "ALTER TABLE a\n  ADD b json,\n  ADD c money;\n")]
     replay.replay(place, host.psql(), scripts)
-    with pg.connected(place.conninfo(user="pglab")) as admin:
-        found = {one.question: one.place for one in review._findings(admin, replay.Origins(admin, scripts))}
+    with replay.asking(place) as asker:
+        found = {one.question: one.place for one in review._findings(asker, replay.Origins(asker, scripts))}
     assert found == {"no-primary-key": "1.sql:4", "json-as-text": "2.sql:2", "money-type": "2.sql:3"}
 
 
