@@ -293,8 +293,8 @@ class Slice:
     `for_s`, `clients`, `generator_cpu_s`, `generator_throttled_s` (by a quota), `workers`
     (drivers.Driven; only where load workers sent), `zero_ns` (the zero of due times), `drive` alone `due`
     (how many operations were due; what is not recorded of them is missing), and `statements`:
-    query -> {calls, plan_ms, exec_ms, blocks, wal_bytes, temp_bytes}, differences of
-    pg_stat_statements over the step, and `activity`, the server's statistics after it
+    query -> {calls, plan_ms, exec_ms, blocks, read (of these), wal_bytes, temp_bytes}, differences of
+    pg_stat_statements over the step. The last step has `activity`, the server's statistics after it
     (probes/activity.py). *ops* is a table of drivers.OPS for all driven steps.
     *rows* are the rows in the candidate's tables after the slice, *rows_due* what they should be.
     *series* is a table of probes.SERIES over all driven steps; None where nobody watched.

@@ -133,6 +133,8 @@ def drive(kept: Kept, trial: Trial, steps: Sequence[timeline.Step], tools: Tools
             _reckon(kept, fact)
         facts.append(fact)
     with answering(kept.instance.name, kept.cluster):
+        if facts:
+            facts[-1]["activity"] = activity(kept.nodes)  # when rows are as many as they were before
         rows = prepare.rows_in(kept.admin)
     done = pa.concat_tables(ops) if ops else OPS.empty_table()
     return Slice(trial, tuple(facts), done, rows, kept.rows, pa.concat_tables(series) if series else None)
@@ -185,7 +187,6 @@ def _watched(kept: Kept, do: str) -> Iterator[dict[str, Json]]:
             fact["throttled_s"] = kept_back
         if driving:
             fact["statements"] = {name: one for name, one in asked.items() if one["calls"] > 0}
-            fact["activity"] = activity(kept.nodes)
         if kept.shaped:
             fact |= {"nodes": each(totals, after), "cpu_s": cpu_s}
         if kept.shaped and driving:

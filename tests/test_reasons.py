@@ -9,10 +9,24 @@ import pytest
 from lab import parts, plan, reasons
 from lab.metrics import find
 from lab.model import Instance
-from lab.reasons import Side, blocks, estimates, filtered, index_only, indexes, locks, pruning, server_time, spill
+from lab.reasons import (
+    Side,
+    bloat,
+    blocks,
+    cache,
+    estimates,
+    filtered,
+    index_only,
+    indexes,
+    locks,
+    pruning,
+    server_time,
+    spill,
+    unused_index,
+)
 from lab.template import figures_in
 from tests.samples import QUERIES, RULES, explains, judged, node, prepared, queries
-from tests.slices import drive, ops, sliced
+from tests.slices import drive, ops, sliced, step
 
 
 def said(rule, own, base):
@@ -194,6 +208,21 @@ def test_several_statements_of_one_query_are_all_looked_at():
     assert one.facts["own"] == 700.0
 
 
+@pytest.mark.parametrize(
+    ("shape", "told"),
+    [({}, True), ({"sizes": {"a": {}, "b": {}}, "standbys": 1}, True), ({"sizes": {"a": {}, "b": {}}}, False)],
+)
+def test_an_unused_index_is_told_where_all_rows_are_on_one_server(shape, told):
+    index = {"name": "i", "table": "t", "bytes": 9000.0, "enforces": False}
+    reading = ({"since": {}, "tables": {}, "indexes": {}, "totals": {}},)
+    own, base = (
+        Side(replace(prepared(name), report={"rows": 10, "indexes": indexes, **more}), readings=reading)
+        for name, indexes, more in (("by-day", [index], {}), ("heap", [], shape))
+    )
+    assert len(list(unused_index.explain(own, base, queries()))) == told
+    assert len(list(unused_index.explain(base, own, queries()))) == told
+
+
 def test_spills_are_told():
     assert said(spill, counted("by-day", temp_bytes_per_call=8192), counted(temp_bytes_per_call=0))
 
@@ -334,6 +363,23 @@ def test_readings_go_back_to_the_last_reset_and_no_further_and_to_no_other_insta
     kept = reasons.side("heap", [prepared("heap")], [*trials, twin])
     assert [one["n"] for one in kept.readings] == [1, 2]
     assert reasons.side("heap", [prepared("heap")], trials, kept=False).readings == ()
+
+
+def test_rows_at_a_reading_are_without_what_later_steps_did():
+    steps = [step("append", rows=50), drive(activity={}), step("append", rows=7), step("retire", rows=57)]
+    assert bloat.rows_then(sliced(steps, ops(1), rows=1000)) == 1050
+    assert bloat.rows_then(sliced([*steps, step("maintain", activity={})], ops(1), rows=1000)) == 1000
+    assert bloat.rows_then(sliced([*steps, drive(rows_by_load=5)], ops(1), rows=1000)) == 1045
+
+
+@pytest.mark.parametrize(("more", "told"), [({}, ["by-day"]), ({"inner_calls": 3}, [])])
+def test_blocks_are_told_of_a_mix_that_asks_one_server_alone(more, told):
+    sides = []
+    for name, read in (("by-day", 50), ("heap", 0)):
+        asked = drive(statements={"recent": {"calls": 1, "blocks": 100, "read": read}}, **more)
+        one = replace(sliced(asked, ops(1)), trial=replace(sliced(asked, ops(1)).trial, instance=Instance(name, 1)))
+        sides.append(reasons.side(name, [prepared(name)], [one]))
+    assert [one.candidate for one in cache.explain(*sides, queries())] == told
 
 
 def test_explains_of_the_samples_cover_the_queries_that_read():

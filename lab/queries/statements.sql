@@ -1,5 +1,5 @@
 -- What the marked statements of the mix have cost the server since the last reset.
--- query, calls, plan_ms, exec_ms, blocks (found and read), wal_bytes, temp_bytes.
+-- query, calls, plan_ms, exec_ms, blocks (found and read), read (those not in shared buffers), wal_bytes, temp_bytes.
 -- PostgreSQL 13 and later, pg_stat_statements in schema pglab with track_planning.
 SELECT
   substring(query FROM '/\* pglab::?([a-z0-9_]+) \*/') AS query,
@@ -7,6 +7,7 @@ SELECT
   sum(total_plan_time)::float8 AS plan_ms,
   sum(total_exec_time)::float8 AS exec_ms,
   sum(shared_blks_hit + shared_blks_read)::float8 AS blocks,
+  sum(shared_blks_read)::float8 AS read,
   sum(wal_bytes)::float8 AS wal_bytes,
   sum(temp_blks_read + temp_blks_written)::float8 * current_setting('block_size')::int AS temp_bytes
 FROM pglab.pg_stat_statements

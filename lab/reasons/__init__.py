@@ -69,7 +69,7 @@ class Side:
 
     *prepared* is its first instance; *loads* are all of them, the twin too. *slices* are its trials
     that are evidence, the twin's left out; *timed* those that are evidence about server time, by *times*,
-    and *twin* the twin's. *readings* are the server's statistics after each slice of
+    and *twin* the twin's. *readings* are the server's statistics after each trial of
     the first instance (probes/activity.py), in order, since they were last reset; () where instances do
     not stay up.
     """

@@ -7,13 +7,13 @@ from lab.model import Query
 from lab.reasons import MANUAL, Reason, Side, last, metric, named, own_fact
 
 NAME = "cache"
-_PAGE = f"{MANUAL}monitoring-stats.html#MONITORING-PG-STAT-DATABASE-VIEW"
+_PAGE = f"{MANUAL}pgstatstatements.html"
 _LEAST = 0.01
 _SIZE = "size.total_bytes"
 
 
 def explain(own: Side, base: Side, queries: Sequence[Query]) -> Iterator[Reason]:  # noqa: ARG001
-    """Clearly other shares of blocks that are not in shared buffers, over the rounds."""
+    """Clearly other shares of the mix's blocks that are not in shared buffers, over the rounds."""
     mine, theirs = _misses(own), _misses(base)
     if mine is None or theirs is None or abs(mine - theirs) <= _LEAST:
         return
@@ -23,9 +23,9 @@ def explain(own: Side, base: Side, queries: Sequence[Query]) -> Iterator[Reason]
     pieces = (
         "over the rounds ",
         cite("own", "percent"),
-        " of the blocks that ",
+        " of the blocks that the mix asked ",
         named(own),
-        " was asked for were not in shared buffers, and ",
+        " for were not in shared buffers, and ",
         cite("base", "percent"),
         " of those of ",
         named(base),
@@ -39,9 +39,13 @@ def explain(own: Side, base: Side, queries: Sequence[Query]) -> Iterator[Reason]
 
 
 def _misses(one: Side) -> float | None:
-    """The share of blocks asked of the system from the first to the last reading; None where nobody looked."""
-    if len(one.readings) < 2:
+    """The share of the mix's blocks that the system was asked for, in all trials of the first instance.
+
+    None where nobody counted, or where servers asked others, whose blocks nobody knows.
+    """
+    steps = [step for each in one.slices if each.trial.instance == one.instance for step in each.steps]
+    seen = [counters for step in steps for counters in step.get("statements", {}).values()]
+    if any(step.get("inner_calls") for step in steps) or any("read" not in counters for counters in seen):
         return None
-    first, final = (one.readings[n]["totals"] for n in (0, -1))
-    hits, reads = (final[key] - first[key] for key in ("hits", "reads"))
-    return reads / (hits + reads) if hits + reads > 0 else None
+    blocks, read = (sum(counters[key] for counters in seen) for key in ("blocks", "read"))
+    return read / blocks if blocks > 0 else None

@@ -45,11 +45,19 @@ def explain(own: Side, base: Side, queries: Sequence[Query]) -> Iterator[Reason]
 
 
 def _unused(one: Side) -> list[dict[str, Any]] | None:
-    """Indexes that are there for reading alone and were not read in any reading; None where nobody looked."""
-    if "indexes" not in one.report or not one.readings or not one.report.get("rows"):
+    """Indexes that are there for reading alone and were not read in any reading.
+
+    None where nobody looked, or where rows lie on other servers, of which the catalogs of the first know no bytes.
+    """
+    if "indexes" not in one.report or not one.readings or not one.report.get("rows") or not _in_one_place(one):
         return None
     read = {name for reading in one.readings for name in reading["indexes"]}
     return [index for index in one.report["indexes"] if not index["enforces"] and index["name"] not in read]
+
+
+def _in_one_place(one: Side) -> bool:
+    """Are all rows on one server? Those that follow it have the same ones."""
+    return len(one.report.get("sizes", ("",))) - int(one.report.get("standbys", 0)) <= 1
 
 
 def _per_row(one: Side, unused: Sequence[dict[str, Any]]) -> float:

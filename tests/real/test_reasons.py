@@ -11,7 +11,7 @@ from lab.explain import executed
 from lab.inventory import inventory
 from lab.model import Instance, Parameter, Prepared, Query, Slice, Statement, Trial
 from lab.probes.activity import activity
-from lab.probes.server import Node
+from lab.probes.server import Node, ServerProbe, less
 from lab.reasons import Side
 from lab.template import figures_in
 
@@ -98,17 +98,20 @@ def run(server, database: str, sql) -> None:
 
 
 def worked(server, one: Side, database: str, *sql: str) -> Side:
-    """The side after it has done *sql*: the server's statistics before and after."""
-    readings = []
+    """The side after it has done *sql*, and the lab has counted rows: the server's statistics before and after."""
+    readings, statements = [], []
     with pg.connected(server.conninfo(user="pglab", dbname=database)) as admin:
         node = Node("primary", admin)
-        for statements in ((), sql):
-            run(server, database, statements)
+        for work in ((), sql):
+            run(server, database, work)
             told(server, database)
+            rows = prepare.rows_in(admin)
+            pg.run(admin, "SELECT pg_stat_force_next_flush()")
             readings.append(activity([node]))
-        rows = prepare.rows_in(admin)
+            statements.append(ServerProbe([node], []).statements())
+    step = {"do": "drive", "statements": less(statements[1], statements[0])}
     trial = Trial("t", one.instance, 1, 0, 0)
-    return replace(one, readings=tuple(readings), slices=(Slice(trial, (), OPS.empty_table(), rows, rows),))
+    return replace(one, readings=tuple(readings), slices=(Slice(trial, (step,), OPS.empty_table(), rows, rows),))
 
 
 def told(server, database: str) -> None:
@@ -498,11 +501,30 @@ def test_blocks_that_are_not_in_shared_buffers_are_told(busy):
     large.append("INSERT INTO t SELECT n, repeat('x', 7000) FROM generate_series(1, 6000) n")
     asked = query("SELECT count(a) FROM t WHERE a < 0")
     one_worker = {"max_parallel_workers_per_gather": "0"}
-    work = ["VACUUM FULL t", *["SELECT count(a) FROM t"] * 5]  # what it writes anew is in no buffer
+    work = ["VACUUM FULL t", *["SELECT /* pglab:q */ count(a) FROM t"] * 30]  # what it writes anew is in no buffer
     small = busy("small", [large[0], "INSERT INTO t SELECT n, '' FROM generate_series(1, 6000) n"], *work, asked=asked)
     [one] = says("cache", busy("large", large, *work, asked=asked, **one_worker), small, asked)
     assert one.facts["own"] > 0.5
     assert one.facts["base"] < 0.05
+
+
+def test_blocks_that_the_lab_itself_asks_for_are_not_those_of_the_mix(busy):
+    work = "SELECT /* pglab:q */ note FROM t WHERE id = 1"
+    still = busy("still", PLAIN, *[work] * 50, asked=NOTHING)
+    other = busy("other", PLAIN, *[work] * 50, "VACUUM FULL t", *["SELECT count(value) FROM t"] * 5, asked=NOTHING)
+    assert says("cache", other, still, NOTHING) == []
+
+
+def test_an_index_that_only_the_lab_could_count_rows_by_is_unused(busy):
+    """The smaller of two indexes of a table that is wider than both."""
+    wide = ["CREATE TABLE t (id bigint PRIMARY KEY, a int, note text)"]
+    wide += [
+        f"INSERT INTO t SELECT n, 1, repeat('x', 500) FROM generate_series(1, {ROWS}) n",
+        "CREATE INDEX i ON t (a)",
+    ]
+    plain = busy("plain", wide[:2], asked=NOTHING)
+    [one] = says("unused_index", busy("unused", wide, asked=NOTHING), plain, NOTHING)
+    assert one.facts["name"] == "i"
 
 
 def test_a_transaction_for_each_row_brings_a_forced_vacuum_near(made):
