@@ -2,7 +2,9 @@
 
 import json
 import subprocess
+import tempfile
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
@@ -365,23 +367,30 @@ CREATE TEMP VIEW pg_proc AS SELECT length(public.mark())::oid AS oid;
 CREATE TABLE b (id int);
 """,
     "a function that fits better": """
-CREATE FUNCTION public.format(text, regclass) RETURNS text LANGUAGE sql AS 'SELECT public.mark()';
-CREATE FUNCTION public.format(text, regclass, text) RETURNS text LANGUAGE sql AS 'SELECT public.mark()';
+CREATE POLICY mine ON a USING (true);
+CREATE FUNCTION public.format(text, name, regclass) RETURNS text LANGUAGE sql AS 'SELECT public.mark()';
 """,
     "a search_path of the database": """
 CREATE FUNCTION public.quote_ident(text) RETURNS text LANGUAGE sql AS 'SELECT public.mark()';
-CREATE FUNCTION public.format(text, VARIADIC "any") RETURNS text LANGUAGE internal AS 'text_format';
-CREATE FUNCTION public.format(text, regclass) RETURNS text LANGUAGE sql AS 'SELECT public.mark()';
 ALTER DATABASE lab SET search_path = public, pg_catalog;
 ALTER ROLE lab SET search_path = public, pg_catalog;
 """,
 }
 
 
+@pytest.fixture
+def made():
+    """A file that the server's own user could make."""
+    with tempfile.TemporaryDirectory(prefix="pglab-made-") as folder:
+        Path(folder).chmod(0o777)
+        yield Path(folder) / "made"
+
+
 @pytest.mark.parametrize("attack", ATTACKS)
-def test_a_strangers_sql_is_never_run_with_more_rights_and_answers_no_question(host, tmp_path, monkeypatch, attack):
+def test_a_strangers_sql_is_never_run_with_more_rights_and_answers_no_question(
+    host, tmp_path, monkeypatch, made, attack
+):
     monkeypatch.setattr(host, "workdir", lambda name: tmp_path / name)
-    made = tmp_path / "made"
     scripts = [Script("a.sql", MARK.format(made=made) + ATTACKS[attack])]
     found = review.review("a", tmp_path / "a.sql", scripts, host).findings
     assert not made.exists()
