@@ -24,7 +24,7 @@ from lab.model import SqlFile
 PATIENCE_S = 300.0
 SYNTAX = "42601"
 _ERROR = re.compile(r"^psql:<stdin>:\d+: (?:ERROR|FATAL):  (?:(?P<state>\w{5}): )?(?P<words>.*)", re.MULTILINE)
-_NO_ROLE = re.compile(r'role "(.+)" does not exist')
+_NO_ROLE = re.compile(r'role "(?!pg_)(.+)" does not exist')  # names that begin so are the server's alone
 _EXPECTED = re.compile(r'schema "public" already exists|must be owner of extension')  # as dumps have it
 _LOCKED = re.compile(r"error: backslash commands are restricted.*")
 _SILENT = re.compile(r"(?:\s+|--[^\n]*\n|/\*.*?\*/)*", re.DOTALL)

@@ -449,6 +449,15 @@ def test_a_statement_that_is_written_twice_is_found_at_its_own_line(host, place)
     assert found == {"no-primary-key": "1.sql:4", "json-as-text": "2.sql:2", "money-type": "2.sql:3"}
 
 
+def test_a_role_that_only_another_version_has_is_refused_and_the_rest_is_reviewed(host, place):
+    scripts = [Script("a.sql", "CREATE TABLE a (id int);\nGRANT pg_of_another_version TO lab;\n")]
+    replayed = replay.replay(place, host.psql(), scripts)
+    assert ([one.said for one in replayed.refused], replayed.roles) == (
+        ['a.sql:2: ERROR: role "pg_of_another_version" does not exist'],
+        (),
+    )
+
+
 def test_a_script_that_does_not_end_is_told(host, place, monkeypatch):
     monkeypatch.setattr(replay, "PATIENCE_S", 0.5)
     with pytest.raises(IngestError, match="leave the data out"):
