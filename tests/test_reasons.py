@@ -333,7 +333,7 @@ def words(one):
 
 
 def test_a_difference_in_time_that_the_rounds_do_not_show_is_not_told():
-    own = [trial("by-day", n, recent=(0.0, 10.0 + 5 * (-1) ** n)) for n in range(4)]
+    own = [trial("by-day", n, recent=(0.0, 20.0 + 9 * (-1) ** n)) for n in range(4)]
     assert timed(own, rounds("heap", recent=(0.0, 10.0))) == {}
     assert timed(rounds("by-day", recent=(0.0, 30.0))[:1], rounds("heap", recent=(0.0, 10.0))) == {}
 

@@ -65,6 +65,8 @@ def test_a_run_with_a_cold_cache_reads_its_files_in_every_round_and_its_plan_say
     for prepared in stored.prepared:
         assert prepared.settings["debug_io_direct"]["value"] == "data"
         assert prepared.settings["effective_cache_size"]["value"] == "16384"
+    for one in stored.slices:  # once, when all is done
+        assert ["activity" in fact for fact in one.steps] == [*[False] * (len(one.steps) - 1), True]
     seen = [fact["activity"]["totals"] for one in stored.slices for fact in one.steps if "activity" in fact]
     assert max(totals["reads"] for totals in seen) > 100, seen
     text = (folder / ".claude/doc/small.md").read_text()
