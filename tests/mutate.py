@@ -6,11 +6,16 @@ A mutant is `file`, `old` (text that occurs once), `new`, and the `test` that mu
 broken in copies, one for each that works at the same time, so that an interrupted run leaves the
 project as it was. Each test runs in a fork of this process, which has imported every library that
 tests need and nothing of the project: so a mutant costs its test and little more.
+
+First the same tests run on copies that nothing was changed in. One that fails there proves nothing
+when it fails again, and is an error; one that skips, for what this machine lacks, tries no mutant:
+such mutants are counted as not tried, each with the reason.
 """
 
 import compileall
 import contextlib
 import importlib
+import json
 import os
 import py_compile
 import shutil
@@ -27,10 +32,14 @@ from typing import Any
 import pytest
 
 TOP = Path(__file__).parent.parent
-COPIED = ("lab", "tests", "scenarios", "workloads", "docs", "results/sample", "pyproject.toml", "Makefile", "README.md")
+COPIED = (
+    *("lab", "tests", "scenarios", "workloads", "docs", "docker", "results/sample", "requirements", ".claude"),
+    *("pyproject.toml", "Makefile", "README.md", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE"),
+)
 LIBRARIES = ("hypothesis", "numpy", "pandas", "scipy.stats", "pyarrow.parquet", "pydantic", "jinja2", "psycopg")
 LIMIT_S = 300
-OPTIONS = ("-q", "-x", "-p", "no:randomly", "-p", "no:cacheprovider", "-W", "ignore::pytest.PytestAssertRewriteWarning")
+WHOLE_LIMIT_S = 3600
+OPTIONS = ("-q", "-p", "no:randomly", "-p", "no:cacheprovider", "-W", "ignore::pytest.PytestAssertRewriteWarning")
 VERBOSE = (
     "CI",
     "BUILD_NUMBER",
@@ -45,17 +54,12 @@ class Place:
 
     top: Path
     mutant: Mutant
-    since: float = 0.0
 
     def begin(self) -> int:
         """Break the copy and test it in a child; its process id."""
         path = self.top / self.mutant["file"]
         path.write_text(path.read_text().replace(self.mutant["old"], self.mutant["new"], 1))
-        self.since = time.monotonic()
-        child = os.fork()
-        if child == 0:
-            _test(self.top, self.mutant["test"])
-        return child
+        return _forked(self.top, [self.mutant["test"]], LIMIT_S)
 
     def restore(self) -> None:
         shutil.copy(TOP / self.mutant["file"], self.top / self.mutant["file"])
@@ -71,13 +75,21 @@ def main(words: list[str]) -> int:
     ]
     with tempfile.TemporaryDirectory(prefix="pglab-mutants-") as folder:
         Path(folder).chmod(0o755)
-        survivors = _try_all(chosen, Path(folder))
-    for line in [*stale.values(), *survivors]:
+        for name in LIBRARIES:
+            importlib.import_module(name)
+        places = [_copied(Path(folder) / str(n)) for n in range(min(len(chosen), os.cpu_count() or 1))]
+        sound, untried, unsound = sorted_out(chosen, _unchanged(places, list(dict.fromkeys(m["test"] for m in chosen))))
+        survivors = _try_all(sound, places)
+        for top in places:
+            shutil.rmtree(_base(top), ignore_errors=True)
+    for line in [*untried, *stale.values(), *unsound, *survivors]:
         print(line)
     spent = time.monotonic() - begun
-    red = len(chosen) - len(survivors)
-    print(f"{len(chosen)} mutants, {red} red, {len(survivors)} survived, {len(stale)} stale, {spent:.0f} s")
-    return 1 if stale or survivors or not chosen else 0
+    counts = (
+        f"{len(sound) - len(survivors)} red, {len(survivors)} survived, {len(untried)} not tried, {len(stale)} stale"
+    )
+    print(f"{len(chosen)} mutants, {counts}, {spent:.0f} s")
+    return 1 if stale or survivors or unsound or not sound else 0
 
 
 def _stale(mutant: Mutant) -> str:
@@ -86,11 +98,41 @@ def _stale(mutant: Mutant) -> str:
     return "" if count == 1 else f"stale: {mutant['file']}: {mutant['old']!r} occurs {count} times"
 
 
-def _try_all(mutants: list[Mutant], folder: Path) -> list[str]:
+def _unchanged(places: list[Path], tests: list[str]) -> dict[str, list[str]]:
+    """What each test comes to where nothing is broken: its outcomes, "passed", "failed" or why it skips."""
+    parts = {top: tests[n :: len(places)] for n, top in enumerate(places)}
+    children = [child for top, part in parts.items() if (child := _forked(top, part, WHOLE_LIMIT_S))]
+    statuses = [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
+    for top, status in zip(places, statuses, strict=True):
+        if status not in (0, 1):
+            said = (top / "said").read_text()[-2000:]
+            raise SystemExit(f"the tests could not be run on unchanged code: pytest ended with {status}: {said}")
+    return {name: told for top in places for name, told in json.loads((top / "outcomes").read_text()).items()}
+
+
+def sorted_out(mutants: list[Mutant], outcomes: dict[str, list[str]]) -> tuple[list[Mutant], list[str], list[str]]:
+    """Those whose test passes where nothing is broken; as lines, those not tried, and those whose test fails anyway."""
+    sound, untried, unsound = list[Mutant](), list[str](), list[str]()
+    for one in mutants:
+        test = one["test"]
+        found = {what for name, told in outcomes.items() if _belongs(name, test) for what in told}
+        if not found or "failed" in found:
+            unsound.append(f"{one['file']}: {test} {'fails' if found else 'is not found'} where nothing is broken")
+        elif "passed" in found:
+            sound.append(one)
+        else:
+            untried.append(f"not tried: {one['file']}: {one['old']!r}: {test}: {'; '.join(sorted(found))}")
+    return sound, untried, unsound
+
+
+def _belongs(name: str, test: str) -> bool:
+    """Is `name`, one test as it ran, among those that a mutant's `test` names?"""
+    return name == test or name.startswith((f"{test}[", f"{test}::"))
+
+
+def _try_all(mutants: list[Mutant], places: list[Path]) -> list[str]:
     """What happened to those that did not turn their test red."""
-    for name in LIBRARIES:
-        importlib.import_module(name)
-    free = [_copied(folder / str(n)) for n in range(min(len(mutants), os.cpu_count() or 1))]
+    free = list(places)
     ahead, busy, found = list(reversed(mutants)), dict[int, Place](), []
     while ahead or busy:
         while ahead and free:
@@ -101,8 +143,6 @@ def _try_all(mutants: list[Mutant], folder: Path) -> list[str]:
         place.restore()
         free.append(place.top)
         found += _told(place, os.waitstatus_to_exitcode(status))
-    for top in free:
-        shutil.rmtree(_base(top), ignore_errors=True)
     return found
 
 
@@ -115,11 +155,34 @@ def _told(place: Place, status: int) -> list[str]:
     return [f"{one['file']}: {one['old']!r} -> {one['new']!r}: {one['test']} {what}"]
 
 
-def _test(top: Path, test: str) -> Any:
-    """In the child: run one test of the copy, as if Python had been started there."""
+@dataclass(eq=False)
+class Outcomes:
+    """A pytest plugin: what each test came to."""
+
+    told: dict[str, list[str]]
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.skipped and isinstance(report.longrepr, tuple):
+            self.told.setdefault(report.nodeid, []).append(report.longrepr[2])
+        elif report.failed or report.when == "call":
+            self.told.setdefault(report.nodeid, []).append(report.outcome)
+
+
+def _forked(top: Path, tests: list[str], limit_s: int) -> int:
+    """The process id of a child that runs these tests of a copy, and exits as pytest does."""
+    child = os.fork()
+    if child == 0:
+        _test(top, tests, limit_s)
+    return child
+
+
+def _test(top: Path, tests: list[str], limit_s: int) -> Any:
+    """In the child: run tests of the copy, as if Python had been started there."""
     status = 3
+    outcomes = Outcomes({})
+    stop_early = () if len(tests) > 1 else ("-x",)
     try:
-        signal.alarm(LIMIT_S)
+        signal.alarm(limit_s)
         os.setpgid(0, 0)
         os.chdir(top)
         for name in VERBOSE:
@@ -130,7 +193,8 @@ def _test(top: Path, test: str) -> Any:
         with Path("said").open("w") as said:
             os.dup2(said.fileno(), 1)
             os.dup2(said.fileno(), 2)
-        status = int(pytest.main([*OPTIONS, test]))
+        status = int(pytest.main([*OPTIONS, *stop_early, *tests], plugins=[outcomes]))
+        Path("outcomes").write_text(json.dumps(outcomes.told))
         sys.stdout.flush()
     except BaseException:
         traceback.print_exc()

@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import psutil
 import pytest
@@ -110,6 +111,17 @@ def test_a_server_killed_at_work_is_gone_at_once_and_starts_again(host, tmp_path
         assert (server.data / "postmaster.pid").read_text().splitlines()[0] == str(server._process.pid)
         with pg.connected(server.conninfo()) as connection:
             assert pg.ask(connection, "SELECT a FROM t") == {"a": 1}
+
+
+def test_the_file_that_a_killed_server_left_says_nothing_of_the_next(host, tmp_path, monkeypatch):
+    with host.server("one", PRELOAD, tmp_path) as server:
+        left = (server.data / "postmaster.pid").read_text().splitlines()
+        assert left[7].strip() == "ready"
+        with monkeypatch.context() as patched:
+            patched.setattr(server, "_process", SimpleNamespace(pid=int(left[0]) + 1, poll=lambda: None))
+            with pytest.raises(ClusterError, match="was not ready"):
+                server._wait_until_ready(time.monotonic() + 0.05)
+        server._wait_until_ready(time.monotonic() + 0.05)
 
 
 def lost(connection, statement):

@@ -16,7 +16,7 @@ from lab.hosts import _home, docker
 
 pytestmark = [pytest.mark.server, pytest.mark.docker]
 
-IMAGE = "pglab-test/ryuk:1"
+IMAGE = f"pglab-test/ryuk:{os.getpid()}"  # another process tests with its own
 PLAYED = r"""
 use strict; use IO::Socket::INET; use IO::Socket::UNIX;
 $SIG{TERM} = sub { exit 0 };
