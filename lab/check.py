@@ -60,9 +60,16 @@ NOT_ASSESSED = "warm-up not assessed"
 FAILED = "failed operations"
 DRIFT = "drift"
 UNSTABLE = "unstable answers"
-NOTES = frozenset({WARM_UP, NOT_ASSESSED, FAILED, DRIFT, UNSTABLE})
+WITNESS = "second generator"
+NOTES = frozenset({WARM_UP, NOT_ASSESSED, FAILED, DRIFT, UNSTABLE, WITNESS})
 
-ABOUT = {WARM_UP: "instances", NOT_ASSESSED: "instances", DRIFT: "instances", UNSTABLE: "queries"}
+ABOUT = {
+    WARM_UP: "instances",
+    NOT_ASSESSED: "instances",
+    DRIFT: "instances",
+    UNSTABLE: "queries",
+    WITNESS: "quantiles of latency",
+}
 """What the kinds are about that are not about trials: what stands as their trial only names it."""
 
 CRASH_SAFE = ("fsync", "full_page_writes")
@@ -213,11 +220,12 @@ def throttled_share(steps: Iterable[Mapping[str, Json]]) -> float:
 
 def driven(item: Slice, kind: str = "drive") -> Iterator[tuple[Mapping[str, Json], pa.Table]]:
     """Each step of that *kind* with the operations that were due in it."""
-    due = item.ops["due_ns"]
+    ops = item.witness if kind == "witness" and item.witness is not None else item.ops
+    due = ops["due_ns"]
     for step in item.steps:
         if step["do"] == kind:
             inside = pc.and_(pc.greater_equal(due, step["start_ns"]), pc.less(due, step["end_ns"]))
-            yield step, item.ops.filter(inside)
+            yield step, ops.filter(inside)
 
 
 def missing(item: Slice) -> bool:
@@ -246,9 +254,9 @@ def clock_error_ns(item: Slice) -> int:
     return max((int(worker["clock_error_ns"]) for worker in workers), default=0)
 
 
-def generator_late(item: Slice) -> float:
-    """The share of operations that started late although their client was free."""
-    late = [_kept_waiting(ops) > LATE_NS for _, ops in driven(item)]
+def generator_late(item: Slice, kind: str = "drive") -> float:
+    """The share of operations of the *kind*'s steps that started late although their client was free."""
+    late = [_kept_waiting(ops) > LATE_NS for _, ops in driven(item, kind)]
     every = np.concatenate(late) if late else np.array([], dtype=bool)
     return float(every.mean()) if every.size else 0.0
 

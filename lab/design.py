@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from lab.draw import rng
 from lab.model import Instance, Json, Scenario, Trial
+from lab.timeline import Step
 
 # Rounds by profile: what a run takes where nobody says.
 ROUNDS: Mapping[str, int] = {"quick": 20, "decide": 8, "gate": 16}
@@ -112,12 +113,18 @@ def _mark(scenario: Scenario, name: str, seed: int, what: Mapping[str, Json]) ->
             "driver": [scenario.workload.driver, scenario.workload.locustfile, scenario.workload.processes],
             "production": scenario.production,
             "lab": scenario.lab,
-            "steps": [step.model_dump(mode="json") for step in (*scenario.prepare, *scenario.round)],
+            "steps": [_step(step) for step in (*scenario.prepare, *scenario.round)],
             "isolation": scenario.isolation,
             "seed": seed,
             "what": what,
         }
     )
+
+
+def _step(step: Step) -> Json:
+    """A step as JSON, without a witness that it does not have: ids are as they were before there were any."""
+    dumped = step.model_dump(mode="json")
+    return {key: value for key, value in dumped.items() if key != "witness" or value is not None}
 
 
 def _digest(value: object) -> str:

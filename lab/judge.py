@@ -23,8 +23,10 @@ from lab import (
     sent,
     shape,
     store,
+    timeline,
     waits,
     weigh,
+    witness,
 )
 from lab import plan as plan_
 from lab.dossier import Judged
@@ -103,6 +105,8 @@ def judge(folder: Path) -> Judgement:
         kept=read.isolation == "kept",
         times=_times(all_of),
     )
+    unfit = {doubt.trial for doubt in doubts if doubt.kind not in check.NOTES}
+    second = witness.witness(stored.slices, unfit=unfit, margin=witness.margin(read, weighed), names=_generators(read))
     judged = Judged(
         scenario=read,
         weighed=weighed,
@@ -112,16 +116,21 @@ def judge(folder: Path) -> Judgement:
         prepared=stored.prepared,
         measurements=measurements,
         studies=stored.studies,
-        doubts=doubts,
+        doubts=[*doubts, *witness.doubts(second)],
         disagreements=check.counting(differing, read.baseline),
         reasons=why,
         sheet=sheet,
         planned_rounds=stored.rounds,
         not_estimable=measure.not_estimable(stored.slices),
-        load=sent.sent(stored.slices),
+        load=sent.sent(stored.slices) | ({"witness": second} if second else {}),
         waits=waits.waits(one for one in stored.slices if one.trial.id not in left_out),
     )
     return Judgement(folder, judged)
+
+
+def _generators(read: Scenario) -> tuple[str, str]:
+    """Who sent the load, and who sent the baseline the same again; the second "" where nobody did."""
+    return read.workload.driver, timeline.witness(read.round) or ""
 
 
 def _times(all_of: readings.Case) -> reasons.Times:

@@ -1,17 +1,23 @@
 """Who generates the load: the options of the driver, by the scenario and by what the command line asks for."""
 
 import ipaddress
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
+from lab import mix, parts, statement, timeline
 from lab.errors import ScenarioError
-from lab.model import Scenario
+from lab.model import Query, Scenario
+from lab.trial import Tools
 
 
 def check(read: Scenario, workers: int | None, bind: str | None) -> None:
     """ScenarioError where `--load-workers` and `--load-bind` do not go with the scenario or with each other."""
     if read.workload.driver == "pgbench":
         _whole_seconds(read)
+    if (witness := timeline.witness(read.round)) is not None:
+        _witness(read, witness)
     if workers is None:
         if bind is not None:
             raise ScenarioError("--load-bind: how many workers are awaited there? (--load-workers N)")
@@ -40,6 +46,40 @@ def _whole_seconds(read: Scenario) -> None:
                 f"timeline: {step.do}: for: {for_s:g} s: pgbench drives for whole seconds "
                 "(for: 1s, or another driver: inline, locust)"
             )
+
+
+def _witness(read: Scenario, witness: str) -> None:
+    """ScenarioError where a second generator could not send the baseline the same, or would change it."""
+    where, way = f"timeline: drive: witness: {witness}", "leave the witness out"
+    if read.workload.driver == witness or read.workload.locustfile is not None:
+        own = "a locustfile" if read.workload.locustfile is not None else f"driver: {witness}"
+        raise ScenarioError(f"{where}: is no second witness of {own} (driver: locust without a locustfile, or {way})")
+    queries = read.candidates[read.baseline].queries
+    mistakes = [f"{one.file}: {where}: {why} ({way})" for one in queries for why in _not_twice(one, witness)]
+    if len({one.send for one in queries}) > 1:
+        mistakes.append(f"{where}: sends all queries of a mix in one way, and they differ in `send` ({way})")
+    if mistakes:
+        raise ScenarioError("\n".join(mistakes))
+
+
+def _not_twice(query: Query, witness: str) -> Iterator[str]:
+    """Why the baseline cannot be asked *query* once more, by *witness*."""
+    if not statement.only_reads(query):
+        yield f"query {query.name!r} writes, and the baseline alone would be written to twice"
+    if lacking := sorted(frozenset(mix.needs(query)) & parts.cannot(witness)):
+        yield f"query {query.name!r} needs {', '.join(lacking)}: dates, and {witness} draws numbers only"
+
+
+@contextmanager
+def witnessed(read: Scenario, tools: Tools, work: Path) -> Iterator[Tools]:
+    """*tools*, with those of the witness if *read* has one; nobody looks on at its slices."""
+    kind = timeline.witness(read.round)
+    if kind is None:
+        yield tools
+        return
+    module = parts.load("drivers", kind)
+    with module.opened(workdir=work, options={"program": tools.psql.with_name(kind)}) as driver:
+        yield replace(tools, witness=replace(tools, driver=driver, own_schedule=True, watcher=None))
 
 
 def program(read: Scenario, psql: Path) -> dict[str, object]:

@@ -295,7 +295,8 @@ class Slice:
     (how many operations were due; what is not recorded of them is missing), and `statements`:
     query -> {calls, plan_ms, exec_ms, blocks, read (of these), wal_bytes, temp_bytes}, differences of
     pg_stat_statements over the step. The last step has `activity`, the server's statistics after it
-    (probes/activity.py). *ops* is a table of drivers.OPS for all driven steps.
+    (probes/activity.py). *ops* is a table of drivers.OPS for all driven steps. A `witness` has `rate` to
+    `zero_wall_ns` as a `drive` has, and its operations are in *witness*; None where there was none.
     *rows* are the rows in the candidate's tables after the slice, *rows_due* what they should be.
     *series* is a table of probes.SERIES over all driven steps; None where nobody watched.
     """
@@ -306,6 +307,7 @@ class Slice:
     rows: int
     rows_due: int
     series: pa.Table | None = None
+    witness: pa.Table | None = None
 
 
 @dataclass(frozen=True)

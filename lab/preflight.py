@@ -1,9 +1,11 @@
 """Before the first trial: every candidate once, with few rows, to find the author's mistakes."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
-from lab import count, prepare, statement, trial
+from lab import count, prepare, statement, timeline, trial
 from lab.clusters import Cluster
+from lab.drivers import CanRefuse
 from lab.errors import IngestError
 from lab.model import Candidate, Instance, Scenario
 from lab.prepare import Span
@@ -56,7 +58,8 @@ def _try(candidate: Candidate, cluster: Cluster, scenario: Scenario, tools: Tool
             _try_reads(kept, sets)
         except IngestError as error:
             raise IngestError(f"{candidate.name}: {error}") from None
-        trial.rehearse(kept, scenario.round, tools)
+        _rehearse(kept, scenario.round, tools)
+        _try_drivers(kept, scenario, tools)
 
 
 def _try_reads(kept: Kept, sets: count.Sets) -> None:
@@ -75,3 +78,32 @@ def _try_reads(kept: Kept, sets: count.Sets) -> None:
             raise IngestError(
                 f"{error} (on {endpoint.node}, where reads are sent and nothing may be written)"
             ) from None
+
+
+def _rehearse(kept: Kept, steps: Sequence[timeline.Step], tools: Tools) -> None:
+    """Run the author's own SQL of the round's steps once, with a few rows; IngestError where refused."""
+    few = kept.span.limit or 1
+    for step in steps:
+        for source in trial.moving(tools.sources):
+            if isinstance(step, timeline.Append):
+                assert step.rows is not None
+                bounds = trial.bounds_of(source, source.rows, source.rows + step.rows)
+                trial.author(kept, "before_append", bounds)
+                load = tools.loads[kept.candidate.ingest["method"]]
+                table = prepare.table_of(kept.admin, kept.candidate, source.name)
+                rows = source.batches(source.rows, source.rows + min(few, step.rows))
+                prepare.sent(load, kept.cluster.write(), kept.candidate, table, source.schema, rows)
+                trial.author(kept, "after_append", bounds)
+            elif step.do == "retire":
+                trial.author(kept, "retire", trial.bounds_of(source, 0, tools.window_rows))
+        if step.do == "maintain":
+            trial.author(kept, "maintain", {})
+
+
+def _try_drivers(kept: Kept, scenario: Scenario, tools: Tools) -> None:
+    """Show the drivers the calls of their slices; LabError for what they cannot send, such as a text to pgbench."""
+    own = kept.candidate.name == scenario.baseline
+    for step in timeline.witnessed(scenario.round) if own else scenario.round:
+        with_ = tools.witness or tools if step.do == "witness" else tools
+        if step.do in ("drive", "saturate", "witness") and isinstance(with_.driver, CanRefuse):
+            with_.driver.refuse(trial.work_of(kept, step, with_, 0))

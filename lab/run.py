@@ -11,7 +11,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from lab import count, modes, pg, prepare, shape, store, trial, workload
+from lab import count, modes, pg, prepare, shape, store, timeline, trial, workload
 from lab.clock import Clock, Tell
 from lab.clusters import Cluster, OpenCluster
 from lab.design import Design
@@ -130,7 +130,7 @@ class _Ready:
 
     def drive(self, one: Trial) -> Slice:
         """The trial's slice, on its instance as the scenario's isolation says."""
-        steps, tools = self.scenario.round, self.bench.tools
+        steps, tools = steps_of(self.scenario, one.instance), self.bench.tools
         if self.scenario.isolation == "fresh":
             with self._opened(one.instance, 1) as kept:
                 self.kept[one.instance] = kept
@@ -181,6 +181,12 @@ class _Ready:
             found[server.name] = data[self.seen.get(key, 0) :].decode(errors="replace")
             self.seen[key] = len(data)
         return found
+
+
+def steps_of(scenario: Scenario, instance: Instance) -> tuple[timeline.Step, ...]:
+    """The round's steps for *instance*: loads of the baseline, the twin aside, are driven by the witness too."""
+    witnessed = instance.candidate == scenario.baseline and not instance.twin
+    return tuple(timeline.witnessed(scenario.round)) if witnessed else tuple(scenario.round)
 
 
 @contextmanager

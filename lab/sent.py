@@ -13,7 +13,8 @@ def sent(slices: Iterable[Slice]) -> dict[str, Any]:
     trial with the most. 1 is one core, and all that a process of Locust can take. A host's `cpu_share` is
     the most that any worker of it took of a core, `clock_error_ms` the most by which its times may be wrong.
     """
-    steps = [step for item in slices for step in item.steps if step.get("generator_cpu_s") is not None]
+    every = (step for item in slices for step in item.steps if step["do"] != "witness")
+    steps = [step for step in every if step.get("generator_cpu_s") is not None]
     driven_s = sum(step["for_s"] for step in steps)
     if not driven_s:
         return {}

@@ -138,7 +138,8 @@ def _read(asked: Asked) -> tuple[Scenario, scenario.OnDisk]:
             f"isolation: {read.isolation}: a given server has one database, which holds one candidate at a time "
             "(isolation: fresh)"
         )
-    load.check(read, asked.load_workers, asked.load_bind)
+    with files.locating():
+        load.check(read, asked.load_workers, asked.load_bind)
     place.choose(asked.on, read)  # what is mistaken is told before anybody waits for the machine
     return (resample.against_itself(read) if asked.itself else read), files
 
@@ -209,6 +210,7 @@ class _Session:
         if "given" in clusters:
             clusters["given"] = partial(clusters["given"], database=asked.given)
         shares = share.shares(read, kind=self.on, cores=int(self.host.fingerprint()["cores"]))
+        tools = stack.enter_context(load.witnessed(read, tools, work))
         self.bench = Bench(self.host, clusters, tools, self.settings, tell, stop, shares)
 
     def preflight(self) -> None:

@@ -121,8 +121,9 @@ def keep_trial(folder: Path, slice_: Slice, logs: Mapping[str, str]) -> None:
     with _disk(target), _appearing(target) as part:
         write_json(part / "facts.json", {"format": FORMAT, "steps": list(slice_.steps)})
         pq.write_table(slice_.ops, part / "ops.parquet", compression="zstd")
-        if slice_.series is not None:
-            pq.write_table(slice_.series, part / "series.parquet", compression="zstd")
+        for name, table in {"series": slice_.series, "witness": slice_.witness}.items():
+            if table is not None:
+                pq.write_table(table, part / f"{name}.parquet", compression="zstd")
         (part / "logs").mkdir()
         for node, text in logs.items():
             (part / "logs" / f"{node}.log").write_text(text, encoding="utf-8")
@@ -315,9 +316,10 @@ def _read_trial(path: Path) -> Slice:
     what = read_json(path / "trial.json")
     trial = Trial(what["id"], Instance(**what["instance"]), what["round"], what["position"], what["seed"])
     ops = _read_table(path / "ops.parquet")
-    series = _read_table(path / "series.parquet") if "series.parquet" in what["checksums"] else None
+    kept = {name: path / f"{name}.parquet" for name in ("series", "witness") if f"{name}.parquet" in what["checksums"]}
+    more = {name: _read_table(file) for name, file in kept.items()}
     steps = tuple(read_json(path / "facts.json")["steps"])
-    return Slice(trial, steps, ops, what["rows"], what["rows_due"], series)
+    return Slice(trial, steps, ops, what["rows"], what["rows_due"], **more)
 
 
 def _read_table(path: Path) -> pa.Table:

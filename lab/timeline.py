@@ -4,6 +4,7 @@ Before the rounds every instance is ingested, settled and counted; in a round it
 driven, retired from. A tagged union: a misspelt step gives one message, at its own line.
 """
 
+import math
 import re
 from collections.abc import Iterator, Sequence
 from typing import Annotated, Literal
@@ -80,12 +81,16 @@ class Append(_Step):
 
 
 class Drive(_Step):
-    """Send the mix, open-loop at *rate* operations per second, for *for_s* seconds."""
+    """Send the mix, open-loop at *rate* operations per second, for *for_s* seconds.
+
+    *witness*: another driver, which sends the baseline the same afterwards (Witness).
+    """
 
     do: Literal["drive"] = "drive"
     for_s: Seconds = Field(alias="for")
     rate: Rate
     clients: Clients | None = None
+    witness: Literal["pgbench"] | None = None
 
 
 class Saturate(_Step):
@@ -93,6 +98,15 @@ class Saturate(_Step):
 
     do: Literal["saturate"] = "saturate"
     for_s: Seconds = Field(alias="for")
+    clients: Clients | None = None
+
+
+class Witness(_Step):
+    """Send the baseline what the `drive` before it sent, by its witness. Nobody writes it: see witnessed."""
+
+    do: Literal["witness"] = "witness"
+    for_s: Seconds = Field(alias="for")
+    rate: Rate
     clients: Clients | None = None
 
 
@@ -118,7 +132,7 @@ class Round(_Step):
     steps: Annotated[list[InRound], Field(min_length=1, description="at least one step")]
 
 
-Step = Ingest | Settle | Count | Append | Drive | Saturate | Retire | Maintain
+Step = Ingest | Settle | Count | Append | Drive | Saturate | Witness | Retire | Maintain
 Written = Annotated[Ingest | Settle | Count | Maintain | Round, Field(discriminator="do")]
 
 # How long a slice is where the author does not say, and how fast.
@@ -161,3 +175,25 @@ def filled(steps: Sequence[Step], *, rows: int | None, clients: int) -> Iterator
             yield step.model_copy(update={"clients": clients})
         else:
             yield step
+
+
+def witness(steps: Sequence[Step]) -> str | None:
+    """The driver that is a second witness in *steps*, None where there is none."""
+    return next((step.witness for step in steps if isinstance(step, Drive) and step.witness), None)
+
+
+def witnessed(steps: Sequence[Step]) -> Iterator[Step]:
+    """The steps of who is driven by two: each `drive` with a witness, then the witness's own slice.
+
+    That is as long, or up to the next whole second longer: pgbench knows no parts of one.
+
+    >>> asked = Drive.model_validate({"for": "450ms", "rate": 400, "witness": "pgbench"})
+    >>> [(step.do, step.for_s) for step in witnessed([asked, Saturate.model_validate({"for": "2s"})])]
+    [('drive', 0.45), ('witness', 1.0), ('saturate', 2.0)]
+    """
+    for step in steps:
+        yield step
+        if isinstance(step, Drive) and step.witness:
+            yield Witness.model_validate(
+                {"for": f"{math.ceil(step.for_s)}s", "rate": step.rate, "clients": step.clients}
+            )

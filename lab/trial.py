@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,7 @@ class Tools:
     cold: bool = False
     watcher: Watcher | None = None
     own_schedule: bool = False  # the driver draws due times itself, so that nobody knows how many operations are due
+    witness: "Tools | None" = None  # with which the slices of a second generator are driven
 
     def forget(self, connection: str) -> None:
         """Close the connections to an instance that is about to end or to be restored."""
@@ -119,17 +121,20 @@ def drive(kept: Kept, trial: Trial, steps: Sequence[timeline.Step], tools: Tools
     Raise ClusterError where the server is gone, IngestError where it refuses the author's SQL.
     """
     ops: list[pa.Table] = []
+    witness: list[pa.Table] = []
     series: list[pa.Table] = []
-    facts = []
-    for number, step in enumerate(steps):
-        act = _STEPS[step.do](kept, step, tools, trial.seed + number)
-        if tools.cold and step.do in ("drive", "saturate"):
+    facts: list[dict[str, Json]] = []
+    own = accumulate(step.do != "witness" for step in steps)  # which is asked what the drive before it was asked
+    for number, step in zip(own, steps, strict=True):
+        with_ = tools.witness or tools if step.do == "witness" else tools
+        act = _STEPS[step.do](kept, step, with_, trial.seed + number - 1)
+        if tools.cold and step.do in ("drive", "saturate", "witness"):
             with answering(kept.instance.name, kept.cluster):
                 cold.cool(kept.nodes)
         with _watched(kept, step.do) as fact, _looking(kept, step.do, tools, series):
             driven = act(fact)
         if driven is not None:
-            ops.append(driven.ops)
+            (witness if step.do == "witness" else ops).append(driven.ops)
             _reckon(kept, fact)
         facts.append(fact)
     with answering(kept.instance.name, kept.cluster):
@@ -137,7 +142,8 @@ def drive(kept: Kept, trial: Trial, steps: Sequence[timeline.Step], tools: Tools
             facts[-1]["activity"] = activity(kept.nodes)  # when rows are as many as they were before
         rows = prepare.rows_in(kept.admin)
     done = pa.concat_tables(ops) if ops else OPS.empty_table()
-    return Slice(trial, tuple(facts), done, rows, kept.rows, pa.concat_tables(series) if series else None)
+    more = (pa.concat_tables(tables) if tables else None for tables in (series, witness))
+    return Slice(trial, tuple(facts), done, rows, kept.rows, *more)
 
 
 def _looking(kept: Kept, do: str, tools: Tools, series: list[pa.Table]) -> AbstractContextManager[None]:
@@ -202,13 +208,13 @@ Act = Callable[[dict[str, Json]], Driven | None]
 def _append(kept: Kept, step: Any, tools: Tools, seed: int) -> Act:
     """The next rows of every stream that has a time, by the candidate's own ingest method."""
     del seed
-    first = {source.name: source.rows + kept.span.appended for source in _moving(tools.sources)}
-    rows = {s.name: list(s.batches(first[s.name], first[s.name] + step.rows)) for s in _moving(tools.sources)}
+    first = {source.name: source.rows + kept.span.appended for source in moving(tools.sources)}
+    rows = {s.name: list(s.batches(first[s.name], first[s.name] + step.rows)) for s in moving(tools.sources)}
 
     def act(fact: dict[str, Json]) -> None:
         fact["rows"] = 0
-        for source in _moving(tools.sources):
-            bounds = _bounds(source, first[source.name], first[source.name] + step.rows)
+        for source in moving(tools.sources):
+            bounds = bounds_of(source, first[source.name], first[source.name] + step.rows)
             author(kept, "before_append", bounds)
             table = prepare.table_of(kept.admin, kept.candidate, source.name)
             load = tools.loads[kept.candidate.ingest["method"]]
@@ -227,8 +233,8 @@ def _retire(kept: Kept, step: Any, tools: Tools, seed: int) -> Act:
 
     def act(fact: dict[str, Json]) -> None:
         fact["rows"] = 0
-        for source in _moving(tools.sources):
-            author(kept, "retire", _bounds(source, kept.span.retired, kept.span.retired + tools.window_rows))
+        for source in moving(tools.sources):
+            author(kept, "retire", bounds_of(source, kept.span.retired, kept.span.retired + tools.window_rows))
             fact["rows"] += tools.window_rows
         kept.span = replace(kept.span, retired=kept.span.retired + tools.window_rows)
         kept.rows -= fact["rows"]
@@ -252,24 +258,7 @@ def _maintain(kept: Kept, step: Any, tools: Tools, seed: int) -> Act:
 
 def _driven(kept: Kept, step: Any, tools: Tools, seed: int) -> Act:
     """A slice of the mix, open loop at a rate or as fast as the clients go; or of scripted users."""
-    saturate = step.do == "saturate"
-    clients = kept.candidate.clients or step.clients
-    due_ns = np.zeros(0, dtype=np.int64) if tools.scripted else pace.of_step(step, seed=seed)
-    queries = () if tools.scripted else kept.candidate.queries
-    start, end = window(kept, tools.sources)
-    calls = CALLS.empty_table()
-    if queries:
-        calls = workload.draw(queries, tools.samples, window_start=start, window_end=end, due_ns=due_ns, seed=seed)
-    work = Work(
-        connection=kept.connection,
-        endpoint=kept.cluster.write(),
-        queries=queries,
-        calls=calls,
-        clients=clients,
-        for_s=step.for_s,
-        saturate=saturate,
-        reads=kept.reads,
-    )
+    work = work_of(kept, step, tools, seed)
 
     def act(fact: dict[str, Json]) -> Driven:
         waited_s = quota.throttled_s()
@@ -277,12 +266,12 @@ def _driven(kept: Kept, step: Any, tools: Tools, seed: int) -> Act:
         if not load.wait(step.for_s + _GRACE_S):
             load.stop()
         driven = load.ops()
-        open_loop = not saturate and not tools.scripted
+        open_loop = not work.saturate and not tools.scripted
         fact |= {
             "rate": step.rate if open_loop else None,
-            "due": len(due_ns) if open_loop and not tools.own_schedule else None,
+            "due": len(work.calls) if open_loop and not tools.own_schedule else None,
             "for_s": step.for_s,
-            "clients": clients,
+            "clients": work.clients,
             "generator_cpu_s": driven.cpu_s,
             "generator_throttled_s": quota.throttled_s() - waited_s,
             "zero_ns": driven.start_ns,
@@ -290,11 +279,31 @@ def _driven(kept: Kept, step: Any, tools: Tools, seed: int) -> Act:
         }
         if driven.workers:
             fact["workers"] = list(driven.workers)
-        if queries:
+        if work.queries:
             fact |= _sent(driven.ops, work)
         return driven
 
     return act
+
+
+def work_of(kept: Kept, step: Any, tools: Tools, seed: int) -> Work:
+    """What the driver is asked for in a driven step, drawn from *seed*."""
+    due_ns = np.zeros(0, dtype=np.int64) if tools.scripted else pace.of_step(step, seed=seed)
+    queries = () if tools.scripted else kept.candidate.queries
+    start, end = window(kept, tools.sources)
+    calls = CALLS.empty_table()
+    if queries:
+        calls = workload.draw(queries, tools.samples, window_start=start, window_end=end, due_ns=due_ns, seed=seed)
+    return Work(
+        connection=kept.connection,
+        endpoint=kept.cluster.write(),
+        queries=queries,
+        calls=calls,
+        clients=kept.candidate.clients or step.clients,
+        for_s=step.for_s,
+        saturate=step.do == "saturate",
+        reads=kept.reads,
+    )
 
 
 def _sent(ops: pa.Table, work: Work) -> dict[str, Json]:
@@ -317,6 +326,7 @@ _STEPS: Mapping[str, Callable[[Kept, Any, Tools, int], Act]] = {
     "maintain": _maintain,
     "drive": _driven,
     "saturate": _driven,
+    "witness": _driven,
 }
 
 _WRITES = re.compile(r"\b(insert|delete|merge|truncate|copy|call)\b", re.IGNORECASE)
@@ -352,35 +362,16 @@ def author(kept: Kept, step: str, bounds: Mapping[str, str]) -> None:
         raise _refused(kept.candidate, sql, error) from None
 
 
-def rehearse(kept: Kept, steps: Sequence[timeline.Step], tools: Tools) -> None:
-    """Run the author's own SQL of the round's steps once, with a few rows; IngestError where refused."""
-    few = kept.span.limit or 1
-    for step in steps:
-        for source in _moving(tools.sources):
-            if isinstance(step, timeline.Append):
-                assert step.rows is not None
-                bounds = _bounds(source, source.rows, source.rows + step.rows)
-                author(kept, "before_append", bounds)
-                load = tools.loads[kept.candidate.ingest["method"]]
-                table = prepare.table_of(kept.admin, kept.candidate, source.name)
-                rows = source.batches(source.rows, source.rows + min(few, step.rows))
-                prepare.sent(load, kept.cluster.write(), kept.candidate, table, source.schema, rows)
-                author(kept, "after_append", bounds)
-            elif step.do == "retire":
-                author(kept, "retire", _bounds(source, 0, tools.window_rows))
-        if step.do == "maintain":
-            author(kept, "maintain", {})
-
-
 def _refused(candidate: Candidate, sql: SqlFile, error: pg.Error) -> IngestError:
     return IngestError(f"{candidate.name}: {sql.file}: {pg.words(error)}")
 
 
-def _moving(sources: Sequence[Source]) -> list[Source]:
+def moving(sources: Sequence[Source]) -> list[Source]:
+    """The streams that have a time, of which rows come and go."""
     return [source for source in sources if source.time_of(0) is not None]
 
 
-def _bounds(source: Source, first: int, last: int) -> dict[str, str]:
+def bounds_of(source: Source, first: int, last: int) -> dict[str, str]:
     """The times that rows [first, last) span, as SQL would read them."""
     start, end = source.time_of(first), source.time_of(last)
     assert start is not None
@@ -390,8 +381,8 @@ def _bounds(source: Source, first: int, last: int) -> dict[str, str]:
 
 def window(kept: Kept, sources: Sequence[Source]) -> tuple[Any, Any]:
     """From and to of the rows that are there now; (None, None) where nothing has a time."""
-    moving = _moving(sources)
-    if not moving:
+    timed = moving(sources)
+    if not timed:
         return None, None
-    first, last = kept.span.of(moving[0])
-    return moving[0].time_of(first), moving[0].time_of(last)
+    first, last = kept.span.of(timed[0])
+    return timed[0].time_of(first), timed[0].time_of(last)

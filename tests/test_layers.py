@@ -11,7 +11,7 @@ LAYERS = {
     "0": "errors model metrics",
     "1": """scenario assemble keys page wording candidates mix timeline statement template draw design workload pace
         check stats measure readings compare require decide weigh reasons asked project plan dossier figure differences
-        book form explain change shape waits gate resample foresight sent migration predicates proposal
+        book form explain change shape waits gate resample foresight sent witness migration predicates proposal
         bottleneck""",
     "2a": "pg plain waiting scripted generator queries store",
     "2b": "hosts sources probes render checklist lint written",

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import pyarrow as pa
 
@@ -99,6 +99,15 @@ class Driver(Protocol):
 
     def forget(self, connection: str) -> None:
         """Close the connections of that name (before an instance is restored or stopped)."""
+        ...
+
+
+@runtime_checkable
+class CanRefuse(Protocol):
+    """A driver that cannot send everything, and says so before a run."""
+
+    def refuse(self, work: Work) -> None:
+        """LabError with the place and the way out for what *work* asks and the driver cannot; nothing is sent."""
         ...
 
 

@@ -59,16 +59,19 @@ class Pgbench:
 
     def start(self, work: Work) -> "Run":
         """See drivers.Driver.start; but connections are opened once it runs. LabError for what it cannot do."""
-        refuse(work)
-        used = [index for index in range(len(work.queries)) if index in set(work.calls["query"].to_pylist())]
+        found = scripts(work)
         folder = Path(tempfile.mkdtemp(prefix="pgbench.", dir=self._workdir))
         files = []
-        for index in used:
+        for index, text in found.items():
             path = folder / f"{index}.sql"
-            path.write_text(script(work.queries[index], pool(work, index)), encoding="utf-8")
+            path.write_text(text, encoding="utf-8")
             files += ["-f", f"{path}@{_weight(work, index)}"]
         command = [str(self._program), *arguments(work), *files, "--log-prefix", str(folder / "log")]
-        return Run(work, [work.queries[index].name for index in used], folder, command)
+        return Run(work, [work.queries[index].name for index in found], folder, command)
+
+    def refuse(self, work: Work) -> None:
+        """See drivers.CanRefuse."""
+        scripts(work)
 
     def forget(self, connection: str) -> None:
         """See drivers.Driver.forget: no connection outlives its slice."""
@@ -156,6 +159,13 @@ def refuse(work: Work) -> None:
         raise LabError(f"driver pgbench: sends all queries of a mix in one way {others}")
     if any(statement.only_reads(query) for query in work.queries) and work.reads:
         raise LabError(f"driver pgbench: sends reads where writes go {others}")
+
+
+def scripts(work: Work) -> dict[int, str]:
+    """The scripts of the queries that are called, by their number in *work*; LabError for what cannot be sent."""
+    refuse(work)
+    used = np.unique(work.calls["query"].to_numpy()).tolist()
+    return {index: script(work.queries[index], pool(work, index)) for index in used}
 
 
 def pool(work: Work, index: int) -> list[list[str]]:
