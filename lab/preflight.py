@@ -6,7 +6,7 @@ from pathlib import Path
 from lab import count, prepare, statement, timeline, trial
 from lab.clusters import Cluster
 from lab.drivers import CanRefuse
-from lab.errors import IngestError
+from lab.errors import IngestError, LabError
 from lab.model import Candidate, Instance, Scenario
 from lab.prepare import Span
 from lab.probes.host import HostProbe
@@ -101,9 +101,14 @@ def _rehearse(kept: Kept, steps: Sequence[timeline.Step], tools: Tools) -> None:
 
 
 def _try_drivers(kept: Kept, scenario: Scenario, tools: Tools) -> None:
-    """Show the drivers the calls of their slices; LabError for what they cannot send, such as a text to pgbench."""
+    """Show the drivers the calls of their slices; IngestError for what they cannot send, such as a text to pgbench."""
     own = kept.candidate.name == scenario.baseline
     for step in timeline.witnessed(scenario.round) if own else scenario.round:
         with_ = tools.witness or tools if step.do == "witness" else tools
-        if step.do in ("drive", "saturate", "witness") and isinstance(with_.driver, CanRefuse):
+        if step.do not in ("drive", "saturate", "witness") or not isinstance(with_.driver, CanRefuse):
+            continue
+        try:
             with_.driver.refuse(trial.work_of(kept, step, with_, 0))
+        except LabError as error:
+            way = " (it is the witness of a drive step: leave `witness` out)" if step.do == "witness" else ""
+            raise IngestError(f"{kept.candidate.name}: {error}{way}") from None

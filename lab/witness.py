@@ -92,7 +92,20 @@ def _two(item: Slice) -> Two:
     own = {step["start_ns"]: ops for step, ops in check.driven(item)}
     again = list(check.driven(item, "witness"))
     before = [item.steps[item.steps.index(step) - 1]["start_ns"] for step, _ in again]
-    return pa.concat_tables([own[start] for start in before]), pa.concat_tables([ops for _, ops in again])
+    return (
+        pa.concat_tables([_prepared(own[start]) for start in before]),
+        pa.concat_tables([_prepared(ops) for _, ops in again]),
+    )
+
+
+def _prepared(ops: pa.Table) -> pa.Table:
+    """Without each client's first operation of each query: pgbench prepares statements only then, in each slice."""
+    ordered = ops.sort_by("start_ns")
+    clients = check.column(ordered, "client")
+    query = np.unique(np.array(ordered["name"].cast(pa.string()).to_pylist(), np.str_), return_inverse=True)[1]
+    later = np.ones(clients.size, np.bool_)
+    later[np.unique(query * (clients.max(initial=0) + 1) + clients, return_index=True)[1]] = False
+    return ordered.filter(pa.array(later))
 
 
 def _compared(pairs: Sequence[Two], quantile: Quantile, margin: float) -> dict[str, Any]:
@@ -110,6 +123,7 @@ def _compared(pairs: Sequence[Two], quantile: Quantile, margin: float) -> dict[s
     own, other = (np.concatenate([_ms(two[side], since)[1] for two in pairs]) for side in (0, 1))
     return said | {
         "trials": paired.n,
+        "bounded": paired.n > 1,
         "ratio": math.exp(paired.mean),
         "low": math.exp(low),
         "high": math.exp(high) if math.isfinite(high) else math.inf,
