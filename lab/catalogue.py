@@ -1,0 +1,113 @@
+"""The tables of a live schema, as far as rows for them depend on it; and the rows, tried on that server.
+
+    connection -> tables -> likely.dataset -> data.yaml, tried by `attempt`
+
+The schema has been applied to a disposable server, by the author's role; nothing is asked of anybody's production.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from lab import parts, pg
+from lab.errors import IngestError
+from lab.ingest import Load
+from lab.likely import Column, Dataset, Foreign, Table, dataset
+from lab.model import Endpoint, Lab, Stream
+
+TRIED_ROWS = 300
+
+
+def of(connection: pg.Connection, rows: int) -> Dataset:
+    """data.yaml for the tables that *connection* sees by their bare names, the largest with *rows* rows."""
+    made = dataset(tables(connection), rows)
+    elsewhere = tuple(
+        f"table {one['table']}: is in a schema that is not on the search_path, and gets no rows "
+        f"(ALTER ROLE lab SET search_path = public, {one['schema']}; in the schema file, or load it by a load.sql)"
+        for one in pg.rows(connection, pg.query("catalogue_elsewhere"))
+    )
+    return Dataset(made.text, made.entities, (*made.notes, *elsewhere), made.holes, made.streams)
+
+
+def tables(connection: pg.Connection) -> tuple[Table, ...]:
+    """Every table that a stream can be named after, in the order they were made."""
+    columns: dict[str, list[Column]] = {}
+    for row in pg.rows(connection, pg.query("catalogue_columns")):
+        columns.setdefault(row["table"], []).append(_column(row))
+    rules: dict[str, list[Mapping[str, Any]]] = {name: [] for name in columns}
+    for row in pg.rows(connection, pg.query("catalogue_constraints")):
+        rules[row["table"]].append(row)
+    return tuple(_table(name, columns[name], rules[name], columns) for name in columns)
+
+
+def _column(row: Mapping[str, Any]) -> Column:
+    length, precision, scale = _modified(row["type"], row["modifier"])
+    return Column(
+        name=row["name"],
+        type=row["type"],
+        length=length,
+        precision=precision,
+        scale=scale,
+        not_null=row["not_null"],
+        generated=row["generated"],
+        counted=row["counted"],
+        defaulted=row["defaulted"],
+        labels=tuple(row["labels"]),
+        checks=tuple(row["checks"]),
+    )
+
+
+def _modified(type_: str, modifier: int) -> tuple[int | None, int | None, int]:
+    """(length, precision, scale) by pg_attribute.atttypmod, which is 4 too large for both kinds of types.
+
+    >>> _modified("varchar", 24), _modified("numeric", (12 << 16) + 2 + 4), _modified("numeric", -1)
+    ((20, None, 0), (None, 12, 2), (None, None, 0))
+    """
+    if modifier < 4:
+        return None, None, 0
+    if type_ in ("varchar", "bpchar"):
+        return modifier - 4, None, 0
+    return (None, (modifier - 4) >> 16, (modifier - 4) & 0x7FF) if type_ == "numeric" else (None, None, 0)
+
+
+def _table(
+    name: str, columns: Sequence[Column], rules: Sequence[Mapping[str, Any]], known: Mapping[str, object]
+) -> Table:
+    foreign = [one for one in rules if one["kind"] == "f" and one["other"] in known]
+    return Table(
+        name=name,
+        columns=tuple(columns),
+        unique=tuple(tuple(one["columns"]) for one in rules if one["kind"] == "u"),
+        foreign=tuple(Foreign(tuple(one["columns"]), one["other"], tuple(one["theirs"])) for one in foreign),
+        checks=tuple(one["text"] for one in rules if one["kind"] == "c"),
+    )
+
+
+# --- tried ----------------------------------------------------------------------------------
+
+
+def attempt(endpoint: Endpoint, made: Dataset, *, days: int, rows: int = TRIED_ROWS) -> tuple[str, ...]:
+    """What the server refuses of the first *rows* rows of each stream, () if nothing; the rows stay there.
+
+    What foreign keys point to is loaded whole. A table whose rows are refused is named with its column and the way
+    out; those that refer to it are then not tried.
+    """
+    lab = Lab(rows=rows, days=days, entities=made.entities)
+    load: Load = parts.load("ingest", "copy_binary").load
+    refused: list[str] = []
+    for name, options in made.streams.items():
+        own = {key: value for key, value in options.items() if key != "kind"}
+        stream = Stream(name, "synthetic", own, "data.yaml")
+        source = parts.load("sources", "synthetic").opened(stream, lab, seed=0)
+        last = source.rows if name in made.entities else min(source.rows, rows)
+        try:
+            load(endpoint, _home(endpoint, name), source.schema, source.batches(0, last), connections=1)
+        except IngestError as error:
+            refused.append(f"{error} (declare the column in data.yaml, or give the rows yourself)")
+            break
+    return tuple(refused)
+
+
+def _home(endpoint: Endpoint, table: str) -> tuple[str, str]:
+    with pg.connected(endpoint.conninfo) as connection:
+        asked = "SELECT relnamespace::regnamespace::text AS schema FROM pg_class WHERE oid = to_regclass(%s)"
+        return pg.ask(connection, asked, [pg.ident(table)])["schema"], table

@@ -1,0 +1,399 @@
+"""Rows that a schema would take: types, keys, foreign keys, CHECKs, enums and domains become the text of data.yaml.
+
+    tables -> sizes -> each column's way of making values -> data.yaml, with what was guessed and what could not be
+
+Rows that fit are invented, not rows that are true: nobody can read from a schema how often a value occurs. What
+follows from the schema is kept to; the rest is even, and stands in a file that is made to be edited.
+"""
+
+import json
+import math
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from math import ceil
+
+from lab.bounds import LARGEST, Rules
+from lab.model import Json
+
+FEWER = 10  # times fewer rows in a table that another one refers to
+MOST_KEYS = 100_000  # of a table that is referred to: the preflight of a run loads it whole, up to here
+LEAST_KEYS = 10
+START = "2026-01-01"
+_SAME = {
+    "int2": "smallint",
+    "int4": "integer",
+    "int8": "bigint",
+    "float4": "real",
+    "float8": "double precision",
+    "bool": "boolean",
+    "text": "text",
+    "varchar": "text",
+    "bpchar": "text",
+    "name": "text",
+    "date": "date",
+    "timestamptz": "timestamptz",
+    "timestamp": "timestamp",
+    "uuid": "uuid",
+    "bytea": "bytea",
+    "jsonb": "jsonb",
+    "json": "jsonb",
+}
+_TEXTS = ("text", "varchar", "bpchar", "name")
+_TIMES = ("timestamptz", "timestamp", "date")
+_DISTINCT = 16  # letters of a text that is made anew, below which two may be alike
+_DAYS_KNOWN, _MOMENTS = 365, 100_000
+_PRIME = 32_749  # the largest below 2 to the 15th
+_YAML = re.compile(r"(?!(?:on|off|yes|no|y|n|true|false|null)$)[a-z_][a-z0-9_]*")
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column: *type* as in pg_type, below a domain; *length*, *precision*, *scale* where its type has them.
+
+    *generated*: by the server alone. *counted*: identity or serial, from 1 by 1. *labels*: of an enum. *checks*: of
+    a domain, about VALUE.
+    """
+
+    name: str
+    type: str
+    not_null: bool = False
+    length: int | None = None
+    precision: int | None = None
+    scale: int = 0
+    generated: bool = False
+    counted: bool = False
+    defaulted: bool = False
+    labels: tuple[str, ...] = ()
+    checks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Foreign:
+    """A foreign key: *columns* refer to *theirs* of *table*."""
+
+    columns: tuple[str, ...]
+    table: str
+    theirs: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table; *unique*: the primary key first, then what else is unique. *checks* as the server words them."""
+
+    name: str
+    columns: tuple[Column, ...]
+    unique: tuple[tuple[str, ...], ...] = ()
+    foreign: tuple[Foreign, ...] = ()
+    checks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """*text* is data.yaml; *entities* belong under `lab:` in scenario.yaml, and *rows* rows to its `lab.rows`.
+
+    *notes*: what was guessed, or left to the server. *holes*: `table.column: why, and the way out`; while there are
+    any, the rows do not fit. *streams*: what *text* says, by the table's name.
+    """
+
+    text: str
+    entities: Mapping[str, int]
+    notes: tuple[str, ...]
+    holes: tuple[str, ...]
+    streams: Mapping[str, Mapping[str, Json]]
+
+
+def dataset(tables: Sequence[Table], rows: int) -> Dataset:
+    """The likely rows of *tables*: of those that nothing refers to *rows* each, of the others fewer.
+
+    >>> shop = Table("shop", (Column("id", "int4", True, counted=True), Column("name", "text")), (("id",),))
+    >>> sale = Table("sale", (Column("shop", "int4", True), Column("at", "timestamptz", True)), (),
+    ...     (Foreign(("shop",), "shop", ("id",)),))
+    >>> print(dataset((sale, shop), 1000).text)
+    streams:
+      shop:
+        kind: synthetic
+        rows: shop
+        columns:
+          name: {type: text}
+      sale:
+        kind: synthetic
+        time: {column: at, start: 2026-01-01}
+        columns:
+          shop: {type: integer, of: shop}
+          at: {type: timestamptz}
+    <BLANKLINE>
+    """
+    plan = _Plan({one.name: one for one in tables}, rows)
+    streams = {name: plan.stream(plan.tables[name]) for name in plan.order}
+    streams = {name: one for name, one in streams.items() if one["columns"]}
+    used = {str(column["of"]) for one in streams.values() for column in one["columns"].values() if "of" in column}
+    used |= {str(one["rows"]) for one in streams.values() if "rows" in one}
+    entities = {name: size for name, size in plan.sizes.items() if name in used}
+    return Dataset(_yaml(streams), entities, tuple(plan.notes), tuple(plan.holes), streams)
+
+
+@dataclass
+class _Plan:
+    """What is decided of all tables together, and what is to be told."""
+
+    tables: Mapping[str, Table]
+    rows: int
+    notes: list[str] = field(default_factory=list)
+    holes: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.order = list(self._ordered())
+        heights = self._heights()
+        self.sizes = {name: self._size(heights[name]) for name in self.order if heights[name]}
+        for one in self.tables.values():
+            if one.name not in self.sizes and any(_needs_keys(one, key) for key in one.unique):
+                self.sizes[one.name] = min(MOST_KEYS, max(LEAST_KEYS, self.rows))
+        self.in_turn: set[tuple[str, str]] = set()  # (table, column): keys in the order of the rows
+        for one in self.tables.values():
+            self._composite(one)
+            self._pairs(one)
+
+    def _ordered(self) -> Iterator[str]:
+        """Tables after those that they refer to; where they refer to each other, in the order they were made."""
+        left = dict(self.tables)
+        while left:
+            free = [n for n, t in left.items() if not any(f.table in left and f.table != n for f in t.foreign)]
+            for name in free or [next(iter(left))]:
+                yield name
+                del left[name]
+
+    def _heights(self) -> dict[str, int]:
+        """How many references lie one behind the other up to each table."""
+        heights = dict.fromkeys(self.order, 0)
+        for name in reversed(self.order):
+            for one in self.tables[name].foreign:
+                heights[one.table] = max(heights[one.table], heights[name] + (one.table != name), 1)
+        return heights
+
+    def _size(self, height: int) -> int:
+        return min(MOST_KEYS, max(LEAST_KEYS, self.rows // int(FEWER**height)))
+
+    def _composite(self, table: Table) -> None:
+        """Foreign keys of several columns: both sides go through their keys in turn, so that the pairs agree."""
+        for one in (one for one in table.foreign if len(one.columns) > 1):
+            self.in_turn |= {(table.name, column) for column in one.columns}
+            self.in_turn |= {(one.table, column) for column in one.theirs}
+            parts = {self.entity(one.table, column) for column in one.theirs} - {one.table}
+            step = math.lcm(*(self.sizes[part] for part in parts), 1)
+            self.sizes[one.table] = ceil(self.sizes[one.table] / step) * step
+
+    def _pairs(self, table: Table) -> None:
+        """A key that is made of foreign keys alone: in turn, by numbers of keys that share no factor."""
+        own = {one.columns[0] for one in table.foreign if len(one.columns) == 1}
+        for key in table.unique:
+            if len(key) < 2 or not set(key) <= own or any((table.name, column) in self.in_turn for column in key):
+                continue
+            entities = [self.entity(table.name, column) for column in key]
+            if len(set(entities)) < len(entities):
+                self.holes.append(
+                    f"{table.name}.{key[-1]}: ({', '.join(key)}) is unique and refers twice to {entities[0]}, for "
+                    "which no pairs are known here (declare the columns in data.yaml)"
+                )
+                continue
+            self.in_turn |= {(table.name, column) for column in key}
+            for number, entity in enumerate(entities):
+                while any(math.gcd(self.sizes[entity], self.sizes[other]) > 1 for other in entities[:number]):
+                    self.sizes[entity] += 1
+
+    def entity(self, table: str, column: str) -> str:
+        """Whose keys a column holds: the table at the end of its foreign keys, or its own."""
+        seen = set()
+        while (table, column) not in seen:
+            seen.add((table, column))
+            for one in (one for one in self.tables[table].foreign if column in one.columns):
+                table, column = one.table, one.theirs[one.columns.index(column)]
+                break
+        return table
+
+    # --- one table --------------------------------------------------------------------------
+
+    def stream(self, table: Table) -> dict[str, Json]:
+        """The stream of *table* as data.yaml has it; `columns` is empty where nothing of it is given."""
+        rules = {one.name: Rules() for one in table.columns}
+        for text in table.checks:
+            if not any(rule.read(text, name) for name, rule in rules.items()):
+                self.notes.append(f"{table.name}: CHECK ({text}) is not understood; the rows were made without it")
+        for column in table.columns:
+            for text in column.checks:
+                if not rules[column.name].read(text, "VALUE"):
+                    self.notes.append(f"{table.name}.{column.name}: the domain's CHECK ({text}) is not understood")
+        once = self._once(table)
+        time = "" if table.name in self.sizes or once else _time(table)
+        distinct = _distinct(table, time, {column for one in table.foreign for column in one.columns})
+        self._small(table, distinct)
+        columns: dict[str, Json] = {}
+        for column in table.columns:
+            if column.generated or (column.counted and len(table.columns) > 1):
+                continue
+            if column.name == time:
+                made: dict[str, Json] | None = {"type": _SAME[column.type]}
+            else:
+                made = self._column(table, column, rules[column.name], unique=column.name in distinct)
+            if made is not None:
+                columns[column.name] = made
+        rows = {"rows": once or table.name} if once or table.name in self.sizes else {}
+        start = {"time": {"column": time, "start": START}} if time else {}
+        return {"kind": "synthetic", **rows, **start, "columns": columns}
+
+    def _small(self, table: Table, distinct: set[str]) -> None:
+        """Numbers of two bytes in a key of several columns: a prime number of them, in turn with the other columns."""
+        for column in (one for one in table.columns if one.name in distinct and one.type == "int2"):
+            for key in (key for key in table.unique if column.name in key and len(key) > 1):
+                self.sizes[f"{table.name}_{column.name}"] = _PRIME
+                self.in_turn |= {(table.name, other) for other in key}
+
+    def _once(self, table: Table) -> str:
+        """The entity of which *table* has one row each, as a unique foreign key has it; "" if none."""
+        for one in table.foreign:
+            if one.columns in table.unique and len(one.columns) == 1 and one.table != table.name:
+                return self.entity(table.name, one.columns[0])
+        return ""
+
+    def _column(self, table: Table, column: Column, rules: "Rules", *, unique: bool) -> dict[str, Json] | None:
+        """One column's way; None where it is left to the server, which is told where it is not plain."""
+        type_ = "text" if column.labels else _type(column)
+        if type_ is None:
+            self._without(table, column)
+            return None
+        referring = any(column.name in one.columns for one in table.foreign)
+        referred = any(
+            one.table == table.name and column.name in one.theirs for t in self.tables.values() for one in t.foreign
+        )
+        if referring or referred:
+            once = referred or unique or (table.name, column.name) in self.in_turn
+            width = {"width": min(column.length, _DISTINCT)} if type_ == "text" and column.length else {}
+            entity = self.entity(table.name, column.name)
+            return {"type": type_, "of": entity, **({"sequence": 1} if once else {}), **width}
+        if unique:
+            return self._unique(table, column, type_)
+        return {"type": type_, **_values(column, type_, rules)}
+
+    def _unique(self, table: Table, column: Column, type_: str) -> dict[str, Json]:
+        if (own := f"{table.name}_{column.name}") in self.sizes:
+            return {"type": type_, "of": own, "sequence": 1}
+        width = {"width": min(column.length, _DISTINCT)} if column.type in _TEXTS and column.length else {}
+        if table.name in self.sizes and (column.type in _TIMES or width.get("width", _DISTINCT) < _DISTINCT):
+            return {"type": type_, "of": table.name, "sequence": 1, **width}
+        if column.type in (*_TEXTS, "uuid", "bytea", "json", "jsonb"):
+            return {"type": type_, **width}
+        if column.type == "bool" or column.labels:
+            self.holes.append(f"{table.name}.{column.name}: is unique, and its type has few values (give the rows)")
+        return {"type": type_, "sequence": 1}
+
+    def _without(self, table: Table, column: Column) -> None:
+        where, type_ = f"{table.name}.{column.name}", re.sub("^_(.*)", r"\1[]", column.type)
+        if column.defaulted:
+            self.notes.append(f"{where}: no {type_} can be invented; every row takes the default")
+        elif not column.not_null:
+            self.notes.append(f"{where}: no {type_} can be invented; it is null in every row")
+        else:
+            self.holes.append(
+                f"{where}: no {type_} can be invented, and it may not be null (give it a DEFAULT in the schema, "
+                "or move rows of your own by a load.sql)"
+            )
+
+
+# --- a column by itself ---------------------------------------------------------------------
+
+
+def _type(column: Column) -> str | None:
+    """The type as data.yaml names it, None where no such values are made."""
+    if column.type == "numeric":
+        precision = column.precision if column.precision is not None else 12
+        scale = column.scale if column.precision is not None else 2
+        return f"numeric({precision}, {scale})" if precision <= 38 and scale <= precision else None
+    return _SAME.get(column.type)
+
+
+def _needs_keys(table: Table, key: Sequence[str]) -> bool:
+    """Whether the one column of *key* is unique only as a number of keys that is known beforehand."""
+    own = {one.name: one for one in table.columns}
+    if len(key) != 1 or key[0] not in own or own[key[0]].counted or own[key[0]].generated:
+        return False
+    one = own[key[0]]
+    return one.type == "int2" or (one.type in _TEXTS and (one.length or _DISTINCT) < _DISTINCT)
+
+
+def _time(table: Table) -> str:
+    """The column that advances with the rows: of a key, or the first that may not be null; "" if none."""
+    inside = {column for key in table.unique for column in key}
+    times = [one for one in table.columns if one.type in _TIMES and not one.generated]
+    times.sort(key=lambda one: (one.name not in inside, not one.not_null, one.type == "date"))
+    return times[0].name if times and (times[0].not_null or times[0].name in inside) else ""
+
+
+def _distinct(table: Table, time: str, referring: set[str]) -> set[str]:
+    """The columns that make each key unique by having no value twice."""
+    own = {one.name: one for one in table.columns}
+    found: set[str] = set()
+    for key in table.unique:
+        free = [own[name] for name in key if name in own and not own[name].generated]
+        if len(key) == 1:
+            found |= {one.name for one in free if not one.counted}
+        elif time not in key and not any(one.counted or one.name in found for one in free):
+            able = [one for one in free if one.name not in referring and _many(one)]
+            able.sort(key=lambda one: (one.type != "uuid", one.type not in LARGEST))
+            found |= {one.name for one in able[-1:]} if able and able[0].type != "uuid" else {o.name for o in able[:1]}
+    return found - {time}
+
+
+def _many(column: Column) -> bool:
+    """Has the type as many values as there are rows?"""
+    wide = column.type in _TEXTS and not column.labels and (column.length or _DISTINCT) >= _DISTINCT
+    return wide or column.type in ("int2", "int4", "int8", "uuid", "numeric")
+
+
+def _values(column: Column, type_: str, rules: "Rules") -> dict[str, Json]:
+    """How the values of a column that is in no key are made."""
+    chosen = rules.choices or column.labels
+    if chosen:
+        return {"choices": dict.fromkeys(chosen, 1)}
+    if column.type in _TEXTS:
+        longest = min(column.length or rules.longest or _DISTINCT, rules.longest or _DISTINCT)
+        return (
+            {"width": max(rules.shortest, min(longest, max(_DISTINCT, rules.shortest)))}
+            if (longest < _DISTINCT or rules.shortest > _DISTINCT)
+            else {}
+        )
+    if type_ in ("boolean", "uuid", "bytea", "jsonb"):
+        return {}
+    if column.type in _TIMES:
+        return {"n_distinct": _DAYS_KNOWN if column.type == "date" else _MOMENTS}
+    low, high = rules.range(column.type, column.precision, column.scale)
+    return {"law": f"uniform({low}, {high})"}
+
+
+# --- YAML -----------------------------------------------------------------------------------
+
+
+def _yaml(streams: Mapping[str, Mapping[str, Json]]) -> str:
+    lines = ["streams:"] if streams else ["streams: {}"]
+    for name, stream in streams.items():
+        lines += [f"  {_key(name)}:", "    kind: synthetic"]
+        lines += [f"    rows: {_key(str(stream['rows']))}"] if "rows" in stream else []
+        if "time" in stream:
+            lines.append(f"    time: {{column: {_key(stream['time']['column'])}, start: {stream['time']['start']}}}")
+        lines.append("    columns:")
+        lines += [f"      {_key(column)}: {_flow(made)}" for column, made in stream["columns"].items()]
+    return "\n".join(lines) + "\n"
+
+
+def _flow(made: Mapping[str, Json]) -> str:
+    inner = (
+        f"{key}: {{{', '.join(f'{_key(str(choice))}: {share}' for choice, share in value.items())}}}"
+        if isinstance(value, dict)
+        else f"{key}: {_key(value) if isinstance(value, str) else value}"
+        for key, value in made.items()
+    )
+    return f"{{{', '.join(inner)}}}"
+
+
+def _key(word: str) -> str:
+    """A word as YAML reads it back: in quotes where it is no plain one."""
+    return word if _YAML.fullmatch(word) else json.dumps(word, ensure_ascii=False)

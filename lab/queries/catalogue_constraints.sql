@@ -1,0 +1,29 @@
+-- The keys, unique indexes, foreign keys and CHECKs of every table that a stream can be named after.
+-- table, kind (u: unique, f: foreign key, c: CHECK), columns, other (the table referred to), theirs (its columns), text
+-- (of a CHECK). PostgreSQL 14 and later.
+SELECT r."table", r.kind, r.columns, r.other, r.theirs, r.text
+FROM (
+    SELECT c.oid, c.relname AS "table", 'u' AS kind, NOT i.indisprimary AS later, i.indexrelid AS id,
+           ARRAY(SELECT a.attname::text FROM unnest(i.indkey::int2[]) WITH ORDINALITY k(attnum, n)
+                 JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = k.attnum
+                 WHERE k.n <= i.indnkeyatts ORDER BY k.n) AS columns,
+           NULL AS other, NULL::text[] AS theirs, '' AS text
+    FROM pg_class c
+    JOIN pg_index i ON i.indrelid = c.oid AND i.indisunique AND i.indexprs IS NULL
+    WHERE pg_table_is_visible(c.oid) AND c.relkind IN ('r', 'p') AND NOT c.relispartition
+    UNION ALL
+    SELECT c.oid, c.relname, k.contype::text, true, k.oid,
+           ARRAY(SELECT a.attname::text FROM unnest(k.conkey) WITH ORDINALITY x(attnum, n)
+                 JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = x.attnum ORDER BY x.n),
+           (SELECT o.relname FROM pg_class o WHERE o.oid = k.confrelid),
+           ARRAY(SELECT a.attname::text FROM unnest(k.confkey) WITH ORDINALITY x(attnum, n)
+                 JOIN pg_attribute a ON a.attrelid = k.confrelid AND a.attnum = x.attnum ORDER BY x.n),
+           coalesce(pg_get_expr(k.conbin, k.conrelid), '')
+    FROM pg_class c
+    JOIN pg_constraint k ON k.conrelid = c.oid AND k.contype IN ('f', 'c') AND k.conparentid = 0
+    WHERE pg_table_is_visible(c.oid) AND c.relkind IN ('r', 'p') AND NOT c.relispartition
+) r
+JOIN pg_class c ON c.oid = r.oid
+JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE n.nspname NOT IN ('pg_catalog', 'information_schema', 'pglab') AND n.nspname NOT LIKE 'pg\_%'
+ORDER BY r.oid, r.later, r.id
