@@ -4,7 +4,7 @@ Counted in blocks and rows, which repeat, and not in time. The parts of a partit
 scanned alike are one.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +20,7 @@ class Bottleneck:
     """*kind*: `spill`, `read in vain`, `many partitions`, `row by row`, `blocks`. Numbers are those of one call.
 
     *node* is named as EXPLAIN names it; *blocks* are what it touches itself, of *all_blocks*; *rows* come
-    out of it, *vain* are thrown away by it.
+    out of it, *vain* are thrown away by it. *temp_blocks* are what it writes to temporary files.
     """
 
     kind: str
@@ -74,7 +74,7 @@ def _of(kind: str, group: list[Mapping[str, Any]], plan: Mapping[str, Any]) -> B
         vain=_vain(group),
         loops=max(int(one["Actual Loops"]) for one in group),
         parts=len(group),
-        temp_blocks=sum(map(_own_temp, group)),
+        temp_blocks=sum(_own(_written, one) for one in group),
     )
 
 
@@ -114,13 +114,23 @@ def touched(node: Mapping[str, Any]) -> int:
     return sum(int(node.get(f"{kind} {how} Blocks", 0)) for kind in ("Shared", "Local") for how in ("Hit", "Read"))
 
 
+def _written(node: Mapping[str, Any]) -> int:
+    return int(node.get("Temp Written Blocks", 0))
+
+
 def _temp(node: Mapping[str, Any]) -> int:
-    return sum(int(node.get(f"Temp {how} Blocks", 0)) for how in ("Read", "Written"))
+    """The work of temporary files: what is written, and what is read of it."""
+    return _written(node) + int(node.get("Temp Read Blocks", 0))
+
+
+def _own(counted: Callable[[Mapping[str, Any]], int], node: Mapping[str, Any]) -> int:
+    """What a node has itself; a plan counts what is below it too."""
+    return counted(node) - sum(map(counted, node.get("Plans", ())))
 
 
 def _own_blocks(node: Mapping[str, Any]) -> int:
-    return touched(node) - sum(map(touched, node.get("Plans", ())))
+    return _own(touched, node)
 
 
 def _own_temp(node: Mapping[str, Any]) -> int:
-    return _temp(node) - sum(map(_temp, node.get("Plans", ())))
+    return _own(_temp, node)

@@ -94,6 +94,7 @@ def perform(asked: Asked, tell: Callable[[str], None]) -> Done:
     experiment.write(folder, files)
     shown = folder.relative_to(Path.cwd()).as_posix()
     said = [f"{name}: {bottleneck.SAID[one.kind]}: {one.node}" for name, one in found.bottlenecks.items()]
+    said += [f"the server refused {one.ddl} with: {one.refused}" for one in found.refused]
     last = f"I have created a scenario at {shown}, please read its README.md first; then: pglab run {shown}"
     if not experiment.candidates(read, found, rewrites):
         said.append("no index would be taken, by the planner's estimates; add a candidate of your own")
@@ -210,7 +211,8 @@ def diagnose(kept: trial.Kept, queries: Sequence[Query], sets: count.Sets) -> Di
         replanned = ask.replanned()
     by = "hypopg" if ask.hypothetical else "making and dropping each"
     bottlenecks = {name: bottleneck.named(plan) for name, plan in worst.items()}
-    return Diagnosis(bottlenecks, best(tried), len(indexes), by, replanned)
+    refused = tuple(one for one in tried if one.refused)
+    return Diagnosis(bottlenecks, best(tried), len(indexes), by, replanned, refused)
 
 
 def _plans(connection: pg.Connection, how: str, query: Query, sets: Sequence[Sequence[str | None]]) -> list[Json]:
@@ -251,11 +253,15 @@ class Screen:
         return _plans(self._connection, _ESTIMATED, query, self._sets[query.name])
 
     def tried(self, index: Index) -> Tried:
-        """What each query is expected to gain by *index*, if the planner takes it."""
+        """What each query is expected to gain by *index*, if the planner takes it and the server makes it."""
         columns = ", ".join(map(_column, index.columns))
         ddl = f"CREATE INDEX ON {pg.ident(*index.table)} USING {index.method} ({columns})"
-        with self._there(ddl) as names:
-            after = {one.name: self._plans(one) for one in self._queries}
+        try:
+            with self._there(ddl) as names:
+                after = {one.name: self._plans(one) for one in self._queries}
+        except pg.Error as error:  # a type that has no such index, or a value that is too long for one
+            self._connection.rollback()
+            return Tried(index, f"{ddl};", {}, pg.words(error))
         gains = {
             name: round(_cost(plans) / _cost(self._before[name]), 4)
             for name, plans in after.items()

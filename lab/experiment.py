@@ -4,10 +4,11 @@ The folder stands by itself: the baseline's files and the workload are copied in
 scenario said of production, lab, requirements and timeline is kept word for word.
 """
 
+import itertools
 import json
 import re
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from lab import template
@@ -27,19 +28,24 @@ _REPLACED = ("question", "baseline", "candidates", "catalogue", "workload", "sch
 
 @dataclass(frozen=True)
 class Tried:
-    """An index that was tried: query -> estimated cost with it by that without it, where the planner took it."""
+    """An index that was tried: query -> estimated cost with it by that without it, where the planner took it.
+
+    *refused* has the server's words where the index cannot be.
+    """
 
     index: Index
     ddl: str
     gains: Mapping[str, float]
+    refused: str = ""
 
 
 @dataclass(frozen=True)
 class Diagnosis:
     """What each query is spent on, and the indexes that the planner expects to gain by, the simplest first.
 
-    *tried* is how many indexes were tried, *by* says how. *replanned* are the queries that get another plan when
-    a block read at random costs hardly more than the next one, as on an SSD or from the cache.
+    *tried* is how many indexes were tried, those *refused* by the server among them; *by* says how. *replanned* are
+    the queries that get another plan when a block read at random costs hardly more than the next one, as on an SSD
+    or from the cache.
     """
 
     bottlenecks: Mapping[str, Bottleneck]
@@ -47,6 +53,7 @@ class Diagnosis:
     tried: int
     by: str
     replanned: tuple[str, ...] = ()
+    refused: tuple[Tried, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -61,12 +68,32 @@ class Way:
 
 
 def candidates(read: Scenario, found: Diagnosis, rewrites: Mapping[str, str]) -> tuple[Way, ...]:
-    """The ways that may help, those that change least first: settings, texts, indexes."""
-    return (*_settings(read, found), *_texts(rewrites), *map(_index, found.kept))
+    """The ways that may help, those that change least first: settings, texts, indexes. No two have one name."""
+    own = read.candidates[read.baseline]
+    taken = {read.baseline, "baseline", "load", *own.steps}
+    ways = []
+    for way in (*_settings(read, found), *_texts(rewrites), *map(_index, found.kept)):
+        name = _free(way.name, taken)
+        taken.add(name)
+        ways.append(replace(way, name=name))
+    return tuple(ways)
+
+
+def _free(name: str, taken: Collection[str]) -> str:
+    """*name*, with a number behind it where it is taken.
+
+    >>> _free("t-a", {"t-a", "t-a-2"})
+    't-a-3'
+    """
+    numbered = (f"{name}-{n}" for n in itertools.count(2))
+    return next(one for one in itertools.chain([name], numbered) if one not in taken)
 
 
 def _settings(read: Scenario, found: Diagnosis) -> tuple[Way, ...]:
-    """work_mem for the largest spill, as rows take about twice the room in memory; and random_page_cost."""
+    """work_mem for the largest spill, as rows take about twice the room in memory; and random_page_cost.
+
+    A hash may take hash_mem_multiplier times work_mem (2 since PostgreSQL 15).
+    """
     ways = []
     own = read.candidates[read.baseline].settings
     if found.replanned:
@@ -75,7 +102,7 @@ def _settings(read: Scenario, found: Diagnosis) -> tuple[Way, ...]:
     spilled = {name: one.temp_blocks for name, one in found.bottlenecks.items() if one.kind == "spill"}
     if spilled:
         mib = max(4, 2 * max(spilled.values()) * _BLOCK // _MIB)
-        said = f"{', '.join(spilled)}: no temporary files; each such sort or hash may take {mib} MiB of memory"
+        said = f"{', '.join(spilled)}: no temporary files; each sort may take {mib} MiB of memory, each hash twice that"
         ways.append(Way("more-work-mem", said, settings={**own, "work_mem": f"{mib}MB"}))
     return tuple(ways)
 
@@ -105,7 +132,7 @@ def files(name: str, read: Scenario, found: Diagnosis, rewrites: Mapping[str, st
     ways = candidates(read, found, rewrites)
     made = {path: text for path, text in read.files.items() if path.startswith("workload/")}
     made["baseline.sql"] = own.schema.text
-    base = _entry(own, made)
+    base = _entry(own, read.files, made)
     entries = {read.baseline: {"schema": "baseline.sql", "hypothesis": own.hypothesis, **base}}
     for way in ways:
         entries[way.name] = _changed(way, own, base, made)
@@ -123,8 +150,8 @@ def first(name: str, rows: int) -> str:
     )
 
 
-def _entry(own: Candidate, made: dict[str, str]) -> dict[str, Json]:
-    """What the baseline has beside its schema, as the keys of an entry; its files go to *made*."""
+def _entry(own: Candidate, source: Mapping[str, str], made: dict[str, str]) -> dict[str, Json]:
+    """What the baseline has beside its schema, as the keys of an entry; its files, some of *source*, go to *made*."""
     shape = own.topology
     entry: dict[str, Json] = {
         **({"settings": dict(own.settings)} if own.settings else {}),
@@ -137,7 +164,9 @@ def _entry(own: Candidate, made: dict[str, str]) -> dict[str, Json]:
         entry["load"] = "load.sql"
     steps = {step: f"{step}.sql" for step in own.steps}
     made.update({f"{step}.sql": file.text for step, file in own.steps.items()})
-    texts = {one.name: one.file for one in own.queries if not one.file.startswith("workload/")}
+    apart = {one.name: one.file for one in own.queries if not one.file.startswith("workload/")}
+    texts = {query: f"sql/{query}.sql" for query in apart}
+    made.update({texts[query]: source[file] for query, file in apart.items()})
     return {**entry, **({"sql": {**steps, **texts}} if steps or texts else {})}
 
 
@@ -184,21 +213,19 @@ def _readme(name: str, read: Scenario, found: Diagnosis, ways: tuple[Way, ...]) 
         "tried": found.tried,
         "by": found.by,
         "most": len(found.kept),
+        "refused": [{"ddl": one.ddl, "refused": one.refused} for one in found.refused],
         "queries": [{"name": query, "said": SAID[one.kind], **asdict(one)} for query, one in found.bottlenecks.items()],
         "ways": [
-            {"name": one.name, "hypothesis": one.hypothesis, "ddl": one.ddl, "gains": _gains(found, one.name)}
+            {"name": one.name, "hypothesis": one.hypothesis, "ddl": one.ddl, "gains": _gains(found, one.ddl)}
             for one in ways
         ],
     }
     return template.rendered("diagnosis.md.j2", Book(facts)).text
 
 
-def _gains(found: Diagnosis, name: str) -> list[dict[str, Json]]:
+def _gains(found: Diagnosis, ddl: str) -> list[dict[str, Json]]:
     return [
-        {"query": query, "ratio": ratio}
-        for one in found.kept
-        if one.index.name == name
-        for query, ratio in one.gains.items()
+        {"query": query, "ratio": ratio} for one in found.kept if one.ddl == ddl for query, ratio in one.gains.items()
     ]
 
 

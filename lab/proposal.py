@@ -16,12 +16,14 @@ class Index:
 
     @property
     def name(self) -> str:
-        """A name for a candidate: table, columns and, if it is no B-tree, the method.
+        """A name for a candidate: schema if it is not public, table, columns and, if it is no B-tree, the method.
 
-        >>> Index(("public", "Big Table"), ("at DESC", "id")).name, Index(("public", "t"), ("at",), "brin").name
-        ('big-table-at-id', 't-at-brin')
+        Names that differ by case or signs alone become one: experiment.candidates tells these apart.
+
+        >>> Index(("public", "Big Table"), ("at DESC", "id")).name, Index(("own", "t"), ("at",), "brin").name
+        ('big-table-at-desc-id', 'own-t-at-brin')
         """
-        words = [self.table[1], *(one.removesuffix(" DESC") for one in self.columns)]
+        words = [*(one for one in self.table[:1] if one != "public"), self.table[1], *self.columns]
         words += [] if self.method == "btree" else [self.method]
         return "-".join("".join(c if c.isalnum() else "-" for c in word.lower()) for word in words)
 

@@ -1,10 +1,11 @@
 """Plans without a server: what a query is spent on, which indexes it suggests, and the scenario made of it."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
-from lab import bottleneck, diagnose, experiment
+from lab import bottleneck, diagnose, experiment, pg
 from lab.bottleneck import Bottleneck
 from lab.experiment import Diagnosis, Tried
 from lab.predicates import Use, compared, uses
@@ -60,7 +61,7 @@ def test_partitions_that_are_scanned_alike_are_one():
 def test_a_spill_that_outweighs_the_blocks_is_the_bottleneck():
     sort = node("Sort", scan(blocks=10), **{"Temp Read Blocks": 20, "Temp Written Blocks": 20})
     found = bottleneck.named(sort)
-    assert (found.kind, found.node, found.temp_blocks) == ("spill", "Sort", 40)
+    assert (found.kind, found.node, found.temp_blocks) == ("spill", "Sort", 20)
 
 
 def test_what_was_not_executed_counts_for_nothing():
@@ -143,6 +144,21 @@ def test_an_index_that_no_query_takes_is_not_kept():
     assert diagnose.best([tried("a")]) == ()
 
 
+def test_an_index_that_cannot_be_is_tried_and_refused_with_the_servers_words(monkeypatch):
+    def refuse(*_):
+        raise pg.Error("data type jsonb has no default operator class")
+
+    undone = []
+    monkeypatch.setattr(diagnose.Screen, "_there", refuse)
+    ask = diagnose.Screen(SimpleNamespace(rollback=lambda: undone.append(1)), (), {}, hypothetical=False)
+    one = ask.tried(Index(T, ("doc",), "brin"))
+    assert one.refused == "data type jsonb has no default operator class"
+    assert undone, "the transaction is of no use until it is rolled back"
+    assert diagnose.best([one]) == ()
+    page = made(found(kept=(), refused=(one,)))["README.md"]
+    assert "has no default operator class" in page
+
+
 def test_a_wider_index_is_kept_only_if_some_query_gains_more_by_it():
     narrow, same, better = tried("a", q=0.5), tried("a", "b", q=0.49), tried("a", "c", q=0.2)
     assert diagnose.best([better, same, narrow]) == (narrow, better)
@@ -215,6 +231,32 @@ def test_a_rewrite_becomes_a_candidate_with_its_own_text():
     asked = {one.name: one for one in read.candidates["rewritten-recent"].queries}
     assert "SELECT" in asked["recent"].statements[0].text
     assert asked["recent"].file == "rewritten-recent.sql"
+
+
+def test_a_baseline_with_texts_of_its_own_keeps_them():
+    text = authored.FILES["workload/recent.sql"].replace("SELECT 1", "SELECT 2")
+    yaml = PLAIN["scenario.yaml"].replace("    sql: {", "    sql: {recent: own.sql, ")
+    assert yaml != PLAIN["scenario.yaml"]
+    first = authored.read({**authored.FILES, **PLAIN, "scenario.yaml": yaml, "own.sql": text})
+    files = made(**{"scenario.yaml": yaml, "own.sql": text})
+    assert files["sql/recent.sql"] == text
+    asked = {one.name: one.statements for one in first.candidates["heap"].queries}
+    for candidate in authored.read(files).candidates.values():
+        assert {one.name: one.statements for one in candidate.queries} == asked
+
+
+def test_indexes_that_would_have_one_name_are_candidates_of_their_own():
+    tables = (("public", "t"), ("own", "t"), ("public", "T"))
+    alike = tuple(Tried(Index(table, ("a",)), f"CREATE INDEX ON {table};", {"recent": 0.3}) for table in tables)
+    down = Tried(Index(T, ("a DESC",)), "CREATE INDEX ON t (a DESC);", {"recent": 0.2})
+    read = authored.read({**authored.FILES, **PLAIN})
+    ways = experiment.candidates(read, found(kept=(*alike, down)), {})
+    assert [one.name for one in ways] == ["t-a", "own-t-a", "t-a-2", "t-a-desc"]
+
+
+def test_the_name_of_the_baseline_is_taken():
+    text = PLAIN["scenario.yaml"].replace("heap:\n", "t-device:\n").replace("baseline: heap", "baseline: t-device")
+    assert list(authored.read(made(**{"scenario.yaml": text})).candidates) == ["t-device", "t-device-2"]
 
 
 def test_every_candidate_says_what_should_improve_and_what_it_should_cost():
