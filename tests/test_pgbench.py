@@ -100,6 +100,17 @@ def test_in_a_closed_loop_what_is_due_is_what_begins():
     assert made["due_ns"] == made["start_ns"] == 10_003_000_000
 
 
+@pytest.mark.parametrize(("word", "state"), [("failed", None), ("serialization", "40001"), ("deadlock", "40P01")])
+@pytest.mark.parametrize("saturate", [True, False])
+def test_a_transaction_that_failed_has_an_outcome_and_no_latency(word, state, saturate):
+    lines = ["0 1 1000 0 10 4000 0", f"1 1 {word} 0 10 5000 2000"]
+    ok, failed = pgbench.operations(lines, ["point"], 0, saturate=saturate).to_pylist()
+    assert (ok["outcome"], ok["sqlstate"]) == ("ok", None)
+    assert (failed["outcome"], failed["sqlstate"]) == ("failed", state)
+    assert failed["end_ns"] - failed["start_ns"] == 0
+    assert failed["start_ns"] - failed["due_ns"] == (0 if saturate else 2_000_000)
+
+
 def test_a_missing_program_is_told_with_the_way_out(tmp_path):
     with pytest.raises(PlaceError, match="driver: locust"), pgbench.opened(workdir=tmp_path, options={"program": "no"}):
         pass

@@ -36,6 +36,8 @@ POOL = 256
 
 _MODES = {"prepared": "prepared", "unprepared": "extended", "literal": "simple"}
 _END_S = 5.0
+_FAILED = {"failed": None, "serialization": "40001", "deadlock": "40P01"}
+"""What stands in the place of a latency since PostgreSQL 15 (the last two with --failures-detailed) -> SQLSTATE."""
 _VARIABLE = re.compile(r"(?<!:):[A-Za-z_]")
 
 
@@ -253,12 +255,17 @@ def operations(lines: Sequence[str], names: Sequence[str], offset_ns: int, *, sa
 
     A line is client, transaction, latency in us, script, end in s and us since the epoch and, at a
     rate, how late it began in us; the latency counts from when it was due. Rows and keys are not told.
+    A failure (a deadlock, say) has a word for the latency, which is not told then: it is due, less how
+    late it began, when it ends.
 
     >>> operations(["2 5 1500 0 1 250000 500"], ["point"], 0, saturate=False).to_pylist()[0]["start_ns"]
     1249000000
     """
     width = 6 if saturate else 7
-    fields = np.array([line.split()[:width] for line in lines], np.int64).reshape(-1, width)
+    split = [line.split()[:width] for line in lines]
+    words = [one[2] if one[2] in _FAILED else "" for one in split]
+    told = [[*one[:2], _late(one) if word else one[2], *one[3:]] for one, word in zip(split, words, strict=True)]
+    fields = np.array(told, np.int64).reshape(-1, width)
     end_ns = fields[:, 4] * 1_000_000_000 + fields[:, 5] * 1000 + offset_ns
     due_ns = end_ns - fields[:, 2] * 1000
     start_ns = due_ns if saturate else due_ns + fields[:, 6] * 1000
@@ -273,13 +280,18 @@ def operations(lines: Sequence[str], names: Sequence[str], offset_ns: int, *, sa
             "due_ns": pa.array(due_ns[order]),
             "start_ns": pa.array(start_ns[order]),
             "end_ns": pa.array(end_ns[order]),
-            "outcome": pa.array(["ok"] * count, pa.string()).dictionary_encode(),
-            "sqlstate": pa.nulls(count, pa.string()),
+            "outcome": pa.array(["failed" if words[n] else "ok" for n in order], pa.string()).dictionary_encode(),
+            "sqlstate": pa.array([_FAILED.get(words[n]) for n in order], pa.string()),
             "rows": pa.nulls(count, pa.int64()),
             "key": pa.nulls(count, pa.string()),
         },
         schema=OPS,
     )
+
+
+def _late(fields: Sequence[str]) -> str:
+    """How late in us an operation began, which only a rate has."""
+    return fields[6] if len(fields) > 6 else "0"
 
 
 def _words(said: str) -> str:
