@@ -275,6 +275,8 @@ def load_worker(
     with terminal.messages(False):
         from lab.drivers import locust
 
+        if not master.strip():
+            raise LabError("--master: is empty (the address given to --load-bind of the run)")
         locust.worker(master, port, as_json=as_json)
 
 
@@ -305,6 +307,9 @@ def main() -> None:
     sys.stdout, sys.stderr = terminal.patient(sys.stdout), terminal.patient(sys.stderr)
     try:
         app()
+    except LabError as error:
+        err.print(str(error), markup=False)
+        sys.exit(error.status)
     except Exception:  # noqa: BLE001 - to say so is all that is done
         traceback.print_exc()
         sys.exit(BUG)

@@ -11,7 +11,7 @@ import typer
 from rich.cells import cell_len, set_cell_size
 from rich.console import Console
 
-from lab.errors import LabError
+from lab.errors import LabError, PlaceError
 
 if TYPE_CHECKING:
     from lab.model import Json
@@ -70,13 +70,25 @@ def messages(as_json: bool) -> Iterator[None]:
 
 
 class _Pipe(io.FileIO):
-    """A stream whose reader may leave: what comes after goes nowhere, and the exit status is the usual one."""
+    """A stream whose reader may leave: what comes after goes nowhere, and the exit status is the usual one.
+
+    Where it cannot be written for another reason, such as a full disk, PlaceError says so once.
+    """
+
+    _told = False
 
     def write(self, data: Any, /) -> int:
         try:
             return super().write(data)
         except BrokenPipeError:
             return memoryview(data).nbytes
+        except OSError as error:
+            if self._told:
+                return memoryview(data).nbytes
+            self._told = True
+            raise PlaceError(
+                f"the output cannot be written: {error.strerror} (make room, or send it elsewhere)"
+            ) from None
 
 
 def patient(stream: TextIO) -> TextIO:

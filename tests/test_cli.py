@@ -451,3 +451,19 @@ def test_the_readme_names_every_decision_and_every_exit_status():
     assert [
         status for status in ("0", "1", "2", "3", str(cli.BUG), "130") if not re.search(rf"\b{status} ", told)
     ] == []
+
+
+@pytest.mark.parametrize("words", [["list"], ["list", "--json"], ["--version"]])
+def test_an_output_that_cannot_be_written_is_one_line_and_a_status(words):
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "lab.cli", *words], stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert done.returncode == 3
+    assert done.stderr == "the output cannot be written: No space left on device (make room, or send it elsewhere)\n"
+
+
+def test_a_load_worker_without_a_master_is_refused():
+    done = pglab("load-worker", "--master", " ")
+    assert done.exit_code == 2
+    assert "--master: is empty" in done.stderr
