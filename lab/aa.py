@@ -129,11 +129,12 @@ _LEFT = (0, 2)  # the columns of words
 def _claims(found: dict[str, Json]) -> str:
     """How often a copy was called better or worse, and how sure that is."""
     one, rounds = found["claims"], found["rounds_of_an_experiment"]
-    verdict = "too many: the judge does not hold its level here" if one["too_many"] else "within the stated rate"
+    verdict = "too many: the judge does not hold its level here" if one["too_many"] else "not too many"
     refused = f"; {one['refused']} could not speak of time and are not counted" if one["refused"] else ""
     spoke = one["experiments"] - one["refused"]
     return (
         f"false claims: {one['false']} of {spoke} resampled runs of {rounds} rounds "
-        f"({one['share']:.1%}, at most {resample.STATED:.0%} is stated: {verdict}{refused}); "
+        f"({one['share']:.1%}; {resample.STATED:.0%} is stated, told as too many above {resample.TOO_MANY:.0%}: "
+        f"{verdict}{refused}); "
         f"95 % interval {one['low']:.1%} to {one['high']:.1%}, that of the {one['independent']} that share no round"
     )

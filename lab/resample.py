@@ -23,10 +23,16 @@ from lab.stats import Array
 SUFFIX = ".aa"
 """How the name of a scenario that is run against itself ends: its runs are not taken for the others."""
 
-STATED = 3 / 20
-"""False claims in a larger share of the experiments are more than the level of the claims allows.
+STATED = weigh.ALPHA
+"""The share of runs in which anything false may be claimed (METHOD section 3)."""
 
-A true share of 5 % gives more than 3 of 20 in 1.6 % of cases.
+TOO_MANY = 0.25
+"""From a larger share of the experiments on, the judge is told not to hold its level.
+
+60 rounds give three experiments of 20 rounds that share none, so that the share varies much: a judge
+at exactly 5 % (neither twin nor least effect) exceeds it in about 5 % of long runs of two copies and
+1.4 % of four, and would exceed 15 % in 9.4 % and 7.6 % (500 simulated runs each, tests/simulate.py).
+With twin and least effect it hardly claims anything of a copy (docs/calibration.md).
 """
 
 # --- the scenario ---------------------------------------------------------------------------
@@ -139,8 +145,8 @@ class Claims:
 
     @property
     def too_many(self) -> bool:
-        """Whether the share is above the stated one."""
-        return self.share > STATED
+        """Whether the share is larger than chance lets it be at the stated one."""
+        return self.share > TOO_MANY
 
 
 def false_claims(
