@@ -148,6 +148,9 @@ def test_a_plan_says_of_both_generators_what_they_tell_and_whether_they_agree():
     page = page_of(load=own | {"witness": told([twice(1.0, 1.0, number=200)])})
     assert "not estimable; it needs 299 operations of a query in a slice, and the best had 196." in page
     assert "whether they agree within 10 % is not shown." in page
+    page = page_of(load=own | {"witness": told([twice(1.0, 1.0, late_ms=5)])})
+    assert "(trials: 0, left out: 1); nothing is left to compare.\n- " in page
+    assert "not estimable; it needs" not in page
     assert "second generator" not in page_of(load=own)
 
 
