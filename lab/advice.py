@@ -5,11 +5,41 @@ from typing import Annotated
 
 import typer
 
-from lab import terminal
+from lab import progress, terminal
 from lab.errors import LabError
 from lab.terminal import DOCS, AsJson, Docs
 
 commands = typer.Typer()
+
+
+@commands.command(epilog="Example: pglab compare without.sql with.sql --query recent.sql --rows 200k")
+def compare(
+    schemas: Annotated[list[Path], typer.Argument(help="SQL files, each a candidate; the first is the baseline.")],
+    query: Annotated[list[Path] | None, typer.Option(help="An SQL file that is asked of each; more than once.")] = None,
+    rows: Annotated[str, typer.Option(help="How many rows the largest tables get, such as 200k.")] = "100k",
+    param: Annotated[list[str] | None, typer.Option(help="name=TABLE.COLUMN: where a parameter's values are.")] = None,
+    rounds: Annotated[int | None, typer.Option(min=2, max=10_000, help="How many rounds; else 20.")] = None,
+    name: Annotated[str | None, typer.Option(help="The scenario's name; else compare-<the files' names>.")] = None,
+    on: Annotated[str, typer.Option(help="auto, embedded or docker: where the candidates are measured.")] = "auto",
+    results: Annotated[Path, typer.Option(help="The folder of stored runs.")] = Path("results"),
+    doc: Docs = DOCS,
+    as_json: AsJson = False,
+) -> None:
+    """Compare schemas by queries: make a scenario of the files, run it, show the table."""
+    with terminal.messages(as_json):
+        from lab import comparison, session
+
+        run = session.Asked("", results, doc, on, rounds=rounds)
+        params = _pairs(param or [], "--param", "device=events.device")
+        asked = comparison.Asked(
+            tuple(schemas), tuple(query or ()), params, run, rows=comparison.count(rows), name=name
+        )
+        with progress.told(terminal.err, quiet=as_json) as tell, progress.interruptible(terminal.err) as stop:
+            done, shown = comparison.perform(asked, tell, stop)
+        if shown is not None and not as_json:
+            terminal.glance(shown)
+        terminal.finish(done.said, done.data, as_json)
+        raise typer.Exit(done.status)
 
 
 @commands.command(epilog="Example: pglab review db/migrations")
@@ -53,6 +83,19 @@ def diagnose(
         asked = diagnose_.Asked(scenario, tuple(query or ()), schema, data, others, name, on, rows)
         done = diagnose_.perform(asked, lambda line: terminal.err.print(line, markup=False))
         terminal.finish(done.said, done.data, as_json)
+
+
+def _pairs(given: list[str], option: str, example: str) -> dict[str, str]:
+    """`name=words` -> the words of each name."""
+    found = {}
+    for one in given:
+        name, equals, words = one.partition("=")
+        if not (name and equals and words):
+            raise LabError(f"{option} {one}: is no name=... ({option} {example})")
+        if name in found:
+            raise LabError(f"{option} {one}: {name} is given twice (once is enough)")
+        found[name] = words
+    return found
 
 
 def _rewrites(given: list[str]) -> dict[str, Path]:

@@ -181,12 +181,7 @@ def show(
         if as_json:
             terminal.print_json(found.data())
             return
-        out.print(f"{found.question}\n\n{found.decision}", markup=False)
-        for table in found.tables:
-            out.print(f"\n{table.title}" if table.title else "", markup=False)
-            terminal.table(table.columns, table.rows)
-        if found.notes:
-            out.print("\n".join(["", *found.notes]), markup=False)
+        terminal.glance(found)
 
 
 @app.command("list", epilog="Example: pglab list")

@@ -111,3 +111,31 @@ def _sorted(keys: Sequence[str]) -> Iterator[tuple[str, str, str]]:
 
 def _plain(name: str) -> str:
     return name[1:-1].replace('""', '"') if name.startswith('"') else name
+
+
+_ASKED = re.compile(rf"({_NAME})\.({_NAME})\s*(?:<=|>=|=|<|>|~~\*?|@>)\s*\$(\d+)(?!\d)")
+_TURNED = re.compile(rf"\$(\d+)\s*(?:<=|>=|=|<|>)\s*({_NAME})\.({_NAME})")
+
+
+def parameters(plan: Mapping[str, Any], roots: Mapping[Table, Table]) -> dict[int, list[tuple[Table, str]]]:
+    """Number of a parameter -> the columns it is compared with, in a plan of EXPLAIN (GENERIC_PLAN, VERBOSE).
+
+    >>> plan = {"Node Type": "Seq Scan", "Schema": "public", "Relation Name": "t", "Alias": "u",
+    ...     "Filter": "(((u.kind)::text = $1) OR (u.n > $2))"}
+    >>> parameters(plan, {})
+    {1: [(('public', 't'), 'kind')], 2: [(('public', 't'), 'n')]}
+    """
+    every = list(_nodes(plan))
+    tables = {one["Alias"]: (one["Schema"], one["Relation Name"]) for one in every if "Relation Name" in one}
+    found: dict[int, list[tuple[Table, str]]] = {}
+    for text in (node[key] for node in every for key in _CONDITIONS if key in node):
+        bare = _BARE.sub(r"\1", _CAST.sub("", re.sub(r"'(?:[^']|'')*'", "?", text)))
+        bare = re.sub(r"\((\$\d+)\)", r"\1", bare)
+        straight = [(alias, column, number) for alias, column, number in _ASKED.findall(bare)]
+        turned = [(alias, column, number) for number, alias, column in _TURNED.findall(bare)]
+        for alias, column, number in (*straight, *turned):
+            if (table := tables.get(_plain(alias))) is not None:
+                uses_ = found.setdefault(int(number), [])
+                one = (roots.get(table, table), _plain(column))
+                uses_ += [] if one in uses_ else [one]
+    return found

@@ -15,6 +15,7 @@ from lab.errors import LabError, PlaceError
 
 if TYPE_CHECKING:
     from lab.model import Json
+    from lab.show import Shown
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON value on stdout and nothing else there.")]
 Docs = Annotated[Path, typer.Option("--doc", help="The folder that plans are written to.")]
@@ -52,6 +53,16 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     for row in (columns, *rows):
         cells = (set_cell_size(cell, width) for cell, width in zip(row, widths, strict=True))
         out.print("  ".join(cells).rstrip(), markup=False)
+
+
+def glance(found: "Shown") -> None:
+    """A judged run at a glance, on stdout."""
+    out.print(f"{found.question}\n\n{found.decision}", markup=False)
+    for each in found.tables:
+        out.print(f"\n{each.title}" if each.title else "", markup=False)
+        table(each.columns, each.rows)
+    if found.notes:
+        out.print("\n".join(["", *found.notes]), markup=False)
 
 
 @contextmanager

@@ -17,7 +17,8 @@ LAYERS = {
     "2b": "hosts sources probes render checklist lint written",
     "3": "clusters ingest drivers events",
     "4": """parts run preflight share clock trial prepare count judge publish session sizing verify tidy doctor images
-        place load show alone noise aa versions replay review diagnose experiment modes inventory cold catalogue""",
+        place load show alone noise aa versions replay review diagnose experiment modes inventory cold catalogue
+        comparison origins""",
     "5": "cli advice terminal progress",
 }
 ORDER = list(LAYERS)

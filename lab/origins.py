@@ -1,0 +1,145 @@
+"""Where the values of a query's parameters come from: the column that each is compared with, or one of its name."""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from lab import explain, pg, predicates, statement
+from lab.errors import IngestError, ScenarioError
+from lab.likely import Dataset, Table
+from lab.model import Json, Parameter, Query, SqlFile
+from lab.page import among
+
+_PLAIN = re.compile(r"[^\W\d][\w-]*")
+
+
+@dataclass(frozen=True)
+class Origin:
+    """A parameter; *words* for its source as a workload has them, "" where it is not known; *either*: what may be."""
+
+    name: str
+    words: str = ""
+    either: tuple[str, ...] = ()
+
+    def shown(self) -> str:
+        """As the query has it."""
+        return self.name if self.name.startswith("$") else f":{self.name}"
+
+
+def of(
+    connection: pg.Connection, name: str, file: SqlFile, tables: Sequence[Table], made: Dataset, rows: int
+) -> list[Origin]:
+    """The parameters of a query in the order of their first use; IngestError where the server refuses the query."""
+    query, found = plans(connection, name, file)
+    roots = {
+        (one["schema"], one["name"]): (one["root_schema"], one["root_name"])
+        for one in pg.rows(connection, pg.query("roots"))
+    }
+    compared: dict[str, list[tuple[str, str]]] = {one.name: [] for one in query.params}
+    for each, plan in zip(query.statements, found, strict=True):
+        for number, columns in predicates.parameters(plan, roots).items():
+            asked = compared[query.params[each.takes[number - 1]].name]
+            asked += [(table, column) for (_, table), column in columns if (table, column) not in asked]
+    return [_chosen(one.name, compared[one.name], {t.name: t for t in tables}, made, rows) for one in query.params]
+
+
+def plans(connection: pg.Connection, name: str, file: SqlFile) -> tuple[Query, list[Json]]:
+    """The query with its parameters, and the generic plan of each statement; nothing is executed."""
+    query = statement.read(name, file.file, file.text, params=_every(file))
+    found: list[Json] = []
+    for one in query.statements:
+        text = f"EXPLAIN (GENERIC_PLAN, VERBOSE, FORMAT JSON) {one.text}"
+        try:
+            _, ((plan,),) = pg.texts(connection, text)
+        except pg.Error as error:
+            raise IngestError(f"{file.file}{_line(file, text, error)}: {pg.words(error)}") from None
+        found.append(explain.read(str(plan))["Plan"])
+    return query, found
+
+
+def _line(file: SqlFile, sent: str, error: pg.Error) -> str:
+    """`:line` of the word in the file that the server stumbled over, "" where it names none."""
+    position = error.diag.statement_position
+    word = re.match(r"[\w.\"]+", sent[int(position) - 1 :]) if position else None
+    at = re.search(rf"(?<![\w.\"]){re.escape(word[0])}(?![\w.\"])", file.text) if word else None
+    return f":{file.text.count(chr(10), 0, at.start()) + 1}" if at else ""
+
+
+def _every(file: SqlFile) -> tuple[Parameter, ...] | None:
+    """All parameters that the text has, in the order of their first use; None where its header says."""
+    if statement.header(file.file, file.text).params is not None:
+        return None
+    used = [one.text.removeprefix(":") for one in statement.tokens(file.file, file.text) if one.kind in _KINDS]
+    return tuple(Parameter(name, "", "uniform(1, 2)") for name in dict.fromkeys(used))
+
+
+_KINDS = ("named", "numbered")
+
+
+def _chosen(
+    name: str, compared: Sequence[tuple[str, str]], tables: Mapping[str, Table], made: Dataset, rows: int
+) -> Origin:
+    """The source of a parameter: of what it is compared with the column of its name, or the only one.
+
+    Columns that hold the same keys are as good as each other; where it is compared with none, a column of its name.
+    """
+    able = [words for one in compared if (words := _words(*one, tables, made, rows))]
+    named = [words for one in compared if one[1] == name and (words := _words(*one, tables, made, rows))]
+    if not compared:
+        columns = [(table, name) for table, own in tables.items() if any(one.name == name for one in own.columns)]
+        able = [words for one in columns if (words := _words(*one, tables, made, rows))]
+    for choice in (able, named):
+        if len(set(choice)) == 1 or (choice and _alike(choice, made)):
+            return Origin(name, choice[0])
+    return Origin(name, "", tuple(dict.fromkeys(able)))
+
+
+def _alike(words: Sequence[str], made: Dataset) -> bool:
+    """Do all of these columns hold the keys of one entity?"""
+    keys = set()
+    for one in words:
+        table, _, column = one.replace('"', "").partition(".")
+        keys.add(made.streams.get(table, {}).get("columns", {}).get(column, {}).get("of", one))
+    return len(keys) == 1
+
+
+def _words(table: str, column: str, tables: Mapping[str, Table], made: Dataset, rows: int) -> str:
+    """The source for values of a column: the stream's own, or the numbers that the server gives; "" where none."""
+    if column in made.streams.get(table, {}).get("columns", {}):
+        return f"{_name(table)}.{_name(column)}"
+    own = next((one for one in tables[table].columns if one.name == column), None) if table in tables else None
+    if own is not None and own.counted:
+        return f"uniform(1, {_size(table, made, rows)})"
+    return ""
+
+
+def _size(table: str, made: Dataset, rows: int) -> int:
+    entity = made.streams.get(table, {}).get("rows")
+    return made.entities.get(str(entity), rows) if entity else rows
+
+
+def _name(word: str) -> str:
+    return word if _PLAIN.fullmatch(word) else json.dumps(word, ensure_ascii=False)
+
+
+def given(params: Mapping[str, str], made: Dataset) -> dict[str, str]:
+    """The sources that the command line names; ScenarioError with all that cannot be."""
+    mistakes: list[str] = []
+    for name, words in params.items():
+        try:
+            origin = statement.parameter(name, words).origin
+        except ValueError as error:
+            mistakes.append(f"--param {name}={words}: {error}")
+            continue
+        table, _, column = origin.partition(".")
+        if origin and table != "window" and table not in made.streams:
+            mistakes.append(f"--param {name}={words}: no table {table!r} with rows {among(table, made.streams)}")
+        elif origin and table != "window" and column not in made.streams[table]["columns"]:
+            known = list(made.streams[table]["columns"])
+            mistakes.append(
+                f"--param {name}={words}: no column {column!r} in the rows of {table} {among(column, known)}"
+            )
+    if mistakes:
+        raise ScenarioError(mistakes)
+    return dict(params)
