@@ -42,6 +42,23 @@ def compare(
         raise typer.Exit(done.status)
 
 
+@commands.command(epilog="Example: pglab init shop --schema dump.sql --queries pg_stat_statements.csv")
+def init(
+    name: Annotated[str, typer.Argument(help="The scenario's name; it is written to scenarios/NAME.")] = "my-question",
+    schema: Annotated[Path | None, typer.Option(help="What pg_dump -s wrote, or another SQL file with tables.")] = None,
+    from_migrations: Annotated[Path | None, typer.Option(help="A folder of plain SQL migrations.")] = None,
+    queries: Annotated[Path | None, typer.Option(help="pg_stat_statements as CSV with a header.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write a scenario: one that teaches the format, or one of your schema and queries."""
+    with terminal.messages(as_json):
+        from lab import start
+
+        asked = start.Asked(name=name, schema=schema, migrations=from_migrations, queries=queries)
+        done = start.perform(asked, lambda line: terminal.err.print(line, markup=False))
+        terminal.finish(done.said, done.data, as_json)
+
+
 @commands.command(epilog="Example: pglab review db/migrations")
 def review(
     file: Annotated[Path, typer.Argument(help="An SQL file with a schema, or a folder of migrations.")],

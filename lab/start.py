@@ -1,0 +1,277 @@
+"""`pglab init`: a scenario that teaches the format, or one made of a schema and of what a server was asked.
+
+    dump or migrations -> a disposable server -> likely rows -> queries, their parameters' sources -> scenario
+
+What could not be known stays a marked hole: the scenario is written, and `pglab run --dry-run` names file and line.
+"""
+
+import json
+import re
+import secrets
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from lab import catalogue, dump, experiment, lesson, migration, origins, parts, pg, prepare, recorded, scenario
+from lab.dump import Dump
+from lab.errors import IngestError, ScenarioError
+from lab.hosts import Host, Server
+from lab.likely import Dataset
+from lab.migration import Script
+from lab.model import Endpoint, Json, SqlFile
+from lab.recorded import Record, Recorded
+
+ROWS = 100_000
+DAYS = 10
+NAME = "my-question"
+_NAME = re.compile(r"\w[\w.-]*")
+_HOLE = re.compile(r": no source for its values \(")
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the command line said; *schema*: a dump, or *migrations*: a folder, or neither."""
+
+    name: str = NAME
+    schema: Path | None = None
+    migrations: Path | None = None
+    queries: Path | None = None
+
+
+@dataclass(frozen=True)
+class Done:
+    """How it ended: what to say (the last line last) and data."""
+
+    said: tuple[str, ...]
+    data: Json
+
+
+@dataclass(frozen=True)
+class _Query:
+    """A query's name, its file's text, its weight, and the parameters that nothing is known of."""
+
+    name: str
+    text: str
+    weight: int
+    holes: tuple[str, ...]
+
+
+def perform(asked: Asked, tell: Callable[[str], None]) -> Done:
+    """Write the scenario; LabError where it cannot be, and then nothing is written."""
+    if not _NAME.fullmatch(asked.name):
+        raise ScenarioError(f"{asked.name!r}: is no name for a scenario (letters, digits, - _ .)")
+    folder = Path.cwd() / "scenarios" / asked.name
+    shown = f"scenarios/{asked.name}"
+    if folder.exists() or folder.is_symlink():
+        raise ScenarioError(f"{shown}: is there already (say another name: pglab init NAME, or remove it)")
+    if asked.schema is not None and asked.migrations is not None:
+        raise ScenarioError("--schema, --from-migrations: both say which tables there are (give one of them)")
+    if asked.schema is None and asked.migrations is None:
+        if asked.queries is not None:
+            raise ScenarioError("--queries: of which tables? (--schema dump.sql, made by pg_dump -s)")
+        files, notes = lesson.files(asked.name), list[str]()
+    else:
+        tell("trying the schema on a disposable server")
+        files, notes = _made(asked)
+    _checked(asked.name, files)
+    experiment.write(folder, files)
+    last = f"I have created a scenario at {shown}, please read its README.md first; then: pglab run {shown} --dry-run"
+    return Done((*notes, last), {"scenario": shown, "notes": notes})
+
+
+def _checked(name: str, files: dict[str, str]) -> None:
+    """Read the scenario as a run would: other mistakes than holes would be ours."""
+    try:
+        scenario.read(name, scenario.kept(files), parts)
+    except ScenarioError as error:
+        others = [one for one in error.mistakes if not _HOLE.search(one)]
+        if others:
+            raise ScenarioError(others) from None
+
+
+# --- what is given --------------------------------------------------------------------------
+
+
+def _scripts(asked: Asked) -> tuple[Script, ...]:
+    path = asked.schema or asked.migrations
+    assert path is not None
+    if asked.schema is not None and path.is_dir():
+        raise ScenarioError(f"{path}: is a folder (--from-migrations takes one; --schema takes a file)")
+    if asked.migrations is not None and path.is_file():
+        raise ScenarioError(f"{path}: is a file (--schema takes one; --from-migrations takes a folder)")
+    return migration.read(path)
+
+
+def _recorded(path: Path | None) -> Record | None:
+    if path is None:
+        return None
+    try:
+        return recorded.read(path.as_posix(), path.read_text(encoding="utf-8-sig"))
+    except UnicodeDecodeError as error:
+        raise ScenarioError(f"{path}: is no text in UTF-8: {error.reason} at byte {error.start}") from None
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise ScenarioError(f"{path}: cannot be read: {why}") from None
+
+
+# --- on a disposable server -----------------------------------------------------------------
+
+
+@contextmanager
+def _server() -> Iterator[tuple[Host, Server]]:
+    embedded = parts.load("hosts", "embedded")
+    with (
+        embedded.opened(f"init-{secrets.token_hex(4)}") as host,
+        host.private() as private,
+        private.server("init", {}, host.workdir("logs")) as server,
+    ):
+        pg.make_database(server.conninfo(user="pglab"))
+        yield host, server
+
+
+def _made(asked: Asked) -> tuple[dict[str, str], list[str]]:
+    """The scenario's files, and what is to be told."""
+    scripts, record = _scripts(asked), _recorded(asked.queries)
+    with _server() as (host, server):
+        dumps = _applied(host, server, scripts)
+        paths = _search_path(host, server)
+        with pg.connected(server.conninfo()) as connection:
+            made = catalogue.of(connection, ROWS)
+            if not made.streams:
+                raise ScenarioError(f"{asked.schema or asked.migrations}: makes no table that rows could come to")
+            queries, notes = _queries(connection, record, made) if record else ([_count(made)], [])
+        refused = () if made.holes else catalogue.attempt(_end(server), made, days=DAYS)
+    if record is None:
+        notes.append("no queries were given: workload/ has one that counts rows; put yours in its place")
+    holes = [f"workload/data.yaml: {one}" for one in (*made.holes, *refused)]
+    open_ = [f"workload/{one.name}.sql: no source for {', '.join(one.holes)}" for one in queries if one.holes]
+    left = [note for one in dumps for note in one.notes]
+    said = [*left, *(f"rows: {one}" for one in made.notes), *notes]
+    schema = "".join(_titled(script, one, len(scripts)) for script, one in zip(scripts, dumps, strict=True)) + paths
+    return _files(asked, schema, made, queries, said, [*holes, *open_]), [
+        *said,
+        *(f"hole: {o}" for o in (*holes, *open_)),
+    ]
+
+
+def _end(server: Server) -> Endpoint:
+    return Endpoint("init", "write", server.conninfo())
+
+
+def _applied(host: Host, server: Server, scripts: Sequence[Script]) -> list[Dump]:
+    """Each script as it may be run, after it was; IngestError with file and line, and what was left out before."""
+    with pg.connected(server.conninfo()) as connection:
+        extensions = {one["name"] for one in pg.rows(connection, pg.query("extensions"))}
+    dumps = [dump.read(one.file, one.text, extensions) for one in scripts]
+    for script, one in zip(scripts, dumps, strict=True):
+        try:
+            prepare.apply(host.psql(), _end(server), SqlFile(script.file, one.text), "the embedded server")
+        except IngestError as error:
+            lacking = [note for each in dumps for note in each.notes if ": extension " in note]
+            raise IngestError("\n".join([str(error), *lacking])) from None
+    return dumps
+
+
+def _search_path(host: Host, server: Server) -> str:
+    """SQL by which the tables of other schemas than public are found by their bare names; "" where there are none."""
+    with pg.connected(server.conninfo()) as connection:
+        schemas = dict.fromkeys(one["schema"] for one in pg.rows(connection, pg.query("catalogue_elsewhere")))
+    if not schemas:
+        return ""
+    path = ", ".join(map(pg.ident, ("public", *schemas)))
+    text = f"\n-- Rows come to tables by their bare names.\nALTER ROLE CURRENT_USER SET search_path = {path};\n"
+    prepare.apply(host.psql(), _end(server), SqlFile("schema.sql", text), "the embedded server")
+    return text
+
+
+def _queries(connection: pg.Connection, record: Record, made: Dataset) -> tuple[list[_Query], list[str]]:
+    """The queries that the server understands, with their weights, and what is to be told of them."""
+    tables = catalogue.tables(connection)
+    kept: list[tuple[Recorded, list[origins.Origin]]] = []
+    notes = list(record.notes)
+    for one in record.queries:
+        try:
+            found = origins.of(connection, one.name, SqlFile(one.name, one.text), tables, made, ROWS)
+        except (IngestError, ScenarioError) as error:
+            notes.append(f"query left out, the server does not take it: {error}")
+            continue
+        kept.append((one, found))
+    if not kept:
+        raise ScenarioError("\n".join(["--queries: no query fits the schema", *notes]))
+    share = record.share(tuple(one for one, _ in kept))
+    if share is not None:
+        notes.append(f"the queries that were taken are {share:.1%} of the recorded time")
+    least = min(one.calls for one, _ in kept if one.calls) if any(one.calls for one, _ in kept) else 1.0
+    return [_query(one, found, least) for one, found in kept], notes
+
+
+def _query(one: Recorded, found: Sequence[origins.Origin], least: float) -> _Query:
+    known = [f"{each.name}={each.words}" for each in found if each.words]
+    lines = [f"-- params: {', '.join(known)}"] if known else []
+    for each in (each for each in found if not each.words):
+        may = f"it may be {' or '.join(each.either)}; " if each.either else ""
+        lines.append(
+            f"-- {each.name} has no source yet: {may}write it into the line `params`, such as "
+            f"{each.name}=table.column, or {each.name}=uniform(20, 20) for a number that is always the same"
+        )
+    holes = tuple(each.name for each in found if not each.words)
+    return _Query(one.name, "\n".join([*lines, one.text]) + "\n", max(1, round(one.calls / least)), holes)
+
+
+def _count(made: Dataset) -> _Query:
+    table = max(made.streams, key=lambda name: name not in made.entities)
+    return _Query("count_rows", f"SELECT count(*) FROM {pg.ident(table)}\n", 1, ())
+
+
+# --- the scenario's text --------------------------------------------------------------------
+
+
+def _titled(script: Script, made: Dump, scripts: int) -> str:
+    return f"-- {script.file}\n{made.text.rstrip()}\n\n" if scripts > 1 else made.text
+
+
+def _files(
+    asked: Asked, schema: str, made: Dataset, queries: Sequence[_Query], said: Sequence[str], holes: Sequence[str]
+) -> dict[str, str]:
+    entities = f", entities: {json.dumps(dict(made.entities), ensure_ascii=False)}" if made.entities else ""
+    yaml = [
+        f"# Made by pglab init; every line may be edited. Candidates: pglab diagnose --scenario {asked.name}",
+        "format: 1",
+        f"question: {json.dumps(f'What would make {asked.name} do less work?')}",
+        f"lab: {{rows: {ROWS}, days: {DAYS}{entities}}}",
+        "objective: {minimise: mix.server_ms_per_op}",
+        "baseline: as-it-is",
+        "candidates:",
+        "  as-it-is: {schema: schema.sql, hypothesis: what is there}",
+        "  # another: {schema: another.sql, hypothesis: what should improve and what it should cost}",
+        "timeline:",
+        "  - {do: ingest}",
+        "  - {do: settle}",
+        "  - {do: count}",
+        "  - {do: round, steps: [{do: drive, for: 500ms, rate: 100}]}",
+    ]
+    mix = [f"  {one.name}: {one.weight}" for one in queries]
+    weights = "mix:   # by calls, the rarest is 1" if asked.queries else "mix:"
+    return {
+        "scenario.yaml": "\n".join(yaml) + "\n",
+        "schema.sql": schema,
+        "workload/workload.yaml": "\n".join(["clients: 2", weights, *mix]) + "\n",
+        "workload/data.yaml": f"# Invented after the schema: edit what you know better.\n{_marked(made)}{made.text}",
+        **{f"workload/{one.name}.sql": one.text for one in queries},
+        "README.md": _readme(asked, said, holes),
+    }
+
+
+def _marked(made: Dataset) -> str:
+    return "".join(f"# hole: {one}\n" for one in made.holes)
+
+
+def _readme(asked: Asked, said: Sequence[str], holes: Sequence[str]) -> str:
+    told = "\n".join(f"- {' '.join(one.split())}" for one in said) or "- nothing was left out"
+    open_ = "\n".join(f"- {' '.join(one.split())}" for one in holes) or "- none"
+    return (
+        f"# {asked.name}\n\nMade by `pglab init`. Check it with `pglab run scenarios/{asked.name} --dry-run`; "
+        f"candidates come from you, or from `pglab diagnose --scenario {asked.name}`.\n\n"
+        f"## Left out or guessed\n\n{told}\n\n## To be filled in\n\n{open_}\n"
+    )

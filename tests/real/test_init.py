@@ -1,0 +1,71 @@
+"""`pglab init` of a dump and of what was asked, tried on a real server."""
+
+import pytest
+
+from lab import parts, scenario, start
+from lab.errors import IngestError, ScenarioError
+
+pytestmark = pytest.mark.server
+
+DUMP = """\\restrict abc
+SELECT pg_catalog.set_config('search_path', '', false);
+CREATE SCHEMA sales;
+ALTER SCHEMA sales OWNER TO boss;
+CREATE EXTENSION IF NOT EXISTS "uuid-ossp" WITH SCHEMA public;
+CREATE TABLE public.customer (id integer PRIMARY KEY, token uuid DEFAULT public.uuid_generate_v4() NOT NULL);
+CREATE TABLE sales.invoice (
+  id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  customer integer NOT NULL REFERENCES public.customer,
+  at timestamptz NOT NULL
+);
+GRANT ALL ON sales.invoice TO reader;
+\\unrestrict abc
+"""
+CSV = """query,calls,total_exec_time
+SELECT id FROM sales.invoice WHERE customer = $1 LIMIT $2,100,60
+SELECT id FROM sales.invoice WHERE id = $1,1000,20
+SELECT id FROM sales.gone WHERE id = $1,1,20
+"""
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "d.sql").write_bytes(DUMP.replace("\n", "\r\n").encode())
+    (tmp_path / "s.csv").write_text(CSV)
+    return tmp_path
+
+
+def test_a_dump_and_its_statistics_become_a_scenario_whose_holes_have_file_and_line(here):
+    done = start.perform(start.Asked("shop", here / "d.sql", queries=here / "s.csv"), print)
+    folder = here / "scenarios" / "shop"
+    assert "the queries that were taken are 80.0% of the recorded time" in done.said
+    assert any('relation "sales.gone" does not exist' in one for one in done.said)
+    asked = (folder / "workload" / "select_invoice.sql").read_text()
+    assert asked.startswith("-- params: $1=invoice.customer\n-- $2 has no source yet")
+    assert "select_invoice_2: 10" in (folder / "workload" / "workload.yaml").read_text()
+    with pytest.raises(ScenarioError, match=r"select_invoice\.sql:3: \$2: no source"):
+        scenario.read("shop", scenario.OnDisk(folder, here), parts)
+    (folder / "workload" / "select_invoice.sql").write_text(asked.replace("customer\n", "customer, $2=uniform(9, 9)\n"))
+    read = scenario.read("shop", scenario.OnDisk(folder, here), parts)
+    assert set(read.workload.streams) == {"customer", "invoice"}
+    assert 'SET search_path = "public", "sales"' in (folder / "schema.sql").read_text()
+
+
+def test_a_dump_that_the_server_refuses_is_told_with_file_and_line_and_nothing_is_written(here):
+    (here / "d.sql").write_text("CREATE EXTENSION postgis;\nCREATE TABLE t (\n  a geometry\n);\n")
+    with pytest.raises(IngestError, match=r"d\.sql:3: .*geometry(?s:.*)extension postgis"):
+        start.perform(start.Asked("shop", here / "d.sql"), print)
+    assert not (here / "scenarios").exists()
+
+
+def test_migrations_are_one_schema_in_their_order(here):
+    folder = here / "m"
+    folder.mkdir()
+    (folder / "V10__b.sql").write_text("ALTER TABLE t ADD b int;\n")
+    (folder / "V2__a.sql").write_text("CREATE TABLE t (a int);\n")
+    start.perform(start.Asked("moved", migrations=folder), print)
+    schema = (here / "scenarios" / "moved" / "schema.sql").read_text()
+    assert schema.index("CREATE TABLE t") < schema.index("ADD b")
+    read = scenario.read("moved", scenario.OnDisk(here / "scenarios" / "moved", here), parts)
+    assert list(read.workload.streams["t"].options["columns"]) == ["a", "b"]
