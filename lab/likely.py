@@ -1,7 +1,5 @@
 """Rows that a schema would take: types, keys, foreign keys, CHECKs, enums and domains become the text of data.yaml.
 
-    tables -> sizes -> each column's way of making values -> data.yaml, with what was guessed and what could not be
-
 Rows that fit are invented, not rows that are true: nobody can read from a schema how often a value occurs. What
 follows from the schema is kept to; the rest is even, and stands in a file that is made to be edited.
 """
@@ -17,8 +15,7 @@ from lab.bounds import LARGEST, Rules
 from lab.model import Json
 
 FEWER = 10  # times fewer rows in a table that another one refers to
-MOST_KEYS = 100_000  # of a table that is referred to: the preflight of a run loads it whole, up to here
-LEAST_KEYS = 10
+LEAST_KEYS, MOST_KEYS = 10, 100_000  # of a table that is referred to: the preflight of a run loads it whole, up to here
 START = "2026-01-01"
 _SAME = {
     "int2": "smallint",
@@ -39,10 +36,9 @@ _SAME = {
     "jsonb": "jsonb",
     "json": "jsonb",
 }
-_TEXTS = ("text", "varchar", "bpchar", "name")
-_TIMES = ("timestamptz", "timestamp", "date")
+_TEXTS, _TIMES = ("text", "varchar", "bpchar", "name"), ("timestamptz", "timestamp", "date")
 _DISTINCT = 16  # letters of a text that is made anew, below which two may be alike
-_DAYS_KNOWN, _MOMENTS = 365, 100_000
+_MOMENTS = {"date": 365}  # other times: as many seconds as there are keys at most
 _PRIME = 32_749  # the largest below 2 to the 15th
 _YAML = re.compile(r"(?!(?:on|off|yes|no|y|n|true|false|null)$)[a-z_][a-z0-9_]*")
 
@@ -128,7 +124,7 @@ def dataset(tables: Sequence[Table], rows: int) -> Dataset:
     streams = {name: plan.stream(plan.tables[name]) for name in plan.order}
     streams = {name: one for name, one in streams.items() if one["columns"]}
     used = {str(column["of"]) for one in streams.values() for column in one["columns"].values() if "of" in column}
-    used |= {str(one["rows"]) for one in streams.values() if "rows" in one}
+    used |= {one["rows"] for one in streams.values() if "rows" in one}
     entities = {name: size for name, size in plan.sizes.items() if name in used}
     return Dataset(_yaml(streams), entities, tuple(plan.notes), tuple(plan.holes), streams)
 
@@ -145,14 +141,16 @@ class _Plan:
     def __post_init__(self) -> None:
         self.order = list(self._ordered())
         heights = self._heights()
-        self.sizes = {name: self._size(heights[name]) for name in self.order if heights[name]}
+        self.sizes = {name: _keys(self.rows, heights[name]) for name in self.order if heights[name]}
         for one in self.tables.values():
-            if one.name not in self.sizes and any(_needs_keys(one, key) for key in one.unique):
-                self.sizes[one.name] = min(MOST_KEYS, max(LEAST_KEYS, self.rows))
+            if few := [most for key in one.unique if (most := _fewest(one, key)) is not None]:
+                self.sizes[one.name] = min(MOST_KEYS, *few, self.sizes.get(one.name, max(LEAST_KEYS, self.rows)))
         self.in_turn: set[tuple[str, str]] = set()  # (table, column): keys in the order of the rows
-        for one in self.tables.values():
-            self._composite(one)
-            self._pairs(one)
+        self.at_most: dict[str, int] = {}  # rows of a table, where there are no more pairs
+        for name in self.order:
+            self._pairs(self.tables[name])
+        for name in self.order:
+            self._composite(self.tables[name])
 
     def _ordered(self) -> Iterator[str]:
         """Tables after those that they refer to; where they refer to each other, in the order they were made."""
@@ -171,9 +169,6 @@ class _Plan:
                 heights[one.table] = max(heights[one.table], heights[name] + (one.table != name), 1)
         return heights
 
-    def _size(self, height: int) -> int:
-        return min(MOST_KEYS, max(LEAST_KEYS, self.rows // int(FEWER**height)))
-
     def _composite(self, table: Table) -> None:
         """Foreign keys of several columns: both sides go through their keys in turn, so that the pairs agree."""
         for one in (one for one in table.foreign if len(one.columns) > 1):
@@ -187,7 +182,7 @@ class _Plan:
         """A key that is made of foreign keys alone: in turn, by numbers of keys that share no factor."""
         own = {one.columns[0] for one in table.foreign if len(one.columns) == 1}
         for key in table.unique:
-            if len(key) < 2 or not set(key) <= own or any((table.name, column) in self.in_turn for column in key):
+            if len(key) < 2 or not set(key) <= own:
                 continue
             entities = [self.entity(table.name, column) for column in key]
             if len(set(entities)) < len(entities):
@@ -200,18 +195,15 @@ class _Plan:
             for number, entity in enumerate(entities):
                 while any(math.gcd(self.sizes[entity], self.sizes[other]) > 1 for other in entities[:number]):
                     self.sizes[entity] += 1
+            self.at_most[table.name] = math.prod(self.sizes[entity] for entity in entities)
 
     def entity(self, table: str, column: str) -> str:
         """Whose keys a column holds: the table at the end of its foreign keys, or its own."""
-        seen = set()
-        while (table, column) not in seen:
-            seen.add((table, column))
+        for _ in self.tables:  # no further, where they go in a circle
             for one in (one for one in self.tables[table].foreign if column in one.columns):
                 table, column = one.table, one.theirs[one.columns.index(column)]
                 break
         return table
-
-    # --- one table --------------------------------------------------------------------------
 
     def stream(self, table: Table) -> dict[str, Json]:
         """The stream of *table* as data.yaml has it; `columns` is empty where nothing of it is given."""
@@ -237,7 +229,9 @@ class _Plan:
                 made = self._column(table, column, rules[column.name], unique=column.name in distinct)
             if made is not None:
                 columns[column.name] = made
-        rows = {"rows": once or table.name} if once or table.name in self.sizes else {}
+        rows: dict[str, Json] = {"rows": once or table.name} if once or table.name in self.sizes else {}
+        if not rows and (most := self.at_most.get(table.name, self.rows)) < self.rows:
+            rows = {"rows": most}
         start = {"time": {"column": time, "start": START}} if time else {}
         return {"kind": "synthetic", **rows, **start, "columns": columns}
 
@@ -278,7 +272,8 @@ class _Plan:
         if (own := f"{table.name}_{column.name}") in self.sizes:
             return {"type": type_, "of": own, "sequence": 1}
         width = {"width": min(column.length, _DISTINCT)} if column.type in _TEXTS and column.length else {}
-        if table.name in self.sizes and (column.type in _TIMES or width.get("width", _DISTINCT) < _DISTINCT):
+        few = column.type in (*_TIMES, "int2") or width.get("width", _DISTINCT) < _DISTINCT
+        if table.name in self.sizes and few:
             return {"type": type_, "of": table.name, "sequence": 1, **width}
         if column.type in (*_TEXTS, "uuid", "bytea", "json", "jsonb"):
             return {"type": type_, **width}
@@ -311,13 +306,18 @@ def _type(column: Column) -> str | None:
     return _SAME.get(column.type)
 
 
-def _needs_keys(table: Table, key: Sequence[str]) -> bool:
-    """Whether the one column of *key* is unique only as a number of keys that is known beforehand."""
-    own = {one.name: one for one in table.columns}
-    if len(key) != 1 or key[0] not in own or own[key[0]].counted or own[key[0]].generated:
-        return False
-    one = own[key[0]]
-    return one.type == "int2" or (one.type in _TEXTS and (one.length or _DISTINCT) < _DISTINCT)
+def _keys(rows: int, height: int) -> int:
+    return min(MOST_KEYS, max(LEAST_KEYS, rows // int(FEWER**height)))
+
+
+def _fewest(table: Table, key: Sequence[str]) -> int | None:
+    """How many values the only column of *key* may have, where rows cannot simply be numbered; else None."""
+    one = next((one for one in table.columns if (one.name,) == tuple(key)), None)
+    if one is None or one.counted or one.generated:
+        return None
+    if one.type in _TEXTS and (one.length or _DISTINCT) < _DISTINCT:
+        return int(16 ** (one.length or _DISTINCT))
+    return {"int2": _PRIME, "date": MOST_KEYS}.get(one.type)
 
 
 def _time(table: Table) -> str:
@@ -364,7 +364,7 @@ def _values(column: Column, type_: str, rules: "Rules") -> dict[str, Json]:
     if type_ in ("boolean", "uuid", "bytea", "jsonb"):
         return {}
     if column.type in _TIMES:
-        return {"n_distinct": _DAYS_KNOWN if column.type == "date" else _MOMENTS}
+        return {"n_distinct": _MOMENTS.get(column.type, MOST_KEYS)}
     low, high = rules.range(column.type, column.precision, column.scale)
     return {"law": f"uniform({low}, {high})"}
 
@@ -373,10 +373,10 @@ def _values(column: Column, type_: str, rules: "Rules") -> dict[str, Json]:
 
 
 def _yaml(streams: Mapping[str, Mapping[str, Json]]) -> str:
-    lines = ["streams:"] if streams else ["streams: {}"]
+    lines = ["streams:" if streams else "streams: {}"]
     for name, stream in streams.items():
         lines += [f"  {_key(name)}:", "    kind: synthetic"]
-        lines += [f"    rows: {_key(str(stream['rows']))}"] if "rows" in stream else []
+        lines += [f"    rows: {_key(stream['rows'])}"] if "rows" in stream else []
         if "time" in stream:
             lines.append(f"    time: {{column: {_key(stream['time']['column'])}, start: {stream['time']['start']}}}")
         lines.append("    columns:")
@@ -388,12 +388,12 @@ def _flow(made: Mapping[str, Json]) -> str:
     inner = (
         f"{key}: {{{', '.join(f'{_key(str(choice))}: {share}' for choice, share in value.items())}}}"
         if isinstance(value, dict)
-        else f"{key}: {_key(value) if isinstance(value, str) else value}"
+        else f"{key}: {_key(value)}"
         for key, value in made.items()
     )
     return f"{{{', '.join(inner)}}}"
 
 
-def _key(word: str) -> str:
-    """A word as YAML reads it back: in quotes where it is no plain one."""
-    return word if _YAML.fullmatch(word) else json.dumps(word, ensure_ascii=False)
+def _key(word: str | float) -> str:
+    """A word or number as YAML reads it back: in quotes where it is no plain word."""
+    return str(word) if not isinstance(word, str) or _YAML.fullmatch(word) else json.dumps(word, ensure_ascii=False)

@@ -1,0 +1,169 @@
+"""`pglab compare` on a real server: rows that a schema takes, parameters by plans, a scenario that runs."""
+
+from pathlib import Path
+
+import pytest
+
+from lab import catalogue, comparison, parts, pg, prepare, scenario, session
+from lab.errors import IngestError, LabError, ScenarioError
+from lab.model import Endpoint, SqlFile
+from tests.real.small import pglab
+
+pytestmark = pytest.mark.server
+
+EVENTS = "CREATE TABLE events (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, device int, at timestamptz NOT NULL);\n"
+FILES = {
+    "heap.sql": EVENTS,
+    "mit ümläut.sql": f"{EVENTS}CREATE INDEX ON events (device, at);\n",
+    "recent.sql": "SELECT at FROM events\nWHERE device = :device ORDER BY at DESC, id LIMIT 20\n",
+    "by id.sql": "SELECT * FROM events e WHERE $1 = e.id\n",
+}
+SHOP = """\
+CREATE TYPE mood AS ENUM ('sad', 'happy');
+CREATE DOMAIN cents AS integer CHECK (VALUE >= 0 AND VALUE < 500);
+CREATE TABLE tenants (id serial PRIMARY KEY, name varchar(40) NOT NULL UNIQUE,
+    plan text NOT NULL CHECK (plan IN ('free', 'paid')));
+CREATE TABLE users (id uuid PRIMARY KEY, tenant int NOT NULL REFERENCES tenants, code char(4) NOT NULL UNIQUE,
+    mood mood, boss uuid REFERENCES users, score real CHECK (score BETWEEN 0 AND 1),
+    tags text[] NOT NULL DEFAULT '{}', ip inet, low text GENERATED ALWAYS AS (lower(code)) STORED);
+CREATE TABLE orders (tenant int NOT NULL REFERENCES tenants, id bigint NOT NULL, who uuid NOT NULL REFERENCES users,
+    price numeric(8, 2) CHECK (price > 0), cost cents, note varchar(10) CHECK (char_length(note) <= 8),
+    status text CHECK (status = 'new' OR status = 'sent'), PRIMARY KEY (tenant, id));
+CREATE TABLE lines (tenant int NOT NULL, "order" bigint NOT NULL, no smallint NOT NULL, data jsonb,
+    PRIMARY KEY (tenant, "order", no), FOREIGN KEY (tenant, "order") REFERENCES orders (tenant, id));
+CREATE TABLE likes (who uuid REFERENCES users, tenant int REFERENCES tenants, PRIMARY KEY (who, tenant));
+CREATE TABLE profiles (who uuid PRIMARY KEY REFERENCES users, day date UNIQUE);
+"""
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    for name, text in FILES.items():
+        (tmp_path / name).write_text(text)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def asked(*schemas, queries=("recent.sql",), name=None, **params):
+    run = session.Asked("", Path("results"), Path("doc"), rounds=2)
+    return comparison.Asked(tuple(map(Path, schemas)), tuple(map(Path, queries)), params, run, rows=2_000, name=name)
+
+
+def made(*schemas, **more):
+    """The files that a comparison would write, and what it told."""
+    told = []
+    whole = asked(*schemas, **more)
+    return comparison._made(whole, *comparison._files(whole), told.append), told
+
+
+def applied(text, rows=2_000):
+    """What the catalogue makes of a schema, and what the server refuses of it."""
+    with comparison._server() as (host, server):
+        pg.make_database(server.conninfo(user="pglab"))
+        end = Endpoint("t", "write", server.conninfo())
+        prepare.apply(host.psql(), end, SqlFile("t.sql", text), "t")
+        with pg.connected(server.conninfo()) as connection:
+            found = catalogue.of(connection, rows)
+        return found, catalogue.attempt(end, found, days=10, rows=rows)
+
+
+def test_rows_are_made_that_a_schema_of_many_kinds_takes():
+    found, refused = applied(SHOP)
+    assert (refused, found.holes) == ((), ())
+    assert [*found.streams] == ["tenants", "users", "orders", "likes", "profiles", "lines"]
+    assert [note.split(":")[0] for note in found.notes] == ["users.tags", "users.ip"]
+
+
+def test_what_the_server_refuses_of_the_rows_is_told_with_table_and_column():
+    text = "CREATE TABLE t (a int NOT NULL CHECK (a % 2 = 3), b int);"
+    found, (refused,) = applied(text)
+    assert "is not understood" in found.notes[0]
+    assert refused.startswith("table public.t: ")
+    assert "t_a_check" in refused
+    assert refused.endswith("(declare the column in data.yaml, or give the rows yourself)")
+
+
+def test_a_table_that_a_bare_name_does_not_find_is_told():
+    found, _ = applied("CREATE SCHEMA s; CREATE TABLE s.t (a int); CREATE TABLE u (a int);")
+    assert [*found.streams] == ["u"]
+    assert "table t: is in a schema that is not on the search_path" in found.notes[-1]
+
+
+@pytest.mark.usefixtures("place")
+def test_parameters_are_drawn_from_what_they_are_compared_with():
+    files, told = made("heap.sql", "mit ümläut.sql", queries=("recent.sql", "by id.sql"))
+    assert 'recent: {device: "events.device"}' in files["workload/workload.yaml"]
+    assert 'by_id: ["uniform(1, 2000)"]' in files["workload/workload.yaml"]
+    assert "recent.sql: :device is drawn from events.device" in told
+    read = scenario.read("x", scenario.kept(files), parts)
+    assert (read.baseline, [*read.candidates]) == ("heap", ["heap", "mit ümläut"])
+
+
+MISTAKES = {
+    "SELECT * FROM events LIMIT :n": (ScenarioError, r"values of :n come from\?.*--param n=TABLE.COLUMN"),
+    "SELECT 1;\nSELECT *\n FROM evnts WHERE a = :a": (IngestError, r'^q\.sql:3: relation "evnts"'),
+    "SELECT 'x": (ScenarioError, r"q\.sql:1: the string that begins here has no end"),
+    "-- nothing": (ScenarioError, r"q\.sql: there is no statement in it"),
+}
+
+
+@pytest.mark.parametrize("text", MISTAKES)
+def test_a_query_that_cannot_be_asked_is_told_before_anything_is_written(place, text):
+    kind, words = MISTAKES[text]
+    (place / "q.sql").write_text(text)
+    with pytest.raises(kind, match=words):
+        made("heap.sql", "mit ümläut.sql", queries=("q.sql",))
+    assert not (place / "scenarios").exists()
+
+
+@pytest.mark.parametrize(
+    ("params", "words"),
+    [
+        ({"device": "evnts.device"}, "no table 'evnts' with rows .*did you mean 'events'"),
+        ({"device": "events.devce"}, "no column 'devce'.*did you mean 'device'"),
+        ({"device": "x y z"}, "--param device=x y z: 'x y z' is no source"),
+        ({"other": "events.device"}, "--param other: no query takes :other"),
+    ],
+)
+@pytest.mark.usefixtures("place")
+def test_a_source_that_is_not_there_is_named_with_what_is(params, words):
+    with pytest.raises(ScenarioError, match=words):
+        made("heap.sql", "mit ümläut.sql", **params)
+
+
+def test_identical_files_are_told_whatever_they_are_called(place):
+    (place / "same.sql").write_text(f"-- not the same\n{EVENTS.replace(' ', '  ')}")
+    for other in ("same.sql", "heap.sql"):
+        with pytest.raises(ScenarioError, match=rf"heap.sql and {other} are identical but for space and comments"):
+            made("heap.sql", other)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", "there is no statement in it"),
+        (b"\xff\xfe\x00", "is no text in UTF-8"),
+        (b"CREATE TABLE events (\n  a txt\n);", r'b\.sql:2: ERROR: type "txt" does not exist'),
+        (b"CREATE TABLE events (at timestamptz);", "no such column.*rows are what heap needs"),
+    ],
+)
+def test_a_schema_that_does_not_fit_is_told_with_its_place(place, content, words):
+    (place / "b.sql").write_bytes(content)
+    with pytest.raises(LabError, match=words):
+        made("heap.sql", "b.sql")
+
+
+def test_one_command_leaves_a_plan_a_table_and_a_scenario_that_is_not_overwritten(place):
+    command = ["compare", "heap.sql", "mit ümläut.sql", "--query", "recent.sql"]
+    command += ["--rows", "2k", "--rounds", "2", "--name", "mine"]
+    done = pglab(place, *command)
+    assert done.returncode in (0, 1), done.stderr
+    assert "mit ümläut" in done.stdout
+    last = "I have created a plan at .claude/doc/mine.md, please read that first before you proceed"
+    assert done.stdout.splitlines()[-1] == last
+    edited = place / "scenarios/mine/scenario.yaml"
+    edited.write_text(edited.read_text() + "# mine\n")
+    again = pglab(place, *command)
+    assert again.returncode == 2
+    assert "scenarios/mine: is there already" in again.stderr
+    assert edited.read_text().endswith("# mine\n")

@@ -1,0 +1,147 @@
+"""Rows that follow from a schema: keys, references, CHECKs, and what cannot be invented."""
+
+import math
+
+import pyarrow as pa
+import pytest
+from ruamel.yaml import YAML
+
+from lab import bounds, likely
+from lab.likely import Column, Foreign, Table
+from lab.model import Lab, Stream
+from lab.sources import synthetic
+
+ID = Column("id", "int4", True)
+USERS = Table("users", (Column("id", "uuid", True), Column("name", "text", True)), (("id",), ("name",)))
+TAGS = Table("tags", (Column("id", "int4", True, counted=True), Column("word", "bpchar", True, length=4)), (("id",),))
+
+
+def rows_of(*tables, rows=1_000):
+    """Table -> its invented rows; data.yaml's text says the same as the streams."""
+    made = likely.dataset(tables, rows)
+    assert not made.holes
+    assert YAML(typ="safe").load(made.text)["streams"].keys() == made.streams.keys()
+    lab = Lab(rows=rows, days=10, entities=made.entities)
+    found = {}
+    for name, options in YAML(typ="safe").load(made.text)["streams"].items():
+        del options["kind"]
+        source = synthetic.opened(Stream(name, "synthetic", options), lab, seed=0)
+        found[name] = pa.Table.from_batches(source.batches(0, source.rows), source.schema).to_pydict()
+    return found
+
+
+def test_a_reference_has_keys_that_the_other_table_has():
+    likes = Table("likes", (Column("who", "uuid", True),), (), (Foreign(("who",), "users", ("id",)),))
+    made = rows_of(likes, USERS)
+    assert len(made["likes"]["who"]) == 1_000
+    assert len(set(made["users"]["id"])) == len(made["users"]["id"]) == 100
+    assert set(made["likes"]["who"]) <= set(made["users"]["id"])
+
+
+def test_numbers_that_the_server_counts_are_left_to_it_and_referred_to_from_one():
+    likes = Table("likes", (Column("tag", "int4", True),), (), (Foreign(("tag",), "tags", ("id",)),))
+    made = rows_of(likes, TAGS)
+    assert "id" not in made["tags"]
+    assert set(made["likes"]["tag"]) == set(range(1, 101))
+
+
+def test_a_key_of_two_references_holds_each_pair_once():
+    columns = (Column("who", "uuid", True), Column("tag", "int4", True))
+    foreign = (Foreign(("who",), "users", ("id",)), Foreign(("tag",), "tags", ("id",)))
+    made = rows_of(Table("both", columns, (("who", "tag"),), foreign), USERS, TAGS)["both"]
+    assert len(set(zip(made["who"], made["tag"], strict=True))) == 1_000
+
+
+def test_references_by_two_columns_name_pairs_that_are_there():
+    orders = Table("orders", (Column("tag", "int4", True), ID), (("tag", "id"),), (Foreign(("tag",), "tags", ("id",)),))
+    columns = (Column("tag", "int4", True), Column("order", "int4", True), Column("no", "int2", True))
+    lines = Table("lines", columns, (("tag", "order", "no"),), (Foreign(("tag", "order"), "orders", ("tag", "id")),))
+    made = rows_of(TAGS, orders, lines)
+    there = set(zip(made["orders"]["tag"], made["orders"]["id"], strict=True))
+    pairs = list(zip(made["lines"]["tag"], made["lines"]["order"], strict=True))
+    assert set(pairs) <= there
+    assert len(set(zip(pairs, made["lines"]["no"], strict=True))) == 1_000
+
+
+@pytest.mark.parametrize(
+    "column",
+    [Column("c", "varchar", True, length=3), Column("c", "int2", True), Column("c", "date", True), ID],
+    ids=lambda one: one.type,
+)
+def test_what_is_unique_occurs_once(column):
+    made = rows_of(Table("t", (column, Column("n", "int4")), ((column.name,),)))["t"][column.name]
+    assert len(set(made)) == len(made) == 1_000
+    assert column.length is None or max(map(len, made)) <= column.length
+
+
+def test_checks_enums_and_lengths_are_kept_to():
+    columns = (
+        Column("price", "numeric", precision=4, scale=0),
+        Column("kind", "varchar", length=20),
+        Column("mood", "mood", labels=("sad", "on")),
+        Column("code", "text", checks=("(length(VALUE) = 3)",)),
+        Column("share", "float8"),
+    )
+    checks = (
+        "(price > (0)::numeric)",
+        "((kind)::text = ANY ((ARRAY['a'::character varying, 'it''s'::character varying])::text[]))",
+        "((share >= (0)::double precision) AND (share <= (1)::double precision))",
+    )
+    made = rows_of(Table("t", columns, (), (), checks))["t"]
+    assert min(made["price"]) >= 1
+    assert set(made["kind"]) == {"a", "it's"}
+    assert set(made["mood"]) == {"sad", "on"}
+    assert set(map(len, made["code"])) == {3}
+    assert 0 <= min(made["share"]) < max(made["share"]) <= 1
+
+
+def test_a_check_that_is_not_understood_is_told():
+    made = likely.dataset((Table("t", (ID,), (), (), ("(a < b)",)),), 10)
+    assert made.notes == ("t: CHECK ((a < b)) is not understood; the rows were made without it",)
+
+
+def test_what_cannot_be_invented_is_left_out_or_named_with_the_way_out():
+    columns = (
+        ID,
+        Column("ip", "inet"),
+        Column("tags", "_text", True, defaulted=True),
+        Column("wait", "interval", True),
+    )
+    made = likely.dataset((Table("t", columns),), 10)
+    assert list(made.streams["t"]["columns"]) == ["id"]
+    assert [one.partition(":")[0] for one in made.notes] == ["t.ip", "t.tags"]
+    (hole,) = made.holes
+    assert hole.startswith("t.wait: no interval can be invented, and it may not be null (give it a DEFAULT")
+
+
+def test_pairs_of_one_table_with_itself_are_no_guess():
+    foreign = (Foreign(("a",), "users", ("id",)), Foreign(("b",), "users", ("id",)))
+    friends = Table("friends", (Column("a", "uuid", True), Column("b", "uuid", True)), (("a", "b"),), foreign)
+    (hole,) = likely.dataset((USERS, friends), 100).holes
+    assert "refers twice to users" in hole
+
+
+def test_names_of_any_kind_are_read_back():
+    table = Table('my "table"', (Column("on", "int4"), Column("größe", "text")))
+    assert list(rows_of(table)['my "table"']) == ["on", "größe"]
+
+
+def test_a_date_that_others_share_does_not_make_a_table_move():
+    made = likely.dataset((Table("t", (ID, Column("at", "timestamptz"))),), 10)
+    assert "time" not in made.streams["t"], "a column that may be null says nothing of when rows come"
+
+
+@pytest.mark.parametrize(
+    ("text", "least", "most"),
+    [
+        ("((n >= 1) AND (n <= 10))", 1, 10),
+        ("(n > 0)", 0.01, None),
+        ("(n > '-5'::integer)", -4.99, None),
+        ("((n)::numeric < 9.5)", None, 9.49),
+    ],
+)
+def test_bounds_are_read_as_the_server_words_them(text, least, most):
+    rules = bounds.Rules()
+    assert rules.read(text, "n")
+    for found, asked in ((rules.least, least), (rules.most, most)):
+        assert found is None if asked is None else math.isclose(found, asked)
