@@ -50,7 +50,7 @@ def test_what_a_disposable_server_cannot_have_becomes_a_comment_and_is_told(said
         "ALTER SEQUENCE public.t_id_seq OWNED BY public.t.id;",
         "SELECT pg_catalog.set_config('search_path', '', false);",
         "COMMENT ON TABLE t IS 'GRANT all TO joe; ALTER TABLE t OWNER TO joe;';",
-        "CREATE FUNCTION f() RETURNS int LANGUAGE sql BEGIN ATOMIC; SELECT CASE WHEN 1 > 0 THEN 1 END; END;",
+        "CREATE FUNCTION f() RETURNS int LANGUAGE sql BEGIN ATOMIC; SELECT CASE WHEN 1 > 0 THEN 1 END; INSERT INTO t VALUES (1); END;",
         "CREATE FUNCTION f() RETURNS void LANGUAGE plpgsql AS $$BEGIN\nINSERT INTO t VALUES (1); END;$$;",
         "ALTER TABLE t ADD COLUMN policy int;",
     ],
