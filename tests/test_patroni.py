@@ -9,11 +9,13 @@ from pathlib import Path
 import pytest
 
 from lab.clusters import _patroni_config as config
+from lab.clusters import patroni
 from lab.clusters._patroni_node import PatroniNode
 from lab.clusters._patroni_settings import Shown, taken
 from lab.clusters._patroni_start import refuse, together
 from lab.clusters.patroni import Options, Patroni
 from lab.errors import ClusterError
+from lab.model import Endpoint
 
 WORDS = {"pglab": "w1", "lab": "w2", "pglab_replication": "w3", "rest": "w4"}
 
@@ -269,3 +271,30 @@ def test_nobody_is_chosen_while_a_cluster_is_brought_back(bench):
     begun = [line for line in bench.log if line.startswith(("start", "begin"))]
     assert begun[0] == "start etcd-1"
     assert bench.log[-2:] == ["whole", "caught up"]
+
+
+# --- standbys -------------------------------------------------------------------------------
+
+
+@pytest.mark.server
+def test_a_standby_is_asked_although_the_database_of_the_load_is_not_there_yet(server, monkeypatch):
+    monkeypatch.setattr(patroni, "CAUGHT_UP_S", 0)
+    standby = Endpoint("node-2", "admin", server.conninfo(user="pglab", dbname="on its way"))
+    with pytest.raises(ClusterError, match=r"^node-2 has not replayed .* up to 0/1"):
+        patroni._replayed(standby, "0/1")  # a server that leads has replayed nothing
+
+
+# --- routes ---------------------------------------------------------------------------------
+
+
+def test_a_route_that_leads_elsewhere_is_told_with_what_was_reached(bench, monkeypatch):
+    reached = iter([True, False, True])
+    monkeypatch.setattr(patroni, "_recovers", lambda _: next(reached))
+    monkeypatch.setattr(patroni, "ROUTE_S", 0)
+    monkeypatch.setattr(bench.cluster, "write", lambda: Endpoint("haproxy", "write", ""))
+    monkeypatch.setattr(bench.cluster, "reads", lambda: ())
+    with pytest.raises(ClusterError) as told:
+        bench.cluster.routed()
+    assert str(told.value).startswith(
+        "haproxy: its write route does not lead to a leader: standby, leader, standby; node-1 replica running, "
+    )

@@ -97,18 +97,26 @@ class Patroni(Nodes):
 
     def routed(self) -> None:
         """Return once the routes lead where they should, for every one of several connections."""
-        for endpoint, standby in ((self.write(), False), (*self.reads(), True)):
+        for endpoint, part in ((self.write(), "leader"), *((one, "standby") for one in self.reads())):
+            seen: list[str] = []
             until(
-                slowly(lambda endpoint=endpoint, standby=standby: self._leads_to(endpoint, standby)),  # type: ignore[misc]
+                slowly(lambda endpoint=endpoint, part=part, seen=seen: self._leads_to(endpoint, part, seen)),  # type: ignore[misc]
                 ROUTE_S,
-                lambda endpoint=endpoint: f"{endpoint.node}: its {endpoint.role} route does not lead there",  # type: ignore[misc]
+                lambda endpoint=endpoint, part=part, seen=seen: (  # type: ignore[misc]
+                    f"{endpoint.node}: its {endpoint.role} route does not lead to a {part}: "
+                    f"{', '.join(seen)}; {self._states()}"
+                ),
             )
 
-    def _leads_to(self, endpoint: Endpoint, standby: bool) -> bool:
+    def _leads_to(self, endpoint: Endpoint, part: str, seen: list[str]) -> bool:
+        """Does each of several connections reach a node with that *part*? *seen* is what they reached."""
+        seen.clear()
         try:
-            return all(_recovers(endpoint) is standby for _ in self._nodes)
-        except pg.OperationalError:  # HAProxy has not asked yet, or nobody has the part
-            return False
+            for _ in self._nodes:
+                seen.append("standby" if _recovers(endpoint) else "leader")
+        except pg.OperationalError as error:  # HAProxy has not asked yet, or nobody has the part
+            seen.append(pg.words(error))
+        return set(seen) == {part}
 
     def whole(self, within_s: float | None = None) -> None:
         """Return once a node leads and all others stream from it, as many of them synchronous as asked.
@@ -355,8 +363,8 @@ def _recovers(endpoint: Endpoint) -> bool:
 
 
 def _replayed(standby: Endpoint, position: str) -> None:
-    """Return once *standby* has replayed WAL up to *position*."""
-    with pg.connected(standby.conninfo) as connection:
+    """Return once *standby* has replayed WAL up to *position*; the database `lab` itself may be on its way."""
+    with pg.connected(pg.changed(standby.conninfo, dbname="postgres")) as connection:
         until(
             lambda: bool(pg.ask(connection, "SELECT pg_last_wal_replay_lsn() >= %s::pg_lsn AS yes", [position])["yes"]),
             CAUGHT_UP_S,
