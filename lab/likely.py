@@ -335,7 +335,7 @@ def _distinct(table: Table, time: str, referring: set[str]) -> set[str]:
     for key in table.unique:
         free = [own[name] for name in key if name in own and not own[name].generated]
         if len(key) == 1:
-            found |= {one.name for one in free if not one.counted}
+            found |= {one.name for one in free if not one.counted or len(table.columns) == 1}
         elif time not in key and not any(one.counted or one.name in found for one in free):
             able = [one for one in free if one.name not in referring and _many(one)]
             able.sort(key=lambda one: (one.type != "uuid", one.type not in LARGEST))

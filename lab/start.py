@@ -72,8 +72,7 @@ def perform(asked: Asked, tell: Callable[[str], None]) -> Done:
             raise ScenarioError("--queries: of which tables? (--schema dump.sql, made by pg_dump -s)")
         files, notes = lesson.files(asked.name), list[str]()
     else:
-        tell("trying the schema on a disposable server")
-        files, notes = _made(asked)
+        files, notes = _made(asked, tell)
     _checked(asked.name, files)
     experiment.write(folder, files)
     last = f"I have created a scenario at {shown}, please read its README.md first; then: pglab run {shown} --dry-run"
@@ -130,9 +129,10 @@ def _server() -> Iterator[tuple[Host, Server]]:
         yield host, server
 
 
-def _made(asked: Asked) -> tuple[dict[str, str], list[str]]:
+def _made(asked: Asked, tell: Callable[[str], None]) -> tuple[dict[str, str], list[str]]:
     """The scenario's files, and what is to be told."""
     scripts, record = _scripts(asked), _recorded(asked.queries)
+    tell("trying the schema on a disposable server")
     with _server() as (host, server):
         dumps = _applied(host, server, scripts)
         paths = _search_path(host, server)

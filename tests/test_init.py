@@ -5,7 +5,7 @@ import shutil
 import pytest
 from typer.testing import CliRunner
 
-from lab import cli, dump, lesson, parts, recorded, scenario, start
+from lab import cli, dump, lesson, likely, parts, recorded, scenario, start
 from lab.errors import ScenarioError
 
 LEFT_OUT = {
@@ -50,7 +50,8 @@ def test_what_a_disposable_server_cannot_have_becomes_a_comment_and_is_told(said
         "ALTER SEQUENCE public.t_id_seq OWNED BY public.t.id;",
         "SELECT pg_catalog.set_config('search_path', '', false);",
         "COMMENT ON TABLE t IS 'GRANT all TO joe; ALTER TABLE t OWNER TO joe;';",
-        "CREATE FUNCTION f() RETURNS int LANGUAGE sql BEGIN ATOMIC; SELECT CASE WHEN 1 > 0 THEN 1 END; INSERT INTO t VALUES (1); END;",
+        "CREATE FUNCTION f() RETURNS void LANGUAGE sql\n"
+        "BEGIN ATOMIC SELECT CASE WHEN 1 > 0 THEN 1 END; INSERT INTO t VALUES (1); END;",
         "CREATE FUNCTION f() RETURNS void LANGUAGE plpgsql AS $$BEGIN\nINSERT INTO t VALUES (1); END;$$;",
         "ALTER TABLE t ADD COLUMN policy int;",
     ],
@@ -217,3 +218,8 @@ def test_queries_without_tables_are_refused(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ScenarioError, match="of which tables"):
         start.perform(start.Asked(queries=tmp_path / "s.csv"), print)
+
+
+def test_keys_that_a_table_has_nothing_beside_are_told_apart():
+    alone = likely.Table("t", (likely.Column("id", "int4", True, counted=True),), (("id",),))
+    assert likely.dataset([alone], 10).streams["t"]["columns"] == {"id": {"type": "integer", "sequence": 1}}
