@@ -293,7 +293,7 @@ def _scenario(
         "  - {do: ingest}",
         "  - {do: settle}",
         "  - {do: count}",
-        "  - {do: round, steps: [{do: drive, for: 500ms, rate: 100}]}",
+        "  - {do: round, steps: [{do: drive, for: 500ms, rate: 200}]}",
     ]
     mix = [f"mix: {{{asks}}}   # how often each query is asked, in proportion", "clients: 2"]
     if sources:

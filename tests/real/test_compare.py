@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from lab import catalogue, comparison, parts, pg, prepare, scenario, session
+from lab import catalogue, check, comparison, parts, pg, prepare, scenario, session
 from lab.errors import IngestError, LabError, ScenarioError
 from lab.model import Endpoint, SqlFile
 from tests.real.small import pglab
@@ -97,6 +97,8 @@ def test_parameters_are_drawn_from_what_they_are_compared_with():
     assert "recent.sql: :device is drawn from events.device" in told
     read = scenario.read("x", scenario.kept(files), parts)
     assert (read.baseline, [*read.candidates]) == ("heap", ["heap", "mit ümläut"])
+    (drive,) = read.round
+    assert drive.rate * drive.for_s > check.WARM_OPERATIONS, "else no slice tells whether it was warm"
 
 
 MISTAKES = {
