@@ -265,10 +265,10 @@ class _Plan:
             entity = self.entity(table.name, column.name)
             return {"type": type_, "of": entity, **({"sequence": 1} if once else {}), **width}
         if unique:
-            return self._unique(table, column, type_)
+            return self._unique(table, column, type_, rules)
         return {"type": type_, **_values(column, type_, rules)}
 
-    def _unique(self, table: Table, column: Column, type_: str) -> dict[str, Json]:
+    def _unique(self, table: Table, column: Column, type_: str, rules: Rules) -> dict[str, Json]:
         if (own := f"{table.name}_{column.name}") in self.sizes:
             return {"type": type_, "of": own, "sequence": 1}
         width = {"width": min(column.length, _DISTINCT)} if column.type in _TEXTS and column.length else {}
@@ -279,7 +279,7 @@ class _Plan:
             return {"type": type_, **width}
         if column.type == "bool" or column.labels:
             self.holes.append(f"{table.name}.{column.name}: is unique, and its type has few values (give the rows)")
-        return {"type": type_, "sequence": 1}
+        return {"type": type_, "sequence": max(1, ceil(rules.least or 1))}
 
     def _without(self, table: Table, column: Column) -> None:
         where, type_ = f"{table.name}.{column.name}", re.sub("^_(.*)", r"\1[]", column.type)

@@ -145,3 +145,8 @@ def test_bounds_are_read_as_the_server_words_them(text, least, most):
     assert rules.read(text, "n")
     for found, asked in ((rules.least, least), (rules.most, most)):
         assert found is None if asked is None else math.isclose(found, asked)
+
+
+def test_numbers_that_are_unique_begin_where_their_check_lets_them():
+    made = rows_of(Table("t", (ID, Column("n", "int4")), (("id",),), (), ("(id > 3)",)), rows=10)
+    assert made["t"]["id"] == list(range(4, 14))
