@@ -1,7 +1,8 @@
 """A judged run's plan goes to the folder of plans; what a person edited there is kept.
 
 The run keeps its own copy in analysis/. The one in `.claude/doc` is replaced only if it still is
-what its run gives; else it was edited, and stays beside the new one under another name.
+what its run gives, or what another version of the lab wrote; else it was edited, and stays beside the
+new one under another name.
 """
 
 from collections.abc import Iterator, Mapping
@@ -56,6 +57,8 @@ def edited(target: Path, folder: Path) -> bool:
     seal = render.seal_of(target.read_text(encoding="utf-8", errors="replace"))
     if seal is None:
         return True
+    if verify.as_written(target):
+        return False
     kept = folder.parent / seal.run / "analysis" / "plan.md"
     if seal.method != judge.METHOD_VERSION and kept.exists():
         return kept.read_bytes() != target.read_bytes()

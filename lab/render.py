@@ -1,8 +1,9 @@
 """Plan -> pages: Markdown with a seal, its figures as SVG, and the same as JSON.
 
 The seal is the last line of the page, one comment: which run the plan is of, the Merkle root of
-its store, the version of the method, and the sha256 of everything that was printed out of the
-book. verify.py finds the run by it.
+its store, the version of the method, the sha256 of everything that was printed out of the book, and
+that of the pages themselves. verify.py finds the run by it, and tells by the last whether pages that
+are not what this version of the lab writes are at least what was written.
 """
 
 import hashlib
@@ -17,18 +18,24 @@ from lab.book import Book
 from lab.plan import Plan
 from lab.template import Rendered
 
-_SEAL = re.compile(r"<!-- pglab scenario=(.+?) run=(\S+) root=(\S+) method=(\S+) printed=(\S+) -->\s*\Z")
+_SEAL = re.compile(
+    r"<!-- pglab scenario=(.+?) run=(\S+) root=(\S+) method=(\S+) printed=(\S+?)(?: pages=(\S+))? -->\s*\Z"
+)
 
 
 @dataclass(frozen=True)
 class Seal:
-    """The last line of a plan: where it comes from, and the sha256 of what was printed."""
+    """The last line of a plan: where it comes from, and the sha256 of what was printed and of the pages.
+
+    Plans that were written before there was the last have "".
+    """
 
     scenario: str
     run: str
     root: str
     method: str
     printed: str
+    pages: str = ""
 
 
 def pages(plan: Plan) -> dict[str, Rendered]:
@@ -39,7 +46,7 @@ def pages(plan: Plan) -> dict[str, Rendered]:
     figures = {figure_path(plan, name): _figure(plan, name) for name in plan.figures}
     context = {"show": plan.outline, "figures": plan.figures}
     body = template.rendered("plan.md.j2", plan.book, context)
-    return {page_path(plan.name): body + _sealed(plan, [body, *figures.values()]), **figures}
+    return {page_path(plan.name): body + _sealed(plan, body, figures), **figures}
 
 
 def page_path(name: str) -> str:
@@ -55,7 +62,21 @@ def figure_path(plan: Plan, name: str) -> str:
 def seal_of(page: str) -> Seal | None:
     """The seal of a plan's text, None where its last line is none."""
     found = _SEAL.search(page)
-    return Seal(*found.groups()) if found else None
+    return Seal(*found.groups(default="")) if found else None
+
+
+def untouched(found: Mapping[str, str | None]) -> bool:
+    """Are pages, the Markdown first, as some version of the lab wrote them? No, where their seal does not say so."""
+    first, *_ = found.values()
+    seal = seal_of(first or "")
+    return seal is not None and seal.pages == digest(found)
+
+
+def digest(found: Mapping[str, str | None]) -> str:
+    """The sha256, 64 hex digits, over the paths and texts of pages, without the seal of the first, the Markdown."""
+    (name, first), *figures = found.items()
+    listed = [[name, _SEAL.sub("", first or "").rstrip("\n")], *sorted([path, text] for path, text in figures)]
+    return hashlib.sha256(json.dumps(listed, ensure_ascii=False).encode()).hexdigest()
 
 
 def printed(rendered: list[Rendered]) -> str:
@@ -80,14 +101,16 @@ def _figure(plan: Plan, name: str) -> Rendered:
     return template.rendered(f"{name}.svg.j2", plan.book, {"figure": plan.book["figure"][name]})
 
 
-def _sealed(plan: Plan, parts: list[Rendered]) -> Rendered:
+def _sealed(plan: Plan, body: Rendered, figures: Mapping[str, Rendered]) -> Rendered:
+    written = {page_path(plan.name): body.text, **{path: one.text for path, one in figures.items()}}
     book = Book(
         {
             "scenario": plan.name,
             "run": plan.book.value("run/id"),
             "root": plan.book.value("root"),
             "method": str(plan.book.value("method/version")),
-            "printed": printed(parts),
+            "printed": printed([body, *figures.values()]),
+            "pages": digest(written),
         }
     )
     return template.rendered("seal.md.j2", book)

@@ -24,8 +24,8 @@ class Verified:
 def verify(plan: Path, results: Path) -> Verified:
     """Derive the plan at *plan* and its figures again from the run in *results* that it names.
 
-    Raise RecordError where that cannot be done: the plan names no run, its run is not there, or
-    another version of the method judged it.
+    Raise RecordError where that cannot be done: the plan names no run, its run is not there, another
+    version of the method judged it, or another version of the lab wrote it with other words or rules.
     """
     if plan.is_dir():
         raise RecordError(f"{plan}: is a folder (name the plan in it)")
@@ -45,7 +45,23 @@ def verify(plan: Path, results: Path) -> Verified:
     found = {first: page, **{path: _read(plan.parent / path) for path in figures}}
     found |= {path: "" for path in _others(plan.parent, folder.parent.name) if path not in expected}
     numbers = sum(len(one.tokens) for one in expected.values())
-    return Verified([*troubled, *differences.compare(found, expected)], numbers)
+    differing = differences.compare(found, expected)
+    if differing and not troubled and as_written(plan):
+        raise RecordError(
+            f"{plan}: is as it was written, but by another version of the lab, which words or judges otherwise (judge "
+            f"it again with pglab plan {seal.run}); the first difference: {differing[0]}"
+        )
+    return Verified([*troubled, *differing], numbers)
+
+
+def as_written(plan: Path) -> bool:
+    """Are the plan and its figures what some version of the lab wrote there? No, where its seal does not say so."""
+    page = _read(plan)
+    seal = render.seal_of(page or "")
+    if seal is None:
+        return False
+    figures = {path: _read(plan.parent / path) for path in _others(plan.parent, seal.scenario)}
+    return render.untouched({render.page_path(seal.scenario): page, **figures})
 
 
 def _folder(plan: Path, results: Path, seal: Seal) -> Path:

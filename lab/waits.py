@@ -24,9 +24,13 @@ _PREFIX = "wait."
 
 @dataclass
 class Waits:
-    """Of one candidate: *looks* at its servers, and how many sessions were seen, by what they waited for."""
+    """Of one candidate: *looks* at its servers, and how many sessions were seen, by what they waited for.
+
+    *down* is how often a server could not be looked at.
+    """
 
     looks: int = 0
+    down: int = 0
     sessions: dict[str, float] = field(default_factory=dict)
 
     @property
@@ -37,7 +41,7 @@ class Waits:
     def share(self, wait: str) -> float:
         """The share of the sessions seen that waited for this; 0 where none was seen at all.
 
-        >>> Waits(4, {"running": 3.0, "IO:WalSync": 1.0}).share("IO:WalSync")
+        >>> Waits(4, sessions={"running": 3.0, "IO:WalSync": 1.0}).share("IO:WalSync")
         0.25
         """
         return self.sessions.get(wait, 0.0) / self.active if self.active else 0.0
@@ -53,6 +57,8 @@ def waits(slices: Iterable[Slice]) -> dict[str, Waits]:
         for name, value in _while_driven(item, item.series):
             if name == "active":
                 mine.looks += 1
+            elif name == "down":
+                mine.down += 1
             elif name.startswith(_PREFIX):
                 wait = name.removeprefix(_PREFIX)
                 mine.sessions[wait] = mine.sessions.get(wait, 0.0) + value
@@ -62,7 +68,8 @@ def waits(slices: Iterable[Slice]) -> dict[str, Waits]:
 def leading(found: Mapping[str, Waits], most: int) -> list[str]:
     """The waits that take the greatest share with any candidate, the greatest first; *most* of them.
 
-    >>> leading({"a": Waits(9, {"running": 9.0}), "b": Waits(9, {"running": 1.0, "IO:WalSync": 3.0})}, 1)
+    >>> one, other = {"running": 9.0}, {"running": 1.0, "IO:WalSync": 3.0}
+    >>> leading({"a": Waits(9, sessions=one), "b": Waits(9, sessions=other)}, 1)
     ['running']
     """
     names = {wait for one in found.values() for wait in one.sessions}
@@ -72,12 +79,14 @@ def leading(found: Mapping[str, Waits], most: int) -> list[str]:
 def facts(found: Mapping[str, Waits]) -> dict[str, Any]:
     """What a plan may print: each candidate's looks and mean number of active sessions, and a row a wait.
 
-    {} where nobody watched. `rest` is the share of the waits that have no row.
+    {} where nobody watched. `rest` is the share of the waits that have no row. `down` has the candidates
+    whose servers could not be looked at, and how often; it is not there where all could be, always.
     """
-    if not any(one.active for one in found.values()):
+    down = {name: {"name": name, "times": one.down} for name, one in found.items() if one.down}
+    if not down and not any(one.active for one in found.values()):
         return {}
     names = leading(found, ROWS)
-    return {
+    return ({"down": down} if down else {}) | {
         "candidates": {
             name: {"name": name, "looks": one.looks, "active": one.active / one.looks, "rest": _rest(one, names)}
             for name, one in found.items()

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from lab import judge, store, verify
+from lab import judge, publish, render, store, verify
+from lab.errors import RecordError
 
 TOP = Path(__file__).parent.parent
 GOLDEN = TOP / "tests" / "golden"
@@ -145,6 +146,50 @@ def test_an_edited_figure_is_named(mine):
     text = figure.read_text()
     figure.write_text(re.sub(r">(\d)", lambda found: f">{(int(found[1]) + 1) % 10}", text, count=1))
     assert any("catalogue.svg" in one for one in wrong(mine))
+
+
+# --- another version of the lab -------------------------------------------------------------
+
+
+def written_otherwise(plan: Path) -> None:
+    """The plan as a version of the lab would have written it that has another word for something."""
+    pages = {plan.name: plan.read_text().replace("## Requirements", "## What is required", 1)}
+    pages |= {path.relative_to(plan.parent).as_posix(): path.read_text() for path in plan.parent.glob("sample/*.svg")}
+    seal = render.seal_of(pages[plan.name])
+    assert seal is not None
+    plan.write_text(pages[plan.name].replace(seal.pages, render.digest(pages)))
+
+
+def test_a_plan_of_another_version_is_no_edited_one_and_is_to_be_judged_again(mine):
+    written_otherwise(mine[0])
+    with pytest.raises(
+        RecordError, match=r"another version of the lab.* pglab plan 2026\S+\); the first difference: sample.md: line"
+    ):
+        verify.verify(*mine)
+    assert not publish.edited(mine[0], run_of(mine[1]))
+
+
+@pytest.mark.long
+def test_a_plan_of_another_version_that_was_edited_is_named_with_its_lines(mine):
+    written_otherwise(mine[0])
+    number, line = line_of(mine[0], "| `size.total_bytes`")
+    replace(mine[0], number, f"{line} 7")
+    assert any(f"line {number + 1}:" in one for one in wrong(mine))
+    assert publish.edited(mine[0], run_of(mine[1]))
+
+
+@pytest.mark.long
+def test_a_plan_of_another_version_with_a_figure_of_somebodys_own_was_edited(mine):
+    written_otherwise(mine[0])
+    (mine[0].parent / "sample" / "own.svg").write_text("<svg/>")
+    assert "sample/own.svg: is not in the plan" in wrong(mine)
+
+
+@pytest.mark.long
+def test_a_plan_of_another_version_whose_store_was_changed_is_not_true(mine):
+    written_otherwise(mine[0])
+    shutil.rmtree(sorted(run_of(mine[1]).glob("trials/*"))[0])
+    assert any("is not the run that the plan was made of" in one for one in wrong(mine))
 
 
 FILES = ("trials/*/ops.parquet", "trials/*/facts.json", "trials/*/logs/*.log", "trials/*/trial.json")

@@ -55,3 +55,21 @@ def test_waits_without_a_row_are_summed():
     assert [row["wait"] for row in found["rows"]][:2] == ["LWLock:10", "LWLock:9"]
     assert found["candidates"]["heap"]["rest"] == pytest.approx((1 + 2 + 3 + 4) / 55)
     assert np.isclose(sum(row["shares"]["heap"] for row in found["rows"]) + found["candidates"]["heap"]["rest"], 1.0)
+
+
+def test_servers_that_could_not_be_looked_at_are_told():
+    item = watched((START, "active", 1.0), (START, "wait.running", 1.0), (START + MS, "down", 1.0))
+    assert facts(waits([item]))["down"] == {"heap": {"name": "heap", "times": 1}}
+    assert facts(waits([item]))["candidates"]["heap"]["looks"] == 1
+
+
+def test_of_servers_that_always_answered_nothing_is_said():
+    assert "down" not in facts(waits([watched((START, "active", 1.0), (START, "wait.running", 1.0))]))
+
+
+def test_a_server_that_never_answered_is_told_although_nobody_was_seen():
+    assert facts(waits([watched((START, "down", 1.0))])) == {
+        "down": {"heap": {"name": "heap", "times": 1}},
+        "candidates": {},
+        "rows": [],
+    }

@@ -8,6 +8,7 @@ mid-run is an error, as half of a load would be no load that anybody declared.
 
 import hmac
 import importlib.metadata
+import ipaddress
 import os
 import secrets
 import socket
@@ -31,19 +32,21 @@ HOST, PORT = "127.0.0.1", 5557
 COME_S = 600.0  # for workers of other machines to come
 PINGS = 8
 TOKEN = "PGLAB_LOAD_TOKEN"
-"""Of the environment, here and there: what keeps a stranger's worker out, if it is set."""
+"""Of the environment, here and there: what keeps a stranger's worker out."""
 
 
 @contextmanager
 def opened(workdir: Path, workers: int, bind: str | None, tell: Callable[[str], object]) -> Iterator[list["Seat"]]:
     """So many load workers, for the length of a `with` block: started here where *bind* is None.
 
-    Else the master listens at *bind* (`address` or `address:port`), which *tell* is told, and workers
-    of any machine are awaited. PlaceError where the address is none of this machine or workers stay away.
+    Else the master listens at *bind* (`address` or `address:port`), and workers of any machine are awaited,
+    who know its token: that of the environment or, beyond loopback, one that is drawn. *tell* is told how
+    they are started. PlaceError where the address is none of this machine or workers stay away.
     """
     host, port = (HOST, 0) if bind is None else address(bind)
-    token = os.environ.get(TOKEN, "") if bind is not None else secrets.token_hex(16)
     host = _listenable(host, port)
+    given = os.environ.get(TOKEN, "") if bind is not None else ""
+    token = secrets.token_hex(16) if bind is None else admission(host, given)
     with _process.opened(workdir / "master.log", "_master.py", host, str(port)) as process, ExitStack() as stack:
         _, port = process.hear(UP_S)
         own = {}
@@ -52,11 +55,34 @@ def opened(workdir: Path, workers: int, bind: str | None, tell: Callable[[str], 
             own[one[0].pid] = one
         stack.callback(process.close)  # first of all: their master lets the workers go
         if bind is not None:
-            master = socket.gethostname() if host == "0.0.0.0" else host
-            tell(f"waiting for {workers} load workers, each by: pglab load-worker --master {master} --port {port}")
+            tell(f"waiting for {workers} load workers, each by: {command(host, port, token, given)}")
         room = Room(process, workers, token, own, tell)
         room.fill(UP_S if bind is None else COME_S)
         yield room.seats
+
+
+def admission(host: str, given: str) -> str:
+    """The token that workers must have who come to *host*: the *given* one; else, beyond loopback, one that is drawn.
+
+    >>> admission("127.0.0.1", ""), admission("10.0.0.5", "ours"), len(admission("10.0.0.5", ""))
+    ('', 'ours', 32)
+    """
+    return given or ("" if ipaddress.ip_address(host).is_loopback else secrets.token_hex(16))
+
+
+def command(host: str, port: int, token: str, given: str) -> str:
+    """How a worker is started on another machine. A token that was *given* is known there, and not told.
+
+    >>> command("10.0.0.5", 5557, "f0", "")
+    'PGLAB_LOAD_TOKEN=f0 pglab load-worker --master 10.0.0.5 --port 5557'
+    >>> command("10.0.0.5", 5557, "ours", "ours")
+    'pglab load-worker --master 10.0.0.5 --port 5557 (PGLAB_LOAD_TOKEN as here)'
+    """
+    master = socket.gethostname() if host == "0.0.0.0" else host
+    worker = f"pglab load-worker --master {master} --port {port}"
+    if given:
+        return f"{worker} ({TOKEN} as here)"
+    return f"{TOKEN}={token} {worker}" if token else worker
 
 
 def address(bind: str) -> tuple[str, int]:

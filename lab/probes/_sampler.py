@@ -1,12 +1,15 @@
 """The process that watches while load runs: it looks at servers and the machine, and writes down what it saw.
 
 Started by probes/watcher.py as a program, with a descriptor of a pipe. It ends when the pipe does.
+Each server is looked at by a thread of its own, so that one which is frozen or cut off keeps nobody
+from looking at the others.
 """
 
 import sys
+import threading
 import time
 from array import array
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
@@ -19,6 +22,9 @@ Seen = dict[tuple[str, str], tuple[bytes, bytes]]
 
 PATIENCE = {"connect_timeout": 2, "tcp_user_timeout": 2000}  # s and ms: a server that is cut off is not waited for
 MACHINE = ""  # the node of what is the whole machine's
+DOWN = {"down": 1.0}
+SILENT_NS = 2_000_000_000  # a look that has no answer for so long is one at a server that is down
+LAST_S = 3.0  # for the last looks, of all servers together
 
 
 @dataclass(frozen=True)
@@ -41,7 +47,7 @@ class Server:
         self._waits = ""
 
     def waits(self) -> dict[str, float]:
-        """`wait.<what>` -> sessions; `active`: all of them. Only `down`, 1, where the server does not answer."""
+        """`wait.<what>` -> sessions; `active`: all of them. Only `down`, 1, where the server cannot be asked."""
         return self._asked(self._sessions)
 
     def totals(self) -> dict[str, float]:
@@ -60,9 +66,9 @@ class Server:
                 self._open()
             assert self._connection is not None
             return question(self._connection)
-        except pg.Error:
+        except pg.OperationalError:  # gone, or about to be; any other refusal is a mistake of ours, and is told
             self.close()
-            return {"down": 1.0}
+            return DOWN
 
     def _open(self) -> None:
         self._connection = pg.connect(self._info)
@@ -82,57 +88,126 @@ class Server:
 
 @dataclass
 class Notes:
-    """Readings, column by column."""
+    """Readings, column by column; written by several threads."""
 
     times: dict[tuple[str, str], "array[int]"] = field(default_factory=dict)
     values: dict[tuple[str, str], "array[float]"] = field(default_factory=dict)
+    _one: threading.Lock = field(default_factory=threading.Lock)
 
     def add(self, node: str, at_ns: int, readings: Mapping[str, float]) -> None:
         """What was read of *node* at that time."""
-        for name, value in readings.items():
-            self.times.setdefault((node, name), array("q")).append(at_ns)
-            self.values.setdefault((node, name), array("d")).append(value)
+        with self._one:
+            for name, value in readings.items():
+                self.times.setdefault((node, name), array("q")).append(at_ns)
+                self.values.setdefault((node, name), array("d")).append(value)
 
     def seen(self) -> Seen:
         """All of it."""
-        return {key: (times.tobytes(), self.values[key].tobytes()) for key, times in self.times.items()}
+        with self._one:
+            return {key: (times.tobytes(), self.values[key].tobytes()) for key, times in self.times.items()}
 
 
-def watch(pipe: Connection, begin: Begin, servers: Mapping[str, Server]) -> Notes:
-    """Look until something comes by the pipe: totals at the begin, at the end and in between.
+class Eye(threading.Thread):
+    """Looks at one server until *over* is set. A server that never answers keeps it, and nobody else, for ever."""
+
+    def __init__(self, node: str, server: Server, begin: Begin, notes: Notes, over: threading.Event) -> None:
+        super().__init__(name=f"watch {node}", daemon=True)
+        self.node = node
+        self._server, self._begin, self._notes, self._over = server, begin, notes, over
+        self._asked_ns: int | None = None
+        self.error: Exception | None = None
+
+    def run(self) -> None:
+        """See `look`; what goes wrong is kept in `error`."""
+        try:
+            look(self, self._begin, self._over.wait)
+        except Exception as error:  # noqa: BLE001 - raised again by who waits for the end
+            self.error = error
+
+    def waits(self) -> None:
+        """Write down what sessions wait for now."""
+        self._note(self._server.waits)
+
+    def totals(self) -> None:
+        """Write down the running totals of now."""
+        self._note(self._server.totals)
+
+    def silent(self, now_ns: int) -> bool:
+        """Has a look been without an answer for too long?"""
+        asked_ns = self._asked_ns
+        return asked_ns is not None and now_ns - asked_ns > SILENT_NS
+
+    def _note(self, question: Callable[[], dict[str, float]]) -> None:
+        at_ns = self._asked_ns = time.monotonic_ns()
+        readings = question()
+        self._asked_ns = None
+        self._notes.add(self.node, at_ns, readings)
+
+
+def look(eye: Eye, begin: Begin, over: Callable[[float], bool]) -> None:
+    """Look until *over*, which waits for so many seconds, says so: totals at the begin, at the end and in between.
 
     Looks keep to their beat from the begin on; those that a slow answer made late are left out.
     """
-    notes = Notes()
-    start_ns = time.monotonic_ns()
-    waits_at = totals_at = start_ns
+    waits_at = totals_at = time.monotonic_ns()
     while True:
         now_ns = time.monotonic_ns()
         if now_ns >= totals_at:
-            _totals(notes, begin, servers)
+            eye.totals()
             totals_at += begin.totals_ns * (1 + (now_ns - totals_at) // begin.totals_ns)
         if now_ns >= waits_at:
-            for node, server in servers.items():
-                at_ns = time.monotonic_ns()
-                notes.add(node, at_ns, server.waits())
+            eye.waits()
             waits_at += begin.waits_ns * (1 + (now_ns - waits_at) // begin.waits_ns)
-        if pipe.poll(max(0, min(waits_at, totals_at) - time.monotonic_ns()) / 1e9):
-            _totals(notes, begin, servers)
-            return notes
+        if over(max(0, min(waits_at, totals_at) - time.monotonic_ns()) / 1e9):
+            eye.totals()
+            return
 
 
-def _totals(notes: Notes, begin: Begin, servers: Mapping[str, Server]) -> None:
-    for node, server in servers.items():
-        at_ns = time.monotonic_ns()
-        notes.add(node, at_ns, server.totals())
-    at_ns = time.monotonic_ns()
-    notes.add(MACHINE, at_ns, _machine.totals(begin.lab, begin.ours))
+def watch(pipe: Connection, begin: Begin, servers: Mapping[str, Server]) -> tuple[Notes, set[str]]:
+    """Look at all servers and the machine until something comes by the pipe.
+
+    What was seen, and the nodes whose last look has had no answer within LAST_S: their servers are still being asked.
+    """
+    notes, over = Notes(), threading.Event()
+    eyes = [Eye(node, server, begin, notes, over) for node, server in servers.items()]
+    for eye in eyes:
+        eye.start()
+    every_s = begin.totals_ns / 1e9
+    _machine_seen(notes, begin, ())
+    while not pipe.poll(every_s):
+        _machine_seen(notes, begin, eyes)
+    over.set()
+    _machine_seen(notes, begin, eyes)
+    return notes, _ended(eyes, notes)
+
+
+def _machine_seen(notes: Notes, begin: Begin, eyes: Iterable[Eye]) -> None:
+    now_ns = time.monotonic_ns()
+    notes.add(MACHINE, now_ns, _machine.totals(begin.lab, begin.ours))
+    for eye in eyes:
+        if eye.silent(now_ns):
+            notes.add(eye.node, now_ns, DOWN)
+
+
+def _ended(eyes: Iterable[Eye], notes: Notes) -> set[str]:
+    """The nodes that are not seen to the end, each down then; what went wrong with any other is raised."""
+    deadline = time.monotonic() + LAST_S
+    lost = set()
+    for eye in eyes:
+        eye.join(max(0.0, deadline - time.monotonic()))
+        if eye.is_alive():
+            notes.add(eye.node, time.monotonic_ns(), DOWN)
+            lost.add(eye.node)
+        elif eye.error is not None:
+            raise eye.error
+    return lost
 
 
 def serve(pipe: Connection) -> None:
     """Say that we are here, then orders until the pipe ends: a Begin, then None; `forget` hangs up.
 
     The answer is what was Seen, and the seconds of processor time that all watching has taken so far.
+    A server that was not seen to the end is connected to anew for the next Begin.
     """
     kept: dict[str, Server] = {}
     pipe.send("here")
@@ -144,7 +219,9 @@ def serve(pipe: Connection) -> None:
             kept.clear()
             continue
         servers = {node: kept.setdefault(info, Server(info)) for node, info in order.nodes.items()}
-        notes = watch(pipe, order, servers)
+        notes, lost = watch(pipe, order, servers)
+        for node in lost:
+            del kept[order.nodes[node]]
         pipe.recv()
         pipe.send((notes.seen(), time.process_time()))
 

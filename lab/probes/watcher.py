@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, Pipe
 from pathlib import Path
@@ -22,7 +22,7 @@ from lab.model import Endpoint
 from lab.probes import SERIES
 from lab.probes._sampler import Begin, Seen
 
-ANSWER_S = 30.0  # for the last look, which may hang at a server that is paused
+ANSWER_S = 30.0  # the last looks have a tenth of this
 END_S = 5.0
 _LEAVE_OUT = "leave the series out with --probes off"
 
@@ -71,9 +71,14 @@ class Watcher:
 
     @contextmanager
     def looking(self, nodes: Sequence[Endpoint], ours: Collection[int], series: list[pa.Table]) -> Iterator[None]:
-        """Look for the length of a `with` block, and add to *series* what was seen."""
+        """Look for the length of a `with` block, and add to *series* what was seen, unless the block fails."""
         self.begin(nodes, ours)
-        yield
+        try:
+            yield
+        except BaseException:
+            with suppress(PlaceError):  # the block's own error is the one to tell
+                self.end()
+            raise
         series.append(self.end())
 
     def forget(self) -> None:
