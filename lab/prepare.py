@@ -18,7 +18,7 @@ from lab import pg, shape
 from lab.errors import ClusterError, IngestError
 from lab.ingest import Load, Loaded
 from lab.model import Candidate, Endpoint, Json, SqlFile, Topology
-from lab.probes.server import Node, added
+from lab.probes.server import Node, added, hold, written
 from lab.sources import Source
 
 _QUIET_S = 30.0
@@ -296,7 +296,11 @@ def _place(connection: pg.Connection) -> dict[str, Any]:
 
 
 def positions(nodes: Sequence[Node]) -> dict[str, dict[str, Any]]:
-    """Of every server that writes: its WAL insert position and next transaction id, to be read again later."""
+    """Of every server that writes: its WAL insert position and next transaction id, to be read again later.
+
+    WAL is held from here on.
+    """
+    hold(nodes)
     return {node.name: pg.ask(node.connection, pg.query("position")) for node in nodes if leads(node.connection)}
 
 
@@ -308,9 +312,7 @@ def load_metrics(
     total = {"record_bytes": 0.0, "fpi_bytes": 0.0}
     for node in nodes:
         if node.name in after:
-            pg.rows(node.connection, pg.query("flush"))
-            bounds = {"first": before[node.name]["lsn"], "last": after[node.name]["lsn"]}
-            total = added(total, pg.ask(node.connection, pg.query("wal"), bounds))
+            total = added(total, written(node, before[node.name]["lsn"], after[node.name]["lsn"]))
     rows, xids = report["rows"], sum(one["xid"] - before[name]["xid"] for name, one in after.items())
     return {
         "ingest.rows_per_s": (rows / report["seconds"],),

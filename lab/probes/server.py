@@ -5,14 +5,17 @@ one another write one stream of WAL, whoever of them leads, so that WAL is summe
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from lab import pg
+from lab.errors import ClusterError
 from lab.hosts import Process, Throttled
 from lab.model import Json
 
 KIND = "server"
+_REMOVED = "58P01"  # undefined_file: a segment of WAL that is not there
 
 
 @dataclass(frozen=True)
@@ -35,7 +38,8 @@ class ServerProbe:
         self._inner = pg.query("inner")
 
     def read(self) -> Mapping[str, Json]:
-        """`nodes`: node -> its totals as queries/totals.sql has them."""
+        """`nodes`: node -> its totals as queries/totals.sql has them. WAL is held from here on."""
+        hold(self._nodes)
         return {"nodes": {node.name: pg.ask(node.connection, self._totals) for node in self._nodes}}
 
     def cpu_s(self) -> dict[str, float]:
@@ -68,9 +72,38 @@ class ServerProbe:
         found = {"record_bytes": 0.0, "fpi_bytes": 0.0, "records": 0.0, "commits": 0.0}
         for writer, first, last in streams(before, after):
             node = next(node for node in self._nodes if node.name == writer)
-            pg.rows(node.connection, pg.query("flush"))
-            found = added(found, pg.ask(node.connection, pg.query("wal"), {"first": lsn(first), "last": lsn(last)}))
+            found = added(found, written(node, lsn(first), lsn(last)))
         return found
+
+
+def hold(nodes: Sequence[Node]) -> None:
+    """Keep servers that write from removing WAL that is to be measured yet, for as long as the sessions live.
+
+    Not where a server has no slot to give, or no right to it: `written` says so if that matters.
+    """
+    for node in nodes:
+        with suppress(pg.Error):
+            pg.rows(node.connection, pg.query("hold"))
+
+
+def written(node: Node, first: str, last: str) -> dict[str, float]:
+    """The WAL of *node* from one position to another, as queries/wal.sql has it; ClusterError where it is gone.
+
+    WAL before *last* is no longer held.
+    """
+    pg.rows(node.connection, pg.query("flush"))
+    try:
+        found = pg.ask(node.connection, pg.query("wal"), {"first": first, "last": last})
+    except pg.Error as error:
+        if error.sqlstate != _REMOVED:
+            raise
+        raise ClusterError(
+            f"{node.name}: the write-ahead log from {first} on was removed before it could be measured: checkpoints "
+            "came between, and there was no replication slot to hold it (settings: max_replication_slots and "
+            "wal_level: replica, or a large wal_keep_size)"
+        ) from error
+    pg.rows(node.connection, pg.query("release"), {"last": last})
+    return found
 
 
 def streams(before: Mapping[str, Json], after: Mapping[str, Json]) -> list[tuple[str, int, int]]:

@@ -281,6 +281,29 @@ def test_transactions_are_counted_one_by_one(psql, database, admin):
     assert found["ingest.rows_per_s"] == (3.5,)
 
 
+WRITTEN = ["CREATE TABLE w AS SELECT n FROM generate_series(1, 10) n", *["SELECT pg_switch_wal()", "CHECKPOINT"] * 3]
+
+
+def test_wal_that_checkpoints_would_remove_is_held_until_it_is_measured(admin):
+    start = prepare.positions(alone(admin))
+    pg.run(admin, *WRITTEN)
+    first = prepare.load_metrics(alone(admin), start, {"rows": 10, "seconds": 1.0})
+    start = prepare.positions(alone(admin))
+    pg.run(admin, "DROP TABLE w", *WRITTEN)
+    again = prepare.load_metrics(alone(admin), start, {"rows": 10, "seconds": 1.0})
+    assert first["wal.record_bytes_per_row"][0] > 50
+    assert again["wal.record_bytes_per_row"][0] > 50
+    held = "SELECT pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn) AS n FROM pg_replication_slots WHERE temporary"
+    assert pg.ask(admin, held)["n"] < 2**20  # what was measured is let go
+
+
+def test_where_wal_cannot_be_held_its_loss_is_told_with_the_way_out(admin):
+    start = prepare.positions(alone(admin))
+    pg.run(admin, "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE temporary", *WRITTEN)
+    with pytest.raises(ClusterError, match=r"^primary: the write-ahead log .* was removed .*wal_keep_size"):
+        prepare.load_metrics(alone(admin), start, {"rows": 10, "seconds": 1.0})
+
+
 PROMISES = """
 CREATE TABLE device (id int PRIMARY KEY);
 CREATE TABLE reading (
