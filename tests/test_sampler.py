@@ -111,8 +111,16 @@ def test_a_frozen_server_keeps_nobody_from_looking_at_the_others(watched):
     assert lost == {"a"}
     assert found["b"]["active"] > 5
     assert found[""]["cores"] > 3
-    assert found["a"]["down"] > 1  # meanwhile, and at the end
+    assert found["a"]["down"] == 1  # one look that has no answer, however long
     assert "active" not in found["a"]
+
+
+def test_a_look_without_an_answer_at_the_end_is_told_however_short_it_was(watched, monkeypatch):
+    frozen = Frozen()
+    monkeypatch.setattr(_sampler, "SILENT_NS", 60_000 * MS)
+    found, lost = watched(a=frozen)
+    frozen.thawed.set()
+    assert (lost, found["a"]["down"]) == ({"a"}, 1)
 
 
 def test_servers_that_answer_are_never_down(watched):

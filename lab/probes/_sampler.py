@@ -115,6 +115,7 @@ class Eye(threading.Thread):
         self.node = node
         self._server, self._begin, self._notes, self._over = server, begin, notes, over
         self._asked_ns: int | None = None
+        self._told_ns: int | None = None  # of the question that was last found to have no answer
         self.error: Exception | None = None
 
     def run(self) -> None:
@@ -133,9 +134,12 @@ class Eye(threading.Thread):
         self._note(self._server.totals)
 
     def silent(self, now_ns: int) -> bool:
-        """Has a look been without an answer for too long?"""
+        """Has a look been without an answer for too long? It is said once of each."""
         asked_ns = self._asked_ns
-        return asked_ns is not None and now_ns - asked_ns > SILENT_NS
+        if asked_ns is None or asked_ns == self._told_ns or now_ns - asked_ns <= SILENT_NS:
+            return False
+        self._told_ns = asked_ns
+        return True
 
     def _note(self, question: Callable[[], dict[str, float]]) -> None:
         at_ns = self._asked_ns = time.monotonic_ns()
@@ -185,8 +189,12 @@ def _machine_seen(notes: Notes, begin: Begin, eyes: Iterable[Eye]) -> None:
     now_ns = time.monotonic_ns()
     notes.add(MACHINE, now_ns, _machine.totals(begin.lab, begin.ours))
     for eye in eyes:
-        if eye.silent(now_ns):
-            notes.add(eye.node, now_ns, DOWN)
+        _told(eye, notes, now_ns)
+
+
+def _told(eye: Eye, notes: Notes, now_ns: int) -> None:
+    if eye.silent(now_ns):
+        notes.add(eye.node, time.monotonic_ns(), DOWN)
 
 
 def _ended(eyes: Iterable[Eye], notes: Notes) -> set[str]:
@@ -196,7 +204,7 @@ def _ended(eyes: Iterable[Eye], notes: Notes) -> set[str]:
     for eye in eyes:
         eye.join(max(0.0, deadline - time.monotonic()))
         if eye.is_alive():
-            notes.add(eye.node, time.monotonic_ns(), DOWN)
+            _told(eye, notes, time.monotonic_ns() + SILENT_NS)
             lost.add(eye.node)
         elif eye.error is not None:
             raise eye.error
@@ -221,7 +229,7 @@ def serve(pipe: Connection) -> None:
         servers = {node: kept.setdefault(info, Server(info)) for node, info in order.nodes.items()}
         notes, lost = watch(pipe, order, servers)
         for node in lost:
-            del kept[order.nodes[node]]
+            kept.pop(order.nodes[node], None)
         pipe.recv()
         pipe.send((notes.seen(), time.process_time()))
 
