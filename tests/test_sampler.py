@@ -1,6 +1,8 @@
 """When the process that watches looks, by a clock that only looks move; and servers that do not answer."""
 
 import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from multiprocessing import Pipe
 
 import pytest
@@ -121,6 +123,21 @@ def test_a_look_without_an_answer_at_the_end_is_told_however_short_it_was(watche
     found, lost = watched(a=frozen)
     frozen.thawed.set()
     assert (lost, found["a"]["down"]) == ({"a"}, 1)
+
+
+def test_what_is_done_once_it_looks_is_seen(monkeypatch):
+    """A server that takes a while to be connected to."""
+    monkeypatch.setattr(_sampler._machine, "totals", lambda _lab, _ours: {})
+    ours, its = Pipe()
+    slow, done = Sound(), []
+    slow.totals = lambda: time.sleep(0.05) or {"commits": float(len(done))}
+    with ours, its, ThreadPoolExecutor(1) as pool:
+        watching = pool.submit(watch, its, EVERY, {"a": slow})
+        assert ours.recv() == "looking"
+        done.append("something")
+        ours.send(None)
+        notes, _ = watching.result()
+    assert notes.values["a", "commits"][0] == 0.0
 
 
 def test_servers_that_answer_are_never_down(watched):

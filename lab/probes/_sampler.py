@@ -24,7 +24,7 @@ PATIENCE = {"connect_timeout": 2, "tcp_user_timeout": 2000}  # s and ms: a serve
 MACHINE = ""  # the node of what is the whole machine's
 DOWN = {"down": 1.0}
 SILENT_NS = 2_000_000_000  # a look that has no answer for so long is one at a server that is down
-LAST_S = 3.0  # for the last looks, of all servers together
+LAST_S = 3.0  # for the first looks, or the last, of all servers together
 
 
 @dataclass(frozen=True)
@@ -116,6 +116,7 @@ class Eye(threading.Thread):
         self._server, self._begin, self._notes, self._over = server, begin, notes, over
         self._asked_ns: int | None = None
         self._told_ns: int | None = None  # of the question that was last found to have no answer
+        self.begun = threading.Event()  # once there are totals to begin with
         self.error: Exception | None = None
 
     def run(self) -> None:
@@ -132,6 +133,7 @@ class Eye(threading.Thread):
     def totals(self) -> None:
         """Write down the running totals of now."""
         self._note(self._server.totals)
+        self.begun.set()
 
     def silent(self, now_ns: int) -> bool:
         """Has a look been without an answer for too long? It is said once of each."""
@@ -168,7 +170,7 @@ def look(eye: Eye, begin: Begin, over: Callable[[float], bool]) -> None:
 
 
 def watch(pipe: Connection, begin: Begin, servers: Mapping[str, Server]) -> tuple[Notes, set[str]]:
-    """Look at all servers and the machine until something comes by the pipe.
+    """Look at all servers and the machine until something comes by the pipe, which is told once all have been seen.
 
     What was seen, and the nodes whose last look has had no answer within LAST_S: their servers are still being asked.
     """
@@ -178,6 +180,10 @@ def watch(pipe: Connection, begin: Begin, servers: Mapping[str, Server]) -> tupl
         eye.start()
     every_s = begin.totals_ns / 1e9
     _machine_seen(notes, begin, ())
+    deadline = time.monotonic() + LAST_S
+    for eye in eyes:
+        eye.begun.wait(max(0.0, deadline - time.monotonic()))
+    pipe.send("looking")
     while not pipe.poll(every_s):
         _machine_seen(notes, begin, eyes)
     over.set()
@@ -214,8 +220,8 @@ def _ended(eyes: Iterable[Eye], notes: Notes) -> set[str]:
 def serve(pipe: Connection) -> None:
     """Say that we are here, then orders until the pipe ends: a Begin, then None; `forget` hangs up.
 
-    The answer is what was Seen, and the seconds of processor time that all watching has taken so far.
-    A server that was not seen to the end is connected to anew for the next Begin.
+    The answer to a Begin is "looking", and to None what was Seen, and the seconds of processor time that all
+    watching has taken so far. A server that was not seen to the end is connected to anew for the next Begin.
     """
     kept: dict[str, Server] = {}
     pipe.send("here")

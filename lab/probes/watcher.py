@@ -50,9 +50,13 @@ class Watcher:
         self.cpu_s = 0.0  # of all watching so far; the process' own start is in it
 
     def begin(self, nodes: Sequence[Endpoint], ours: Collection[int]) -> None:
-        """Look at these servers, as superuser, from now on. *ours*: processes that serve, beside the lab's own."""
+        """Look at these servers, as superuser, from now on. *ours*: processes that serve, beside the lab's own.
+
+        Returns once all were looked at, or have had the time to answer, so that what is done next is seen.
+        """
         infos = {node.node: node.conninfo for node in nodes}
         self._tell(Begin(infos, os.getpid(), tuple(ours), self._every.waits_ns, self._every.totals_ns))
+        self.hear()
 
     def end(self) -> pa.Table:
         """Look once more, stop looking, and give what was seen: a table of SERIES in the order of time."""
