@@ -15,7 +15,21 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from lab import catalogue, experiment, origins, parts, pg, prepare, publish, scenario, session, show, statement, store
+from lab import (
+    catalogue,
+    dump,
+    experiment,
+    origins,
+    parts,
+    pg,
+    prepare,
+    publish,
+    scenario,
+    session,
+    show,
+    statement,
+    store,
+)
 from lab.errors import IngestError, LabError, ScenarioError
 from lab.hosts import Host, Server
 from lab.likely import Dataset
@@ -26,6 +40,8 @@ from lab.run import Stop
 ROWS = 100_000
 DAYS = 10
 _NAME = re.compile(r"\w[\w.-]*")
+_KEYED = re.compile(r"^\\(?:un)?restrict\b.*", re.MULTILINE)
+_DIGITS = 12
 _COUNT = re.compile(r"(\d[\d_]*)(k|m)?", re.IGNORECASE)
 
 
@@ -48,12 +64,10 @@ def count(words: str) -> int:
     (200000, 1000, 2000000)
     """
     found = _COUNT.fullmatch(words.strip())
-    rows = (
-        int(found[1].replace("_", "")) * {"k": 1_000, "m": 1_000_000}.get((found[2] or "").lower(), 1) if found else 0
-    )
-    if not rows:
+    digits = found[1].replace("_", "").lstrip("0") if found else ""
+    if found is None or not digits or len(digits) > _DIGITS:
         raise LabError(f"--rows {words}: is no number of rows (such as 200k)")
-    return rows
+    return int(digits) * {"k": 1_000, "m": 1_000_000}.get((found[2] or "").lower(), 1)
 
 
 def perform(asked: Asked, tell: session.Tell, stop: Stop) -> tuple[publish.Published, show.Shown | None]:
@@ -86,7 +100,7 @@ def perform(asked: Asked, tell: session.Tell, stop: Stop) -> tuple[publish.Publi
 
 def _files(asked: Asked) -> tuple[dict[str, SqlFile], dict[str, SqlFile]]:
     """Candidates' schemas and queries by their names; ScenarioError with what is wrong with the files themselves."""
-    given = [_read(path) for path in asked.schemas]
+    given = [_unkeyed(_read(path)) for path in asked.schemas]
     _differing(given)
     schemas = _named(given, lambda path: path.stem)
     queries = _named([_read(path) for path in asked.queries], _query_name)
@@ -111,6 +125,11 @@ def _differing(schemas: Sequence[SqlFile]) -> None:
                 "differ (give schemas that do; what noise this machine has, pglab aa SCENARIO measures)"
             )
         seen[pieces] = file.file
+
+
+def _unkeyed(schema: SqlFile) -> SqlFile:
+    """Without pg_dump's own lock: ours stands in for it, of which the file knows no key."""
+    return replace(schema, text=_KEYED.sub("", schema.text))
 
 
 def _read(path: Path) -> SqlFile:
@@ -182,7 +201,7 @@ def _made(
         made, sources = None, {}
         for name, schema in schemas.items():
             pg.make_database(server.conninfo(user="pglab"))
-            prepare.apply(host.psql(), end, schema, name)
+            prepare.apply(host.psql(), end, schema, name, locked=True)
             if made is None:
                 made = _rows(server, asked.rows, schema, note)
                 sources = _sources(server, queries, made, asked, note)
@@ -302,7 +321,7 @@ def _scenario(
         "scenario.yaml": "\n".join(lines) + "\n",
         "workload/workload.yaml": "\n".join(mix) + "\n",
         "workload/data.yaml": f"# Invented after {next(iter(schemas))}: edit what you know better.\n{made.text}",
-        **{f"{name}.sql": file.text for name, file in schemas.items()},
+        **{f"{name}.sql": dump.locked(file.text) for name, file in schemas.items()},
         **{f"workload/{name}.sql": file.text for name, file in queries.items()},
     }
 

@@ -4,6 +4,7 @@ The text stays as it is, line by line, so that the server's messages name the du
 out is what needs other roles, other servers or rights that the lab's role does not have, and rows.
 """
 
+import hashlib
 import re
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
@@ -40,7 +41,7 @@ _RULES = tuple(
         (r"^INSERT INTO\b|^SELECT pg_catalog \. setval\b", "rows; data.yaml says which rows there are"),
     )
 )
-_COPY = re.compile(r"^\s*COPY\b.*\bFROM\s+stdin\b.*$", re.IGNORECASE | re.MULTILINE)
+_COPY = re.compile(r"^COPY\b.*\bFROM stdin\b", re.IGNORECASE)
 _EXTENSION = re.compile(r"^CREATE EXTENSION (?:IF NOT EXISTS )?(\S+)(?: WITH)?(?: SCHEMA (\S+))?", re.IGNORECASE)
 _UUIDS = ("uuid_generate_v1", "uuid_generate_v1mc", "uuid_generate_v4")
 
@@ -67,13 +68,9 @@ def read(file: str, text: str, extensions: Collection[str]) -> Dump:
     """
     if "\0" in text:
         raise ScenarioError(f"{file}: has a zero byte (an SQL file is wanted, as pg_dump -s writes it)")
-    if rows := _COPY.search(text):
-        line = text.count("\n", 0, rows.end()) + 1
-        raise ScenarioError(f"{file}:{line}: has rows, and a scenario makes its own (pg_dump -s leaves them out)")
-    commands = [number for number, line in enumerate(text.split("\n"), 1) if line.startswith("\\")]
-    left = {"psql's own commands": commands} if commands else {}
+    left: dict[str, list[int]] = {}
     commented = False
-    pieces = list(_pieces(list(statement.tokens(file, re.sub(r"^\\.*", r"-- \g<0>", text, flags=re.MULTILINE)))))
+    pieces = list(_pieces(list(_silenced(file, text, left))))
     if not any(_body(one) for one in pieces):
         raise ScenarioError(f"{file}: there is no statement in it (pg_dump -s writes a schema)")
     made = ""
@@ -85,6 +82,49 @@ def read(file: str, text: str, extensions: Collection[str]) -> Dump:
         commented = kept != own
         made += kept
     return Dump(made, tuple(_note(file, why, lines) for why, lines in left.items()))
+
+
+def locked(text: str) -> str:
+    r"""*text* behind a key that locks psql's own commands, so that a stranger's schema runs none of them.
+
+    The key follows from the text, so that no text can hold its own.
+
+    >>> locked("TABLE t;\n") == locked("TABLE t;\n") != locked("TABLE u;\n"), locked("").startswith(r"\restrict ")
+    (True, True)
+    """
+    return f"\\restrict {hashlib.sha256(text.encode()).hexdigest()}\n{text}"
+
+
+def _silenced(file: str, text: str, left: dict[str, list[int]]) -> Iterator[Token]:
+    """The tokens of *text*; psql's own commands are comments, and go to *left* with their lines.
+
+    ScenarioError where one stands within a statement, whose end it would be, and at rows of COPY.
+    """
+    at, line = 0, 1
+    words: list[str] = []
+    while at < len(text):
+        for here in statement.tokens(file, text, at, line):
+            if here.text == "\\":
+                end = text.find("\n", at)
+                own = text[at : end if end >= 0 else len(text)]
+                if words:
+                    raise ScenarioError(f"{file}:{here.line}: {own.split()[0]} is psql's own (end the statement by ;)")
+                left.setdefault("psql's own commands", []).append(here.line)
+                yield Token("comment", f"-- {own}", here.line)
+                at, line = at + len(own), here.line
+                break
+            at += len(here.text)
+            if here.kind == "end":
+                _rowless(file, here.line, words)
+                words = []
+            elif here.kind not in _SILENT:
+                words.append(here.text)
+            yield here
+
+
+def _rowless(file: str, line: int, words: Sequence[str]) -> None:
+    if _COPY.match(" ".join(words)):
+        raise ScenarioError(f"{file}:{line}: has rows, and a scenario makes its own (pg_dump -s leaves them out)")
 
 
 def _note(file: str, why: str, lines: Sequence[int]) -> str:

@@ -5,6 +5,7 @@ a checkpoint, nothing of the kind under way, statistics reset.
 """
 
 import re
+import secrets
 import subprocess
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -30,15 +31,17 @@ _SMALL_ROWS = 100_000  # what foreign keys point to is loaded whole even in pref
 # --- the author's SQL -----------------------------------------------------------------------
 
 
-def apply(psql: Path, endpoint: Endpoint, sql: SqlFile, who: str) -> None:
+def apply(psql: Path, endpoint: Endpoint, sql: SqlFile, who: str, *, locked: bool = False) -> None:
     """Run an SQL file through psql as the unprivileged role, all statements or an IngestError.
 
     psql because it is what people test their files with: its own commands, COPY FROM stdin and
     the `\\restrict` of pg_dump work, and its messages carry file and line. psql reads the
     rendered text, so a template's line numbers are those of what the template made.
+    *locked*: the file may be a stranger's, so psql runs none of its own commands.
     """
+    lock = ("-c", f"\\restrict {secrets.token_hex(16)}") if locked else ()
     done = subprocess.run(
-        [psql, "-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", endpoint.conninfo, "-f", "-"],
+        [psql, "-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", endpoint.conninfo, *lock, "-f", "-"],
         input=sql.text,
         capture_output=True,
         text=True,
@@ -70,6 +73,8 @@ def refusal(said: str, path: str, sql: SqlFile) -> str:
     )
     if re.search(r"extension .* is not available", text):
         text += " (not in the embedded server; use --on docker with an image that has it)"
+    if "backslash commands are restricted" in text:
+        text += " (psql's own commands are locked in a schema that may be a stranger's; leave them out)"
     if re.search(r"permission denied to create extension", text):
         text += (
             " (an ordinary role makes trusted extensions, those of pg_available_extension_versions that say so; "

@@ -166,9 +166,9 @@ def _applied(host: Host, server: Server, scripts: Sequence[Script]) -> list[Dump
     dumps = [dump.read(one.file, one.text, extensions) for one in scripts]
     for script, one in zip(scripts, dumps, strict=True):
         try:
-            prepare.apply(host.psql(), _end(server), SqlFile(script.file, one.text), "the embedded server")
+            prepare.apply(host.psql(), _end(server), SqlFile(script.file, one.text), "the embedded server", locked=True)
         except IngestError as error:
-            lacking = [note for each in dumps for note in each.notes if ": extension " in note]
+            lacking = [note for each in dumps for note in each.notes if re.search(": extension |: psql's", note)]
             raise IngestError("\n".join([str(error), *lacking])) from None
     return dumps
 
@@ -255,7 +255,7 @@ def _files(
     weights = "mix:   # by calls, the rarest is 1" if asked.queries else "mix:"
     return {
         "scenario.yaml": "\n".join(yaml) + "\n",
-        "schema.sql": schema,
+        "schema.sql": dump.locked(schema),
         "workload/workload.yaml": "\n".join(["clients: 2", weights, *mix]) + "\n",
         "workload/data.yaml": f"# Invented after the schema: edit what you know better.\n{_marked(made)}{made.text}",
         **{f"workload/{one.name}.sql": one.text for one in queries},

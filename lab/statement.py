@@ -184,9 +184,8 @@ def _parts(text: str) -> list[str]:
 # --- the text -------------------------------------------------------------------------------
 
 
-def tokens(file: str, text: str) -> Iterator[Token]:
-    """The pieces of *text* in order, nothing left out; ScenarioError where one has no end."""
-    at, line = 0, 1
+def tokens(file: str, text: str, at: int = 0, line: int = 1) -> Iterator[Token]:
+    """The pieces of *text* from *at* on, in *line*, in order, nothing left out; ScenarioError where one has no end."""
     while at < len(text):
         match = _TOKEN.match(text, at)
         assert match is not None  # `other` takes anything

@@ -66,6 +66,28 @@ def test_commands_of_psql_are_left_out():
     assert made.notes == ("d.sql:1: left out (1 statement): psql's own commands",)
 
 
+@pytest.mark.parametrize("said", ["  \\! touch x\n", "TABLE a; \\! id\n", "/* a */ \\echo it's\n", "\t\\copy a to b"])
+def test_a_command_of_psql_is_a_comment_wherever_it_stands(said):
+    made = dump.read("d.sql", f"CREATE TABLE a ();\n{said}", ())
+    assert made.text == f"CREATE TABLE a ();\n{said.replace(chr(92), '-- ' + chr(92))}"
+    assert made.notes == ("d.sql:2: left out (1 statement): psql's own commands",)
+
+
+def test_a_command_of_psql_that_would_end_a_statement_is_refused_with_its_line():
+    with pytest.raises(ScenarioError, match=r"d\.sql:3: \\g is psql's own"):
+        dump.read("d.sql", "\\set a 1\nSELECT\n1 \\g |id\n", ())
+
+
+def test_what_looks_like_a_command_or_rows_within_literals_comments_and_bodies_stays():
+    text = "-- COPY t FROM stdin;\nCREATE FUNCTION f() RETURNS text AS $$ SELECT '\n\\x\nCOPY a FROM stdin;'$$;\n"
+    assert dump.read("d.sql", text, ()) == dump.Dump(text, ())
+
+
+def test_the_line_of_a_mistake_behind_a_command_is_the_files_own():
+    with pytest.raises(ScenarioError, match=r"d\.sql:3: the string"):
+        dump.read("d.sql", "\\set a 1\n\nSELECT 'x", ())
+
+
 def test_what_follows_on_the_line_of_a_comment_is_run():
     made = dump.read("d.sql", "GRANT a TO b; CREATE TABLE t ();", ())
     assert made.text == "-- GRANT a TO b;\n CREATE TABLE t ();"

@@ -169,3 +169,13 @@ def test_one_command_leaves_a_plan_a_table_and_a_scenario_that_is_not_overwritte
     assert again.returncode == 2
     assert "scenarios/mine: is there already" in again.stderr
     assert edited.read_text().endswith("# mine\n")
+
+
+def test_a_strangers_schema_runs_no_command_of_psql(place):
+    (place / "b.sql").write_text(f"{EVENTS}  \\! touch {place / 'x'}\n")
+    with pytest.raises(IngestError, match=r"b\.sql:2: .*backslash commands are restricted.*leave them out"):
+        made("heap.sql", "b.sql")
+    (place / "c.sql").write_text(f"\\restrict abc\n{EVENTS}-- c\nCREATE INDEX ON events (at);\n\\unrestrict abc\n")
+    files, _ = made("heap.sql", "c.sql")
+    assert files["c.sql"].startswith("\\restrict ")
+    assert not (place / "x").exists()

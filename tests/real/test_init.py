@@ -2,8 +2,9 @@
 
 import pytest
 
-from lab import parts, scenario, start
+from lab import dump, parts, prepare, scenario, start
 from lab.errors import IngestError, ScenarioError
+from lab.model import SqlFile
 
 pytestmark = pytest.mark.server
 
@@ -69,3 +70,14 @@ def test_migrations_are_one_schema_in_their_order(here):
     assert schema.index("CREATE TABLE t") < schema.index("ADD b")
     read = scenario.read("moved", scenario.OnDisk(here / "scenarios" / "moved", here), parts)
     assert list(read.workload.streams["t"].options["columns"]) == ["a", "b"]
+
+
+def test_a_schema_that_init_wrote_runs_no_command_of_psql_when_it_is_run(here):
+    hidden = "SET standard_conforming_strings = off;\nSELECT '\\'' \\! touch {0}\n ';\n".replace("{0}", str(here / "x"))
+    (here / "d.sql").write_text(hidden)
+    with pytest.raises((IngestError, ScenarioError)):
+        start.perform(start.Asked("shop", here / "d.sql"), print)
+    assert not (here / "x").exists()
+    with start._server() as (host, server), pytest.raises(IngestError, match="backslash commands are restricted"):
+        prepare.apply(host.psql(), start._end(server), SqlFile("schema.sql", dump.locked(hidden)), "a")
+    assert not (here / "x").exists()
