@@ -1,12 +1,13 @@
 """What CHECKs say of one column, as the server words them: bounds, lists of values, lengths."""
 
-import math
 import re
 from dataclasses import dataclass
 from math import ceil, floor
 
 LARGEST = {"int2": 2**15 - 1, "int4": 2**31 - 1, "int8": 2**63 - 1}
 _CAST = re.compile(r"::(?:character varying|double precision|\"[^\"]+\"|[\w.]+)(?:\(\d+(?:,\d+)?\))?(?:\[\])?")
+_LITERAL_OR_CAST = re.compile(rf"('(?:[^']|'')*')|{_CAST.pattern}")
+_SCALE = 2  # of a numeric without one
 _CONSTANT = r"'?(-?\d+(?:\.\d+)?)'?"
 _TEXT = r"'((?:[^']|'')*)'"
 
@@ -20,19 +21,21 @@ class Rules:
     choices: tuple[str, ...] = ()
     shortest: int = 0
     longest: int | None = None
+    above: bool = False  # more than *least*, not as much
+    below: bool = False
 
     def read(self, text: str, name: str) -> bool:
         """Take in *text*, a CHECK about the column *name* alone; whether it was understood whole.
 
         >>> rules = Rules()
         >>> rules.read("((price > (0)::numeric) AND (price <= (99.5)::numeric))", "price"), rules.least, rules.most
-        (True, 0.01, 99.5)
+        (True, 0.0, 99.5)
         >>> rules.read("((kind)::text = ANY ((ARRAY['a'::character varying, 'b'::text])::text[]))", "kind")
         True
         >>> rules.choices, rules.read("(a < b)", "a")
         (('a', 'b'), False)
         """
-        said = _CAST.sub("", text)
+        said = _LITERAL_OR_CAST.sub(lambda found: found[1] or "", text)
         own = re.escape(name) if re.fullmatch(r"[a-z_][a-z0-9_$]*|VALUE", name) else re.escape(f'"{name}"')
         either = [re.fullmatch(rf"\(*{own}\)* = {_TEXT}\)*", one) for one in said.strip("()").split(" OR ")]
         if len(either) > 1 and all(either):
@@ -49,13 +52,36 @@ class Rules:
         """
         most: float = LARGEST.get(type_, 10**15)
         if precision is not None:
-            most = 10 ** (precision - scale) - 1
+            most = 10 ** (precision - scale) - 10**-scale
         low = self.least if self.least is not None else (1 if self.most is None else min(1, self.most - 1000))
         high = self.most if self.most is not None else 1000 + (floor(low) if low > 1 else 0)
-        if type_ in LARGEST or precision is not None:
-            unit = 10**scale
-            low, high = ceil(low * unit) / unit, floor(high * unit) / unit
+        if type_.startswith("float"):
+            step = (high - low) / 1024
+            low, high = low + step * self.above, high - step * self.below
+        else:
+            unit = 10 ** (scale if precision is not None or type_ != "numeric" else _SCALE)
+            low = (floor(low * unit) + 1 if self.above else ceil(low * unit)) / unit
+            high = (ceil(high * unit) - 1 if self.below else floor(high * unit)) / unit
         return _plain(max(low, -most)), _plain(min(high, most))
+
+    def first(self) -> int:
+        """The least whole number that is let in; 1 where none is said."""
+        if self.least is None:
+            return 1
+        return floor(self.least) + 1 if self.above else ceil(self.least)
+
+    def contradiction(self, type_: str, precision: int | None, scale: int) -> str:
+        """The hole where no number of the type is within the bounds, else ""."""
+        numeric = type_ in LARGEST or type_ == "numeric" or type_.startswith("float")
+        if not numeric or self.choices or (self.least is None and self.most is None):
+            return ""
+        low, high = self.range(type_, precision, scale)
+        said = (
+            f"{'>' if self.above else '>='} {self.least:g}" if self.least is not None else "",
+            f"{'<' if self.below else '<='} {self.most:g}" if self.most is not None else "",
+        )
+        words = " and ".join(filter(None, said))
+        return f"no value of its type is {words}, as its CHECK has it (give the rows)" if low > high else ""
 
     def _part(self, part: str, own: str) -> bool:
         while part.startswith("(") or (part.endswith(")") and part.count(")") > part.count("(")):
@@ -78,11 +104,10 @@ class Rules:
         return False
 
     def _bound(self, sign: str, value: float) -> None:
-        step = 0.01 if sign in "<>" else 0.0
-        if sign.startswith(">"):
-            self.least = max(value + step, self.least if self.least is not None else -math.inf)
-        else:
-            self.most = min(value - step, self.most if self.most is not None else math.inf)
+        if sign.startswith(">") and (self.least is None or (value, sign == ">") > (self.least, self.above)):
+            self.least, self.above = value, sign == ">"
+        if sign.startswith("<") and (self.most is None or (-value, sign == "<") > (-self.most, self.below)):
+            self.most, self.below = value, sign == "<"
 
     def _length(self, sign: str, value: int) -> None:
         if sign in (">", ">=", "="):
@@ -92,14 +117,15 @@ class Rules:
 
 
 def _listed(text: str) -> tuple[str, ...]:
-    """The constants of an ARRAY[...].
+    """The constants of an ARRAY[...], () where one of them is none.
 
-    >>> _listed("'a', 'it''s'"), _listed("1, 2")
-    (('a', "it's"), ('1', '2'))
+    >>> _listed("'a', 'it''s'"), _listed("'-1', 0, (1)"), _listed("1, now()")
+    (('a', "it's"), ('-1', '0', '1'), ())
     """
-    if quoted := re.findall(_TEXT, text):
-        return tuple(one.replace("''", "'") for one in quoted)
-    return tuple(re.findall(r"-?\d+(?:\.\d+)?", text))
+    element = rf"\(?(?:{_TEXT}|(-?\d+(?:\.\d+)?))\)?"
+    if not re.fullmatch(rf"{element}(?:, {element})*", text):
+        return ()
+    return tuple(number or quoted.replace("''", "'") for quoted, number in re.findall(element, text))
 
 
 def _plain(number: float) -> float:

@@ -4,13 +4,13 @@ Rows that fit are invented, not rows that are true: nobody can read from a schem
 follows from the schema is kept to; the rest is even, and stands in a file that is made to be edited.
 """
 
-import json
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import ceil
 
+from lab import datayaml
 from lab.bounds import LARGEST, Rules
 from lab.model import Json
 
@@ -40,7 +40,6 @@ _TEXTS, _TIMES = ("text", "varchar", "bpchar", "name"), ("timestamptz", "timesta
 _DISTINCT = 16  # letters of a text that is made anew, below which two may be alike
 _MOMENTS = {"date": 365}  # other times: as many seconds as there are keys at most
 _PRIME = 32_749  # the largest below 2 to the 15th
-_YAML = re.compile(r"(?!(?:on|off|yes|no|y|n|true|false|null)$)[a-z_][a-z0-9_]*")
 
 
 @dataclass(frozen=True)
@@ -126,7 +125,7 @@ def dataset(tables: Sequence[Table], rows: int) -> Dataset:
     used = {str(column["of"]) for one in streams.values() for column in one["columns"].values() if "of" in column}
     used |= {one["rows"] for one in streams.values() if "rows" in one}
     entities = {name: size for name, size in plan.sizes.items() if name in used}
-    return Dataset(_yaml(streams), entities, tuple(plan.notes), tuple(plan.holes), streams)
+    return Dataset(datayaml.text(streams), entities, tuple(plan.notes), tuple(plan.holes), streams)
 
 
 @dataclass
@@ -264,6 +263,8 @@ class _Plan:
             width = {"width": min(column.length, _DISTINCT)} if type_ == "text" and column.length else {}
             entity = self.entity(table.name, column.name)
             return {"type": type_, "of": entity, **({"sequence": 1} if once else {}), **width}
+        if why := rules.contradiction(column.type, column.precision, column.scale):
+            self.holes.append(f"{table.name}.{column.name}: {why}")
         if unique:
             return self._unique(table, column, type_, rules)
         return {"type": type_, **_values(column, type_, rules)}
@@ -279,7 +280,7 @@ class _Plan:
             return {"type": type_, **width}
         if column.type == "bool" or column.labels:
             self.holes.append(f"{table.name}.{column.name}: is unique, and its type has few values (give the rows)")
-        return {"type": type_, "sequence": max(1, ceil(rules.least or 1))}
+        return {"type": type_, "sequence": max(1, rules.first())}
 
     def _without(self, table: Table, column: Column) -> None:
         where, type_ = f"{table.name}.{column.name}", re.sub("^_(.*)", r"\1[]", column.type)
@@ -367,33 +368,3 @@ def _values(column: Column, type_: str, rules: "Rules") -> dict[str, Json]:
         return {"n_distinct": _MOMENTS.get(column.type, MOST_KEYS)}
     low, high = rules.range(column.type, column.precision, column.scale)
     return {"law": f"uniform({low}, {high})"}
-
-
-# --- YAML -----------------------------------------------------------------------------------
-
-
-def _yaml(streams: Mapping[str, Mapping[str, Json]]) -> str:
-    lines = ["streams:" if streams else "streams: {}"]
-    for name, stream in streams.items():
-        lines += [f"  {_key(name)}:", "    kind: synthetic"]
-        lines += [f"    rows: {_key(stream['rows'])}"] if "rows" in stream else []
-        if "time" in stream:
-            lines.append(f"    time: {{column: {_key(stream['time']['column'])}, start: {stream['time']['start']}}}")
-        lines.append("    columns:")
-        lines += [f"      {_key(column)}: {_flow(made)}" for column, made in stream["columns"].items()]
-    return "\n".join(lines) + "\n"
-
-
-def _flow(made: Mapping[str, Json]) -> str:
-    inner = (
-        f"{key}: {{{', '.join(f'{_key(str(choice))}: {share}' for choice, share in value.items())}}}"
-        if isinstance(value, dict)
-        else f"{key}: {_key(value)}"
-        for key, value in made.items()
-    )
-    return f"{{{', '.join(inner)}}}"
-
-
-def _key(word: str | float) -> str:
-    """A word or number as YAML reads it back: in quotes where it is no plain word."""
-    return str(word) if not isinstance(word, str) or _YAML.fullmatch(word) else json.dumps(word, ensure_ascii=False)

@@ -135,9 +135,9 @@ def test_a_date_that_others_share_does_not_make_a_table_move():
     ("text", "least", "most"),
     [
         ("((n >= 1) AND (n <= 10))", 1, 10),
-        ("(n > 0)", 0.01, None),
-        ("(n > '-5'::integer)", -4.99, None),
-        ("((n)::numeric < 9.5)", None, 9.49),
+        ("((n > 0) AND (n > '-1'::integer))", 0, None),
+        ("(n > '-5'::integer)", -5, None),
+        ("((n)::numeric < 9.5)", None, 9.5),
     ],
 )
 def test_bounds_are_read_as_the_server_words_them(text, least, most):
@@ -150,3 +150,40 @@ def test_bounds_are_read_as_the_server_words_them(text, least, most):
 def test_numbers_that_are_unique_begin_where_their_check_lets_them():
     made = rows_of(Table("t", (ID, Column("n", "int4")), (("id",),), (), ("(id > 3)",)), rows=10)
     assert made["t"]["id"] == list(range(4, 14))
+
+
+@pytest.mark.parametrize(
+    ("text", "type_", "precision", "scale", "low", "high"),
+    [
+        ("((n > 0) AND (n < 0.003))", "numeric", 6, 3, 0.001, 0.002),
+        ("((n > 3) AND (n < 5))", "int4", None, 0, 4, 4),
+        ("((n > 0) AND (n <= 1))", "numeric", None, 0, 0.01, 1),
+    ],
+)
+def test_the_step_beyond_a_bound_is_that_of_the_type(text, type_, precision, scale, low, high):
+    rules = bounds.Rules()
+    assert rules.read(text, "n")
+    assert rules.range(type_, precision, scale) == (low, high)
+
+
+def test_fractions_stay_between_bounds_that_are_close():
+    rules = bounds.Rules()
+    assert rules.read("((n > 0) AND (n < 0.001))", "n")
+    low, high = rules.range("float8", None, 0)
+    assert 0 < low < high < 0.001
+
+
+def test_bounds_that_let_nothing_in_are_a_hole_that_says_them():
+    made = likely.dataset((Table("t", (Column("n", "int4"),), (), (), ("((n > 3) AND (n < 4))",)),), 10)
+    assert made.holes == ("t.n: no value of its type is > 3 and < 4, as its CHECK has it (give the rows)",)
+
+
+def test_each_constant_of_a_list_is_read_and_none_is_changed():
+    rules = bounds.Rules()
+    assert rules.read("(n = ANY (ARRAY['-1'::integer, 0, 1]))", "n")
+    assert rules.choices == ("-1", "0", "1")
+    assert rules.read("(k = ANY (ARRAY['Admin::User'::text, 'b'::text]))", "k")
+    assert rules.choices == ("Admin::User", "b")
+    assert not bounds.Rules().read("(n = ANY (ARRAY[1, now()]))", "n")
+    made = rows_of(Table("t", (Column("n", "int4"),), (), (), ("(n = ANY (ARRAY['-1'::integer, 0, 1]))",)))
+    assert set(made["t"]["n"]) == {-1, 0, 1}
