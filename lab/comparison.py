@@ -266,7 +266,9 @@ def _sources(
 
 
 def _missing(file: SqlFile, one: Origin) -> str:
-    why = f"it may be {' or '.join(one.either)}" if one.either else "nothing that it is compared with says so"
+    why = (
+        f"it may be {' or '.join(one.either)}" if one.either else one.hint or "nothing that it is compared with says so"
+    )
     flag = f"--param {one.name}={one.either[0] if one.either else 'TABLE.COLUMN'}"
     return f"{file.file}: where do the values of {one.shown()} come from? {why} ({flag}, or a law: 'uniform(1, 100)')"
 

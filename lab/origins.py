@@ -11,16 +11,21 @@ from lab.likely import Dataset, Table
 from lab.model import Json, Parameter, Query, SqlFile
 from lab.page import among
 
+_PIECE = "it is a pattern or a part of a value (LIKE, ~, @>), and no column holds such"
 _PLAIN = re.compile(r"[^\W\d][\w-]*")
 
 
 @dataclass(frozen=True)
 class Origin:
-    """A parameter; *words* for its source as a workload has them, "" where it is not known; *either*: what may be."""
+    """A parameter; *words* for its source as a workload has them, "" where it is not known; *either*: what may be.
+
+    *hint*: why nothing is taken for it.
+    """
 
     name: str
     words: str = ""
     either: tuple[str, ...] = ()
+    hint: str = ""
 
     def shown(self) -> str:
         """As the query has it."""
@@ -37,11 +42,19 @@ def of(
         for one in pg.rows(connection, pg.query("roots"))
     }
     compared: dict[str, list[tuple[str, str]]] = {one.name: [] for one in query.params}
+    pieces: set[str] = set()
     for each, plan in zip(query.statements, found, strict=True):
         for number, columns in predicates.parameters(plan, roots).items():
             asked = compared[query.params[each.takes[number - 1]].name]
             asked += [(table, column) for (_, table), column in columns if (table, column) not in asked]
-    return [_chosen(one.name, compared[one.name], {t.name: t for t in tables}, made, rows) for one in query.params]
+        pieces |= {query.params[each.takes[number - 1]].name for number in predicates.parts(plan)}
+    known = {t.name: t for t in tables}
+    return [
+        Origin(one.name, hint=_PIECE)
+        if one.name in pieces
+        else _chosen(one.name, compared[one.name], known, made, rows)
+        for one in query.params
+    ]
 
 
 def plans(connection: pg.Connection, name: str, file: SqlFile) -> tuple[Query, list[Json]]:

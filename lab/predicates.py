@@ -113,7 +113,8 @@ def _plain(name: str) -> str:
     return name[1:-1].replace('""', '"') if name.startswith('"') else name
 
 
-_ASKED = re.compile(rf"({_NAME})\.({_NAME})\s*(?:<=|>=|=|<|>|~~\*?|@>)\s*\$(\d+)(?!\d)")
+_ASKED = re.compile(rf"({_NAME})\.({_NAME})\s*(?:<=|>=|=|<|>)\s*\$(\d+)(?!\d)")
+_PART = re.compile(r"(?:!?~~\*?|!?~\*?|@>|<@|\?[|&]?)\s*\(?\$(\d+)(?!\d)")
 _TURNED = re.compile(rf"\$(\d+)\s*(?:<=|>=|=|<|>)\s*({_NAME})\.({_NAME})")
 
 
@@ -139,3 +140,13 @@ def parameters(plan: Mapping[str, Any], roots: Mapping[Table, Table]) -> dict[in
                 one = (roots.get(table, table), _plain(column))
                 uses_ += [] if one in uses_ else [one]
     return found
+
+
+def parts(plan: Mapping[str, Any]) -> frozenset[int]:
+    """Numbers of the parameters that are a pattern, or hold only a part of a value (LIKE, ~, @>): no whole value.
+
+    >>> sorted(parts({"Filter": "((t.a ~~ $1) AND (t.b = $2) AND (t.c @> ($3)::jsonb))"}))
+    [1, 3]
+    """
+    texts = (node[key] for node in _nodes(plan) for key in _CONDITIONS if key in node)
+    return frozenset(int(number) for text in texts for number in _PART.findall(re.sub(r"'(?:[^']|'')*'", "?", text)))

@@ -210,7 +210,7 @@ def _query(one: Recorded, found: Sequence[origins.Origin], least: float) -> _Que
     known = [f"{each.name}={each.words}" for each in found if each.words]
     lines = [f"-- params: {', '.join(known)}"] if known else []
     for each in (each for each in found if not each.words):
-        may = f"it may be {' or '.join(each.either)}; " if each.either else ""
+        may = f"it may be {' or '.join(each.either)}; " if each.either else f"{each.hint}; " if each.hint else ""
         lines.append(
             f"-- {each.name} has no source yet: {may}write it into the line `params`, such as "
             f"{each.name}=table.column, or {each.name}=uniform(20, 20) for a number that is always the same"

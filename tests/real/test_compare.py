@@ -179,3 +179,11 @@ def test_a_strangers_schema_runs_no_command_of_psql(place):
     files, _ = made("heap.sql", "c.sql")
     assert files["c.sql"].startswith("\\restrict ")
     assert not (place / "x").exists()
+
+
+def test_a_pattern_is_no_value_of_its_column(place):
+    (place / "a.sql").write_text("CREATE TABLE t (id int PRIMARY KEY, name text NOT NULL);\n")
+    (place / "b.sql").write_text("CREATE TABLE t (id int PRIMARY KEY, name text NOT NULL, CHECK (id > 0));\n")
+    (place / "like.sql").write_text("SELECT id FROM t WHERE name LIKE :name\n")
+    with pytest.raises(ScenarioError, match=r"values of :name come from\? it is a pattern"):
+        made("a.sql", "b.sql", queries=("like.sql",))
