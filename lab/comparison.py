@@ -91,8 +91,8 @@ def perform(asked: Asked, tell: session.Tell, stop: Stop) -> tuple[publish.Publi
             shutil.rmtree(folder)
         raise
     said = (f"{shown}: made to be edited; run it again with: pglab run {shown}", *done.said)
-    kept = [one for one in store.runs(asked.run.results, name) if store.trials_of(one)]
-    return replace(done, said=said, data={"scenario": shown, **done.data}), show.shown(kept[-1]) if kept else None
+    own = [one for one in store.runs(asked.run.results, name) if one.name == done.data.get("run")]
+    return replace(done, said=said, data={"scenario": shown, **done.data}), show.shown(own[0]) if own else None
 
 
 # --- files ----------------------------------------------------------------------------------
@@ -201,6 +201,8 @@ def _made(
         made, sources = None, {}
         for name, schema in schemas.items():
             pg.make_database(server.conninfo(user="pglab"))
+            with pg.connected(server.conninfo(user="pglab")) as admin:
+                pg.run(admin, "ALTER ROLE lab RESET ALL")  # what a schema set outlives its database
             prepare.apply(host.psql(), end, schema, name, locked=True)
             if made is None:
                 made = _rows(server, asked.rows, schema, note)

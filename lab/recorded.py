@@ -5,8 +5,9 @@ Every constant stands there as `$1`, those of `interval '1 day'` too, which the 
 
 import csv
 import io
+import itertools
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from lab import statement
@@ -20,6 +21,17 @@ _TYPES = {
     *("interval", "date", "time", "timetz", "timestamp", "timestamptz", "uuid", "json", "jsonb", "inet", "cidr"),
     *("bool", "boolean", "int", "integer", "bigint", "numeric", "float", "text", "bytea", "point", "regclass"),
 }
+_SCHEMAS = ("pg_catalog", "information_schema", "pg_toast")
+_OWN = re.compile(
+    r"pg_(?:aggregate|amop|amproc|am|attrdef|attribute|auth_members|authid|cast|class|collation|constraint|conversion"
+    r"|database|db_role_setting|depend|description|enum|event_trigger|extension|foreign_\w+|index|indexes|inherits"
+    r"|init_privs|language|locks|matviews|namespace|opclass|operator|opfamily|partitioned_table|policy|policies"
+    r"|prepared_\w+|proc|publication\w*|range|replication_\w+|rewrite|roles|rules|seclabels?|sequences?|settings"
+    r"|shdepend|shdescription|stat_\w+|statio_\w+|statistic\w*|stats\w*|subscription\w*|tables|tablespace|timezone_\w+"
+    r"|transform|trigger|ts_\w+|type|user|user_mappings?|views|cursors|file_settings|hba_file_rules|ident_file_mappings"
+    r"|backend_memory_contexts|shmem_allocations\w*|aios|wait_events|available_extension\w*|config|group|shadow"
+    r"|ls_\w+|show_\w+|largeobject\w*)"
+)
 _ZONE = ("with", "without"), ("time",), ("zone",)
 
 
@@ -53,7 +65,10 @@ def read(file: str, text: str) -> Record:
     >>> made.queries[0].name, made.queries[0].text, made.share(made.queries)
     ('select_t', 'SELECT a FROM t WHERE b > now() - $1::interval', 0.75)
     """
-    rows = list(_rows(file, text))
+    if "\0" in text:
+        raise ScenarioError(f"{file}: has a zero byte (a CSV is wanted, as \\copy ... CSV HEADER writes it)")
+    inner: list[int] = []
+    rows = list(_rows(file, text, inner))
     whole = sum(total for _, _, total in rows)
     merged: dict[str, tuple[float, float]] = {}
     left: dict[str, list[str]] = {}
@@ -67,17 +82,27 @@ def read(file: str, text: str) -> Record:
     if not ordered:
         raise ScenarioError(f"{file}: no query in it that could be asked ({'; '.join(left) or 'it has no rows'})")
     notes = [f"{file}: left out ({len(each)}: {each[0]!r} ...): {why}" for why, each in left.items()]
+    if inner:
+        notes.append(
+            f"{file}:{inner[0]}: left out ({len(inner)}): asked by functions (toplevel = f), whose own calls and time "
+            "hold them"
+        )
     if len(ordered) > MOST:
         notes.append(f"{file}: the {MOST} costliest of {len(ordered)} queries are taken")
     return Record(tuple(_named(ordered[:MOST])), tuple(notes), whole)
 
 
-def _rows(file: str, text: str) -> Iterator[tuple[str, float, float]]:
-    """(text, calls, total ms) of every row; ScenarioError names the line."""
+def _rows(file: str, text: str, inner: list[int]) -> Iterator[tuple[str, float, float]]:
+    """(text, calls, total ms) of every row that a client asked; ScenarioError names the line.
+
+    The lines of those that ran within a function go to *inner*: its row counts them already.
+    """
     csv.field_size_limit(2**27)
     reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
     try:
         columns = {str(one).strip().lower(): one for one in reader.fieldnames or ()}
+        if len(columns) == 1 and (found := re.search(r"[;\t|]", next(iter(columns)))):
+            raise ScenarioError(f"{file}:1: the delimiter is {found[0]!r}, a comma is wanted (\\copy ... CSV HEADER)")
         if "query" not in columns:
             raise ScenarioError(
                 f"{file}:1: has no column `query` in its header "
@@ -86,7 +111,9 @@ def _rows(file: str, text: str) -> Iterator[tuple[str, float, float]]:
         time = next((columns[one] for one in _TIMES if one in columns), None)
         for row in reader:
             where = f"{file}:{reader.line_num}"
-            if row.get(columns["query"]):
+            if str(row.get(columns.get("toplevel", "")) or "").strip().lower() in ("f", "false"):
+                inner.append(reader.line_num)
+            elif row.get(columns["query"]):
                 calls = _number(row, columns.get("calls"), where, 1.0)
                 yield str(row[columns["query"]]).strip(), calls, _number(row, time, where, 0.0)
     except csv.Error as error:
@@ -113,8 +140,18 @@ def _left_out(words: str) -> str:
     first = next((one.text.lower() for one in tokens if one.text != "("), "")
     if first not in _ASKS:
         return "commands, which are not asked in a mix"
-    bare = re.sub(r"\s+", " ", words.lower())
-    return "of the server's own catalogue" if re.search(r"\b(?:from|join) (?:pg_|information_schema)", bare) else ""
+    return "of the server's own catalogue" if _catalogue([one.text.lower() for one in tokens]) else ""
+
+
+def _catalogue(words: Sequence[str]) -> bool:
+    """Does a query read the server's own tables and views: of its schemas, or by their names alone?
+
+    >>> [_catalogue(text.split()) for text in ("from pg_class", "from pg_orders", "join pg_catalog . x", "from t")]
+    [True, False, True, False]
+    """
+    pairs = itertools.pairwise(words)
+    named = [after for before, after in pairs if before in ("from", "join", ",")]
+    return any(one in _SCHEMAS or _OWN.fullmatch(one) for one in named)
 
 
 def _named(ordered: list[tuple[str, tuple[float, float]]]) -> Iterator[Recorded]:

@@ -1,5 +1,6 @@
 """What pg_dump and pg_stat_statements write becomes a scenario; all that needs no server."""
 
+import re
 import shutil
 
 import pytest
@@ -245,3 +246,29 @@ def test_queries_without_tables_are_refused(tmp_path, monkeypatch):
 def test_keys_that_a_table_has_nothing_beside_are_told_apart():
     alone = likely.Table("t", (likely.Column("id", "int4", True, counted=True),), (("id",),))
     assert likely.dataset([alone], 10).streams["t"]["columns"] == {"id": {"type": "integer", "sequence": 1}}
+
+
+def test_what_functions_asked_is_in_their_own_row_and_left_out():
+    head = "toplevel,query,calls,total_exec_time\n"
+    made = recorded.read("s.csv", f"{head}t,SELECT a FROM f(),5,10\nf,SELECT b FROM t,50,9\n")
+    assert [one.text for one in made.queries] == ["SELECT a FROM f()"]
+    assert made.share(made.queries) == 1.0
+    assert made.notes[0].startswith("s.csv:3: left out (1): asked by functions")
+
+
+@pytest.mark.parametrize("mark", [";", "\t"])
+def test_another_delimiter_is_named(mark):
+    with pytest.raises(ScenarioError, match=f"s.csv:1: the delimiter is {re.escape(repr(mark))}"):
+        recorded.read("s.csv", mark.join(("query", "calls")) + "\n" + mark.join(("TABLE t", "1")))
+
+
+def test_a_csv_with_a_zero_byte_is_refused():
+    with pytest.raises(ScenarioError, match="zero byte"):
+        recorded.read("s.csv", "query\nTABLE t\0\n")
+
+
+def test_tables_whose_names_begin_like_the_catalogues_are_asked():
+    made = recorded.read(
+        "s.csv", "query\nSELECT a FROM pg_orders\nSELECT b FROM t JOIN pg_catalog.pg_class c ON true\n"
+    )
+    assert [one.text for one in made.queries] == ["SELECT a FROM pg_orders"]

@@ -56,7 +56,7 @@ def made(*schemas, **more):
     return comparison._made(whole, *comparison._files(whole), told.append), told
 
 
-def applied(text, rows=2_000):
+def applied(text, rows=2_000, tried=None):
     """What the catalogue makes of a schema, and what the server refuses of it."""
     with comparison._server() as (host, server):
         pg.make_database(server.conninfo(user="pglab"))
@@ -64,7 +64,7 @@ def applied(text, rows=2_000):
         prepare.apply(host.psql(), end, SqlFile("t.sql", text), "t")
         with pg.connected(server.conninfo()) as connection:
             found = catalogue.of(connection, rows)
-        return found, catalogue.attempt(end, found, days=10, rows=rows)
+        return found, catalogue.attempt(end, found, days=10, rows=tried or rows)
 
 
 def test_rows_are_made_that_a_schema_of_many_kinds_takes():
@@ -187,3 +187,15 @@ def test_a_pattern_is_no_value_of_its_column(place):
     (place / "like.sql").write_text("SELECT id FROM t WHERE name LIKE :name\n")
     with pytest.raises(ScenarioError, match=r"values of :name come from\? it is a pattern"):
         made("a.sql", "b.sql", queries=("like.sql",))
+
+
+def test_rows_that_do_not_fit_late_in_a_stream_are_found():
+    _, refused = applied("CREATE TABLE t (n int PRIMARY KEY, CHECK (n < 1500 OR n IS NULL));", tried=300)
+    assert "1500" in "".join(refused) or "t_n_check" in "".join(refused)
+
+
+def test_settings_of_the_role_by_one_candidate_are_not_the_nexts(place):
+    text = f"CREATE SCHEMA s; ALTER ROLE CURRENT_USER SET search_path = s; SET search_path = s; {EVENTS}"
+    (place / "a.sql").write_text(text)
+    (place / "b.sql").write_text(f"CREATE SCHEMA s; {EVENTS}CREATE TABLE s.events (at date);")
+    made("a.sql", "b.sql")

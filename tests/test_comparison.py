@@ -1,0 +1,36 @@
+"""`pglab compare` without a server: numbers of rows, and which run's table is shown."""
+
+from pathlib import Path
+
+import pytest
+
+from lab import comparison, publish, session, store
+from lab.errors import LabError
+
+
+@pytest.mark.parametrize("words", ["9" * 5000, "0", "000k", "k", "1e3", "-1", ""])
+def test_what_is_no_number_of_rows_is_refused(words):
+    with pytest.raises(LabError, match="is no number of rows"):
+        comparison.count(words)
+
+
+def test_the_table_is_of_the_run_that_was_made_and_not_of_the_newest(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for run in ("2026-01-01", "2099-01-01"):
+        (tmp_path / "results" / "c" / run).mkdir(parents=True)
+        (tmp_path / "results" / "c" / run / store.RUN).write_text("{}")
+    for name, text in {"a.sql": "TABLE a;", "b.sql": "TABLE b;", "q.sql": "TABLE c"}.items():
+        (tmp_path / name).write_text(text)
+    done = publish.Published(0, ("said",), {"run": "2026-01-01"})
+    monkeypatch.setattr(comparison, "_made", lambda *_: {"scenario.yaml": ""})
+    monkeypatch.setattr(comparison.session, "perform", lambda *_: done)
+    monkeypatch.setattr(comparison.show, "shown", lambda folder: folder.name)
+    run = session.Asked("", Path("results"), Path("doc"))
+    asked = comparison.Asked((Path("a.sql"), Path("b.sql")), (Path("q.sql"),), {}, run, name="c")
+    _, shown = comparison.perform(asked, _Silent(), None)
+    assert shown == "2026-01-01"
+
+
+class _Silent:
+    def note(self, line):
+        pass
