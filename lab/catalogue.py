@@ -85,8 +85,8 @@ def _table(
 # --- tried ----------------------------------------------------------------------------------
 
 
-def attempt(endpoint: Endpoint, made: Dataset, *, days: int, rows: int = TRIED_ROWS) -> tuple[str, ...]:
-    """What the server refuses of the first and last *rows* rows of each stream, () if nothing; the rows stay there.
+def attempt(endpoint: Endpoint, made: Dataset, *, days: int, rows: int, tried: int = TRIED_ROWS) -> tuple[str, ...]:
+    """What the server refuses of the first and last *tried* of *rows* rows, () if nothing; they stay there.
 
     What foreign keys point to is loaded whole. A table whose rows are refused is named with its column and the way
     out; those that refer to it are then not tried.
@@ -98,8 +98,8 @@ def attempt(endpoint: Endpoint, made: Dataset, *, days: int, rows: int = TRIED_R
         own = {key: value for key, value in options.items() if key != "kind"}
         stream = Stream(name, "synthetic", own, "data.yaml")
         source = parts.load("sources", "synthetic").opened(stream, lab, seed=0)
-        first = source.rows if name in made.entities else min(source.rows, rows)
-        spans = [(0, first), (max(first, source.rows - rows), source.rows)]
+        first = source.rows if name in made.entities else min(source.rows, tried)
+        spans = [(0, first), (max(first, source.rows - tried), source.rows)]
         try:
             for begin, end in (one for one in spans if one[0] < one[1]):
                 load(endpoint, _home(endpoint, name), source.schema, source.batches(begin, end), connections=1)

@@ -207,7 +207,7 @@ def _made(
             if made is None:
                 made = _rows(server, asked.rows, schema, note)
                 sources = _sources(server, queries, made, asked, note)
-            refused = catalogue.attempt(end, made, days=DAYS)
+            refused = catalogue.attempt(end, made, days=DAYS, rows=asked.rows)
             if refused:
                 own = "" if name == baseline else f" (the rows are what {baseline} needs; other tables need a load.sql)"
                 raise IngestError("\n".join(f"{name}: {one}{own}" for one in refused))

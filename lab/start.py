@@ -141,7 +141,7 @@ def _made(asked: Asked, tell: Callable[[str], None]) -> tuple[dict[str, str], li
             if not made.streams:
                 raise ScenarioError(f"{asked.schema or asked.migrations}: makes no table that rows could come to")
             queries, notes = _queries(connection, record, made) if record else ([_count(made)], [])
-        refused = () if made.holes else catalogue.attempt(_end(server), made, days=DAYS)
+        refused = () if made.holes else catalogue.attempt(_end(server), made, days=DAYS, rows=ROWS)
     if record is None:
         notes.append("no queries were given: workload/ has one that counts rows; put yours in its place")
     holes = [f"workload/data.yaml: {one}" for one in (*made.holes, *refused)]

@@ -64,7 +64,7 @@ def applied(text, rows=2_000, tried=None):
         prepare.apply(host.psql(), end, SqlFile("t.sql", text), "t")
         with pg.connected(server.conninfo()) as connection:
             found = catalogue.of(connection, rows)
-        return found, catalogue.attempt(end, found, days=10, rows=tried or rows)
+        return found, catalogue.attempt(end, found, days=10, rows=rows, tried=tried or rows)
 
 
 def test_rows_are_made_that_a_schema_of_many_kinds_takes():
