@@ -38,7 +38,11 @@ _RULES = tuple(
         (r"^SECURITY LABEL", "security labels"),
         (r"^CREATE (?:OR REPLACE )?(?:TRUSTED |PROCEDURAL )*LANGUAGE\b", "languages; plpgsql is there already"),
         (r"^CREATE (?:OR REPLACE )?FUNCTION .* LANGUAGE '?c'?(?: |;|$)", "functions in C; only a superuser makes them"),
-        (r"^INSERT INTO\b|^SELECT pg_catalog \. setval\b", "rows; data.yaml says which rows there are"),
+        (
+            r"^(?:INSERT INTO|UPDATE|DELETE FROM|MERGE INTO)\b|^SELECT (?:pg_catalog \. )?setval\b"
+            r"|^WITH\b.*\b(?:INSERT INTO|UPDATE|DELETE FROM|MERGE INTO)\b",
+            "rows; data.yaml says which rows there are",
+        ),
     )
 )
 _COPY = re.compile(r"^COPY\b.*\bFROM stdin\b", re.IGNORECASE)

@@ -218,6 +218,7 @@ class _Plan:
         time = "" if table.name in self.sizes or once else _time(table)
         distinct = _distinct(table, time, {column for one in table.foreign for column in one.columns})
         self._small(table, distinct)
+        self._few(table)
         columns: dict[str, Json] = {}
         for column in table.columns:
             if column.generated or (column.counted and len(table.columns) > 1):
@@ -240,6 +241,16 @@ class _Plan:
             for key in (key for key in table.unique if column.name in key and len(key) > 1):
                 self.sizes[f"{table.name}_{column.name}"] = _PRIME
                 self.in_turn |= {(table.name, other) for other in key}
+
+    def _few(self, table: Table) -> None:
+        """Holes for keys of several columns whose types have few values, which are drawn, so that some occur twice."""
+        own = {one.name: one for one in table.columns}
+        for key in (key for key in table.unique if len(key) > 1):
+            if all(name in own and (own[name].type == "bool" or own[name].labels) for name in key):
+                self.holes.append(
+                    f"{table.name}.{key[-1]}: ({', '.join(key)}) is unique, and its types have few values "
+                    "(give the rows)"
+                )
 
     def _once(self, table: Table) -> str:
         """The entity of which *table* has one row each, as a unique foreign key has it; "" if none."""

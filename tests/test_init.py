@@ -29,6 +29,10 @@ LEFT_OUT = {
     "CREATE POLICY p ON t TO joe USING (true);": "row security",
     "ALTER TABLE t FORCE ROW LEVEL SECURITY;": "row security",
     "INSERT INTO t VALUES (1);": "rows",
+    "UPDATE t SET a = 1;": "rows",
+    "DELETE FROM t;": "rows",
+    "WITH a AS (SELECT 1)\nINSERT INTO t SELECT * FROM a;": "rows",
+    "SELECT setval('t_id_seq', 5);": "rows",
     "CREATE FUNCTION c() RETURNS int LANGUAGE c AS 'x', 'y';": "functions in C",
 }
 

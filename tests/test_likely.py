@@ -187,3 +187,9 @@ def test_each_constant_of_a_list_is_read_and_none_is_changed():
     assert not bounds.Rules().read("(n = ANY (ARRAY[1, now()]))", "n")
     made = rows_of(Table("t", (Column("n", "int4"),), (), (), ("(n = ANY (ARRAY['-1'::integer, 0, 1]))",)))
     assert set(made["t"]["n"]) == {-1, 0, 1}
+
+
+def test_a_key_of_columns_with_few_values_is_a_hole():
+    mood = Column("mood", "mood", True, labels=("sad", "happy"))
+    made = likely.dataset((Table("t", (ID, mood, Column("b", "bool", True)), (("id",), ("mood", "b"))),), 1000)
+    assert made.holes == ("t.b: (mood, b) is unique, and its types have few values (give the rows)",)
