@@ -1,6 +1,7 @@
 """Fixtures: one embedded server for the whole session, a fresh database for each test that asks."""
 
 import secrets
+import signal
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -11,6 +12,11 @@ from lab import pg
 from lab.errors import PlaceError
 from lab.hosts import Server, docker, embedded
 from lab.model import Endpoint
+
+
+def pytest_configure() -> None:
+    """What is started in the background of a script ignores interrupts, and hands that on: tests send them."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

@@ -75,7 +75,7 @@ def test_totals_grow_by_what_is_done(server, at, looking):
         until = time.monotonic() + 0.5
         while time.monotonic() < until:
             pg.run(session, "SELECT count(*) FROM generate_series(1, 10000)")
-    table = looking.end()
+        table = looking.end()  # what has just ended may be seen neither as itself nor as its parent's
     _, wal = seen(table, "wal_bytes")
     _, spent = seen(table, "cpu_server_s")
     assert len(wal) >= 3
