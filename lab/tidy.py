@@ -20,6 +20,8 @@ from lab.hosts import _left, _tree, embedded
 
 _LABEL = "cluster_name=pglab-"
 _CHILD = "postgres: pglab-"  # what a server makes of that for the titles of its children
+_PROGRAMS = frozenset(("initdb", "pg_basebackup", "pg_ctl", "pg_rewind", "postgres", "psql"))
+"""What a run starts besides its servers, and names a path in its home to."""
 
 
 @dataclass(frozen=True)
@@ -113,21 +115,25 @@ def _engines(base: Path) -> Iterator[Left]:
 
 
 def _processes(base: Path) -> Iterator[Left]:
-    """Servers, and children of servers that are gone already."""
-    found = {process.pid: process for process in psutil.process_iter(["cmdline", "ppid"]) if _run(process)}
+    """Servers, children of servers that are gone already, and programs that make a server."""
+    found = {process.pid: process for process in psutil.process_iter(["cmdline", "ppid"]) if _run(process, base)}
     for process in found.values():
-        home = base / _run(process)
+        home = base / _run(process, base)
         if process.info["ppid"] not in found and home.exists() and not alive(home):
             yield Left("server process", f"{_LABEL}{home.name}", 0, process.pid)
 
 
-def _run(process: psutil.Process) -> str:
-    """The run whose server, or server's child, a process is; "" where it is none."""
-    for word in process.info["cmdline"] or ():
+def _run(process: psutil.Process, base: Path) -> str:
+    """The run whose server, server's child or program a process is; "" where it is none."""
+    words = process.info["cmdline"] or ()
+    for word in words:
         if word.startswith(_LABEL):
             return str(word.removeprefix(_LABEL))
         if word.startswith(_CHILD):
             return str(word.removeprefix(_CHILD).partition(":")[0])
+    paths = [word for word in words[1:] if word.startswith(f"{base}/")]
+    if paths and Path(words[0]).name in _PROGRAMS:
+        return str(Path(paths[0]).relative_to(base).parts[0])
     return ""
 
 

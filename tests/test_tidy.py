@@ -202,6 +202,22 @@ def test_a_child_that_outlived_its_server_is_found(base, results):
     assert process.wait(5) is not None
 
 
+@pytest.mark.parametrize(
+    ("program", "of", "found"), [("initdb", dead, True), ("initdb", mine, False), ("tail", dead, False)]
+)
+def test_a_program_that_a_dead_run_was_making_a_server_with_is_found(base, results, program, of, found):
+    made = of(base)
+    words = [f"/somewhere/bin/{program}", "-c", "sleep 60; true", "-D", str(made / "data")]
+    process = subprocess.Popen(words, executable="/bin/sh")
+    try:
+        there = [one for one in tidy.left(base, results) if one.what == "server process"]
+        assert [one.pid for one in there] == ([process.pid] if found else [])
+    finally:
+        subprocess.run(["pkill", "-P", str(process.pid)], check=False)
+        process.kill()
+        process.wait()
+
+
 def test_a_server_of_another_base_folder_is_somebody_elses(base, results, server, tmp_path):
     made, process = server
     shutil.rmtree(made)
