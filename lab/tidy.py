@@ -125,7 +125,7 @@ def _processes(base: Path) -> Iterator[Left]:
 
 def _run(process: psutil.Process, base: Path) -> str:
     """The run whose server, server's child or program a process is; "" where it is none."""
-    words = process.info["cmdline"] or ()
+    words: list[str] = process.info["cmdline"] or []
     for word in words:
         if word.startswith(_LABEL):
             return str(word.removeprefix(_LABEL))
