@@ -1,7 +1,9 @@
 """A diagnosis on a real server: what the queries are spent on, which indexes the planner takes, what is written."""
 
+import os
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -141,9 +143,9 @@ def test_what_cannot_be_diagnosed_is_told_before_a_server_is_started(more, told,
 
 
 def test_the_command_names_its_options_mistakes(repo, place):
-    program = repo / ".venv" / "bin" / "pglab"
-    words = [program, "diagnose", "--scenario", "small", "--rewrite", "recent"]
-    done = subprocess.run(words, capture_output=True, text=True, check=False, cwd=place)
+    words = [sys.executable, "-m", "lab.cli", "diagnose", "--scenario", "small", "--rewrite", "recent"]
+    env = {**os.environ, "PYTHONPATH": str(repo)}
+    done = subprocess.run(words, capture_output=True, text=True, check=False, cwd=place, env=env)
     assert (done.returncode, done.stdout) == (2, "")
     assert "--rewrite recent=recent.other.sql" in done.stderr
 

@@ -1,7 +1,9 @@
 """A review on a real server: each question finds what is wrong, at its line, and passes by what is fine."""
 
 import json
+import os
 import subprocess
+import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -468,8 +470,9 @@ def test_a_script_that_does_not_end_is_told(host, place, monkeypatch):
 
 
 def pglab(repo, *words):
-    program = repo / ".venv" / "bin" / "pglab"
-    return subprocess.run([program, *words], capture_output=True, text=True, check=False, cwd="/")
+    program = [sys.executable, "-m", "lab.cli"]
+    env = {**os.environ, "PYTHONPATH": str(repo)}
+    return subprocess.run([*program, *words], capture_output=True, text=True, check=False, cwd="/", env=env)
 
 
 def test_the_review_is_written_and_an_edited_one_is_kept(repo, tmp_path):
