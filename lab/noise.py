@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from lab import foresight, store
+from lab import foresight, metrics, store
 from lab.design import LOADS
 from lab.errors import RecordError
 from lab.model import Json, Scenario
@@ -54,16 +54,21 @@ class Foreseen:
 
 
 def foreseen(results: Path, scenario: Scenario, *, rounds: int, host: Mapping[str, Json]) -> Foreseen:
-    """What *rounds* rounds of *scenario* will be able to show on *host*, by the newest noise in *results*."""
+    """What *rounds* rounds of *scenario* will be able to show on *host*, by the newest noise in *results*.
+
+    An objective that repeats exactly has no noise, and no smallest effect but the least one.
+    """
     loads = LOADS[scenario.profile]
     name = scenario.name.removesuffix(SUFFIX)
     seen = known(results, name, host=host, objective=scenario.objective, profile=scenario.profile)
     units = loads if loads > 1 else rounds
+    noisy = metrics.row(scenario.objective).kind != "exact"
     effects = {
         where: round(foresight.smallest_reduction(scenario, sd, units, twin=loads == 1), 4)
         for where, sd in seen.sds.items()
+        if noisy
     }
-    warnings = foresight.warnings(scenario, rounds, seen.metrics, sd=seen.sd, loads=loads)
+    warnings = foresight.warnings(scenario, rounds, seen.metrics, sd=seen.sd if noisy else None, loads=loads)
     return Foreseen(effects, [*seen.passed_over, *warnings])
 
 
@@ -75,10 +80,10 @@ def known(results: Path, scenario: str, *, host: Mapping[str, Json], objective: 
     passed_over: list[str] = []
     by_load = LOADS[profile] > 1
     for folder in [] if by_load else _of_host(results, f"{scenario}{SUFFIX}", host, passed_over):
-        metrics = _metrics(folder, passed_over)
-        if objective in metrics:
+        of_all = _metrics(folder, passed_over)
+        if objective in of_all:
             label = f"noise as in A/A run {folder.name}"
-            return Known({label: metrics[objective].sd}, metrics, tuple(passed_over))
+            return Known({label: of_all[objective].sd}, of_all, tuple(passed_over))
     for folder in _of_host(results, scenario, host, passed_over):
         sd = _sd(folder, by_load, passed_over)
         if sd is not None:

@@ -10,7 +10,7 @@ import json
 import sys
 import time
 
-from tests.benchmarks import containers, generator, ingest, itself, judge, probes, routes, trial
+from tests.benchmarks import containers, generator, ingest, itself, judge, planted, probes, routes, trial
 
 FIGURES = {
     **trial.FIGURES,
@@ -20,6 +20,7 @@ FIGURES = {
     **routes.FIGURES,
     **judge.FIGURES,
     **itself.FIGURES,
+    **planted.FIGURES,
     **probes.FIGURES,
 }
 
