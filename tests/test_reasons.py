@@ -19,6 +19,7 @@ from lab.reasons import (
     index_only,
     indexes,
     locks,
+    planning,
     pruning,
     server_time,
     spill,
@@ -80,7 +81,24 @@ def test_the_rules_are_told_with_their_pages_of_the_manual(repo):
 def test_partitions_are_told_on_both_sides():
     [(query, words)] = said(pruning, counted("by-day", partitions_per_call=7), counted(partitions_per_call=1))
     assert query == "recent"
-    assert "scans <metrics/query.recent.partitions_per_call/value> relations" in words
+    assert words.startswith("relations scanned per call: ")
+    assert words.count("<metrics/query.recent.partitions_per_call/value>") == 2
+
+
+def test_how_many_tables_a_join_reads_is_no_matter_of_partitions():
+    own, base = counted("by-day", partitions_per_call=1), counted(partitions_per_call=2)
+    plain = [replace(one, report={"trees": {}}) for one in (own, base)]
+    assert said(pruning, *plain) == []
+    cut = [replace(one, report={"trees": {"t": ["t_1", "t_2"]}}) for one in (own, base)]
+    assert len(said(pruning, cut[0], plain[1])) == len(said(pruning, plain[0], cut[1])) == 1
+
+
+@pytest.mark.parametrize(("leaves", "told"), [(1, 0), (40, 1)])
+def test_leaves_are_told_of_a_table_that_has_partitions(leaves, told):
+    own = replace(counted("by-day", planning_ms=1.0, locks_per_call=40), report={"partitions": leaves})
+    base = replace(counted(planning_ms=0.1, locks_per_call=2), report={"partitions": 1})
+    [(_, words)] = said(planning, own, base)
+    assert words.count("leaves of its largest partition tree") == told
 
 
 def test_what_is_left_out_is_not_told_where_partitions_of_two_schemas_have_one_name():

@@ -36,15 +36,17 @@ def explain(own: Side, base: Side, queries: Sequence[Query]) -> Iterator[Reason]
 
 def _told(one: Side, planning: str, locks: str) -> tuple[str | Cite, ...]:
     report = partial(address, "instances", f"{one.instance.candidate}.{one.instance.load}", "report")
+    leaves: tuple[str | Cite, ...] = ()
+    if one.report.get("partitions", 1) > 1:
+        leaves = (" (leaves of its largest partition tree: ", Cite(report("partitions"), "number"), ")")
     return (
         named(one),
         " takes ",
         metric(one, planning),
         " to plan it anew and locks ",
         metric(one, locks),
-        " relations per call (leaves of its largest partition tree: ",
-        Cite(report("partitions"), "number"),
-        ")",
+        " relations per call",
+        *leaves,
     )
 
 
