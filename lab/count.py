@@ -3,8 +3,9 @@
 What is counted here repeats to the byte where the plan does (METHOD section 2), and so decides
 without statistics. Each pass asks every query with every parameter set, in one connection that
 has prepared them as the driver does; the first pass only warms (a prepared statement may change
-from custom to generic plans at its sixth execution), the others are kept. Queries that write come
-after all passes of those that only read.
+from custom to generic plans at its sixth execution), the others are kept. Between these the tables
+are analysed once more: a plan that hangs on the rows that ANALYZE happened to draw does not repeat,
+and what it costs is not exact. Queries that write come after all passes of those that only read.
 """
 
 import hashlib
@@ -17,11 +18,11 @@ from typing import Any
 
 from lab import pg
 from lab.errors import IngestError
-from lab.explain import read
+from lab.explain import parting, read
 from lab.model import Json, Query, Statement
 from lab.statement import inlined, only_reads, quoted
 
-PASSES = 2
+PASSES = 3
 KEPT_EXPLAINS = 2
 FIRSTS = 3
 _EXPLAIN = "EXPLAIN (ANALYZE, BUFFERS, WAL, SETTINGS, TIMING OFF, FORMAT JSON)"
@@ -39,18 +40,28 @@ class Counted:
     digests: Mapping[str, tuple[str, ...]]
 
 
+Redraw = Callable[[], None]
+"""Analyse what the queries read once more."""
+
 Inner = Callable[[], Mapping[str, float]]
 """Running totals of what servers have asked of servers: `calls`, `blocks`, `wal_bytes`, `temp_bytes`."""
 
 
 def count(
-    info: str, queries: Sequence[Query], sets: Sets, *, planned_anew: bool = False, inner: Inner | None = None
+    info: str,
+    queries: Sequence[Query],
+    sets: Sets,
+    *,
+    planned_anew: bool = False,
+    inner: Inner | None = None,
+    redraw: Redraw | None = None,
 ) -> Counted:
     """Run the passes over *queries* through a connection to *info*, as the unprivileged role.
 
     Prepared statements keep or drop their plans as the server chooses; *planned_anew* makes it
     plan at every call, as for a client that does not prepare. Planning times are always those of
     a plan made anew. With *inner*, what other servers were asked for is added to what the one did.
+    *redraw* analyses the tables anew, between the passes.
 
     Raise IngestError with the query's file and the server's words where a query is refused.
     """
@@ -59,8 +70,8 @@ def count(
             pg.run(connection, _ANEW)
             connection.commit()
         prepare(connection, queries)
-        reading = _passes(connection, [query for query in queries if not writes(query)], sets)
-        writing = _passes(connection, [query for query in queries if writes(query)], sets)
+        reading = _passes(connection, [query for query in queries if not writes(query)], sets, redraw)
+        writing = _passes(connection, [query for query in queries if writes(query)], sets, redraw)
         digests, within = {}, {}
         for query in queries:
             before = inner() if inner else {}
@@ -79,8 +90,8 @@ def count(
         metrics[f"query.{query.name}.first_query_ms"] = tuple(
             _first_ms(info, query, sets[query.name][0]) for _ in range(FIRSTS)
         )
-    explains = {**reading[-1].explains, **writing[-1].explains}
-    return Counted(metrics, {query.name: explains[query.name] for query in queries}, digests)
+    of = {query.name: writing if writes(query) else reading for query in queries}
+    return Counted(metrics, {name: _explains(kept, name) for name, kept in of.items()}, digests)
 
 
 @contextmanager
@@ -167,9 +178,23 @@ class _Pass:
     explains: Mapping[str, Json]
 
 
-def _passes(connection: pg.Connection, queries: Sequence[Query], sets: Sets) -> list[_Pass]:
+def _passes(
+    connection: pg.Connection, queries: Sequence[Query], sets: Sets, redraw: Redraw | None = None
+) -> list[_Pass]:
     _pass(connection, queries, sets)
-    return [_pass(connection, queries, sets) for _ in range(PASSES)]
+    found = []
+    for n in range(PASSES):
+        if n and queries and redraw:
+            redraw()
+        found.append(_pass(connection, queries, sets))
+    return found
+
+
+def _explains(passes: Sequence[_Pass], query: str) -> list[Json]:
+    """What the last pass recorded of a query, and of earlier passes the plans that are not those."""
+    last = passes[-1].explains[query]
+    earlier = [(one, mine) for kept in passes[:-1] for one, mine in zip(kept.explains[query], last, strict=True)]
+    return [*last, *(one for one, mine in earlier if parting(mine, one))]
 
 
 def _pass(connection: pg.Connection, queries: Sequence[Query], sets: Sets) -> _Pass:

@@ -55,6 +55,27 @@ def _below(node: Node) -> Iterator[Node]:
             yield from _below(child)
 
 
+def redrawn(entries: Sequence[Mapping[str, Any]]) -> dict[str, str] | None:
+    """Where two plans part that one query was given for the same parameters: `first` and `other`, each a node in words.
+
+    None where none do. The first plan of each parameters is the one that others are held against.
+    """
+    for n, entry in enumerate(entries):
+        first = next(one for one in entries[: n + 1] if one["params"] == entry["params"])
+        if found := parting(first, entry):
+            return found
+    return None
+
+
+def parting(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, str] | None:
+    """Where two recorded plans part: the executed node of each, in words; None where they do the same."""
+    mine, theirs = (list(map(words, executed(entry))) for entry in (one, other))
+    for first, second in zip([*mine, "nothing more"], [*theirs, "nothing more"], strict=False):
+        if first != second:
+            return {"first": first, "other": second}
+    return None
+
+
 def lines(entry: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The plan tree of one recorded EXPLAIN (`{params, plan}`), from the top.
 

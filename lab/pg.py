@@ -149,13 +149,13 @@ def run(connection: Connection, *statements: str) -> None:
         connection.execute(statement.encode())
 
 
-def vacuum(connection: Connection, how: str) -> None:
-    """VACUUM of the whole database on this server alone; *how* as in `FREEZE, ANALYZE`.
+def alone(connection: Connection, statement: str) -> None:
+    """A VACUUM or ANALYZE of the whole database on this server alone.
 
     Citus would have all nodes do it, once for each that is asked; elsewhere the setting means nothing.
     """
     propagation = "citus.enable_ddl_propagation"
-    run(connection, f"SET {propagation} = off", f"VACUUM ({how})", f"RESET {propagation}")
+    run(connection, f"SET {propagation} = off", statement, f"RESET {propagation}")
 
 
 @contextmanager

@@ -227,10 +227,8 @@ def _type(arrow: pa.DataType) -> str:
 def settle(nodes: Sequence[Node]) -> None:
     """See the module; of every server. ClusterError where an autovacuum worker does not go within 30 s."""
     writers = [node.connection for node in nodes if leads(node.connection)]
+    analyse(nodes, "VACUUM (FREEZE, ANALYZE)")
     for admin in writers:
-        pg.vacuum(admin, "FREEZE, ANALYZE")
-        for table in pg.rows(admin, pg.query("foreign")):
-            pg.run(admin, f"ANALYZE {pg.ident(table['schema'], table['name'])}")
         pg.rows(admin, pg.query("brin"))
     caught_up(nodes)
     for node in nodes:
@@ -239,6 +237,16 @@ def settle(nodes: Sequence[Node]) -> None:
         _quiet(admin)
     for node in nodes:
         pg.rows(node.connection, pg.query("reset"))
+
+
+def analyse(nodes: Sequence[Node], how: str = "ANALYZE") -> None:
+    """All tables of every server that takes writes, foreign ones too: another sample of the same rows."""
+    for node in nodes:
+        if leads(node.connection):
+            pg.alone(node.connection, how)
+            for table in pg.rows(node.connection, pg.query("foreign")):
+                pg.run(node.connection, f"ANALYZE {pg.ident(table['schema'], table['name'])}")
+    caught_up(nodes)
 
 
 def _quiet(admin: pg.Connection) -> None:

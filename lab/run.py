@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 from lab import count, modes, pg, prepare, shape, store, timeline, trial, workload
@@ -255,9 +256,8 @@ def prepare_instance(kept: Kept, scenario: Scenario, tools: Tools, *, again: boo
         elif step.do == "count" and not again:
             prepare.caught_up(kept.nodes)
             metrics |= prepare.sizes(kept.nodes, report["rows"])
-            inner = kept.server.inner if kept.shaped else None
             sets = sets_of(kept, tools, SETS)
-            counted = count.count(kept.direct.conninfo, candidate.queries, sets, inner=inner)
+            counted = counted_on(kept, sets)
             metrics |= counted.metrics
             if not kept.shaped:  # other servers have plans of their own, which cannot be chosen from here
                 report["queries"] = modes.modes(kept.direct.conninfo, candidate.queries, sets)
@@ -282,6 +282,13 @@ def prepare_instance(kept: Kept, scenario: Scenario, tools: Tools, *, again: boo
         guarantees=prepare.guarantees(admin) + promised,
         report=report,
     )
+
+
+def counted_on(kept: Kept, sets: count.Sets) -> count.Counted:
+    """The count pass of an instance, all its servers' tables analysed anew between the passes."""
+    inner = kept.server.inner if kept.shaped else None
+    redraw = partial(prepare.analyse, kept.nodes)
+    return count.count(kept.direct.conninfo, kept.candidate.queries, sets, inner=inner, redraw=redraw)
 
 
 def shape_of(kept: Kept) -> dict[str, Json]:

@@ -251,7 +251,7 @@ def _maintain(kept: Kept, step: Any, tools: Tools, seed: int) -> Act:
         author(kept, "maintain", {})
         for node in () if fact["own"] else kept.nodes:
             if prepare.leads(node.connection):
-                pg.vacuum(node.connection, "ANALYZE")
+                pg.alone(node.connection, "VACUUM (ANALYZE)")
 
     return act
 

@@ -23,7 +23,9 @@ from lab.reasons import (
     pruning,
     server_time,
     spill,
+    unstable,
     unused_index,
+    writes,
 )
 from lab.template import figures_in
 from tests.samples import QUERIES, RULES, explains, judged, node, prepared, queries
@@ -140,6 +142,54 @@ def test_what_is_left_out_is_told_of_a_tree_that_is_asked_in_one_place_alone(top
     )
     found = list(pruning.explain(Side(own), Side(counted("heap", partitions_per_call=1)), queries()))
     assert [one.facts for one in found] == ([facts] if facts else [])
+
+
+def passed(name="heap", **values):
+    """An instance of which each pass counted another of these values of `recent`."""
+    return replace(counted(name), metrics={f"query.recent.{key}": each for key, each in values.items()})
+
+
+@pytest.mark.parametrize("rule", [blocks, spill, writes, locks, pruning], ids=lambda rule: rule.NAME)
+def test_what_the_passes_do_not_agree_on_is_no_reason(rule):
+    """Of 36, 40 and 36 against 41, two passes are far enough apart to be told and one is not."""
+    keys = ("blocks", "temp_bytes", "wal_bytes", "locks", "fast_path_misses", "partitions")
+
+    def told(*values):
+        own, base = ({f"{key}_per_call": each for key in keys} for each in (values, (410.0,) * len(values)))
+        return said(rule, passed("by-day", **own), passed(**base))
+
+    assert told(360.0, 410.0, 360.0) == []
+    assert told(360.0, 450.0, 360.0) == []
+    assert len(told(360.0, 370.0, 360.0)) == 1
+
+
+def redrawn(name, *nodes):
+    """An instance whose plans for the same parameters are these, one a drawing."""
+    entries = [{"params": ["7"], "plan": {"Plan": one}} for one in nodes]
+    return replace(counted(name, blocks_per_call=10.0), explains={"recent": entries})
+
+
+WASTE = node("Seq Scan", 1.0, 1, Relation_Name="t", Rows_Removed_by_Filter=9_000)
+
+
+def test_no_rule_rests_on_a_plan_that_another_drawing_changes():
+    base = redrawn("heap", node("Index Scan", 1.0, 1, Relation_Name="t", Index_Name="i"))
+    assert len(said(filtered, redrawn("by-day", WASTE), base)) == 1
+    assert len(said(filtered, redrawn("by-day", WASTE, WASTE), base)) == 1
+    assert said(filtered, redrawn("by-day", WASTE, base.explains["recent"][0]["plan"]["Plan"]), base) == []
+
+
+def test_a_plan_that_hangs_on_the_drawing_is_told_with_what_the_drawings_gave():
+    base = redrawn("heap", WASTE)
+    assert said(unstable, redrawn("by-day", WASTE, WASTE), base) == []
+    own = replace(redrawn("by-day", WASTE), metrics={"query.recent.blocks_per_call": (36.0, 40.0, 36.0)})
+    [one] = unstable.explain(Side(own), Side(base), queries())
+    assert one.facts == {"low": 36.0, "high": 40.0, "drawings": 3}
+    parted = redrawn("by-day", WASTE, node("Index Scan", 1.0, 1, Relation_Name="t", Index_Name="i"))
+    [one] = unstable.explain(Side(parted), Side(base), queries())
+    assert (one.facts["first"], one.facts["other"]) == ("Seq Scan on t", "Index Scan using i on t")
+    [one] = unstable.explain(Side(base), Side(parted), queries())
+    assert one.facts["first"] == "Seq Scan on t"
 
 
 @pytest.mark.parametrize(("own", "way"), [(50, "fewer"), (150, "more")])

@@ -469,3 +469,18 @@ def test_after_so_many_rounds_so_many_rows_came_and_went(make, rounds):
 
 def test_the_twin_has_a_folder_of_its_own():
     assert store.label(Instance("heap", 2, twin=True)) != store.label(Instance("heap", 1))
+
+
+def test_tables_are_analysed_anew_between_the_passes_of_the_count(monkeypatch):
+    analysed = []
+
+    def count(*_args, redraw, **_more):
+        redraw()
+        return run.count.Counted({}, {}, {})
+
+    monkeypatch.setattr(run.count, "count", count)
+    monkeypatch.setattr(run.prepare, "analyse", analysed.append)
+    heap, direct = samples.candidate("heap"), Endpoint("primary", "write", "")
+    kept = SimpleNamespace(candidate=heap, shaped=False, nodes=["all of them"], direct=direct)
+    run.counted_on(kept, {})
+    assert analysed == [kept.nodes]

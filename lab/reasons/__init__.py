@@ -6,6 +6,7 @@ cites the counters, and the page of the manual that explains them. Of time it sa
 server measured itself, in the same rounds for both. docs/reasons.md tells how to check each by hand.
 """
 
+import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -176,10 +177,22 @@ def side(
 # --- for the rules --------------------------------------------------------------------------
 
 
-def last(one: Side, metric: str) -> float | None:
-    """The value of the last pass, or None where it was not counted."""
+def counted(one: Side, metric: str) -> float | None:
+    """The value that stands for all passes, which `metric` cites: their median. None where it was not counted."""
     values = one.prepared.metrics.get(metric)
-    return values[-1] if values else None
+    return statistics.median(values) if values else None
+
+
+def apart(own: Side, base: Side, metric: str, *, by: float = 0.0) -> bool:
+    """Whether every pass of one side lies further than the share *by* from every pass of the other, the same way.
+
+    A plan may hang on the rows that ANALYZE happens to draw; what one drawing gives and another takes is no reason.
+    """
+    mine, theirs = own.prepared.metrics.get(metric), base.prepared.metrics.get(metric)
+    if not mine or not theirs:
+        return False
+    low, high = sorted((mine, theirs), key=max)
+    return max(low) < min(high) and differ(max(low), min(high), by=by)
 
 
 def differ(own: float | None, base: float | None, *, by: float) -> bool:
@@ -210,9 +223,10 @@ def own_fact(rule: str, one: Side, query: str, key: str, form: str) -> Cite:
 
 
 def whole(one: Side, query: str) -> bool:
-    """Was the query explained, and is all its work in what EXPLAIN saw, none of it on another server?"""
+    """Was the query explained, is all its work in what EXPLAIN saw, none of it on another server, and the plan one?"""
     entries = one.explains.get(query) or ()
-    return bool(entries) and not any(explain.elsewhere(top["Plan"]) for entry in entries for top in explain.tops(entry))
+    beyond = any(explain.elsewhere(top["Plan"]) for entry in entries for top in explain.tops(entry))
+    return bool(entries) and not beyond and explain.redrawn(entries) is None
 
 
 def explained(own: Side, base: Side, queries: Sequence[Query]) -> Iterator[str]:

@@ -5,7 +5,7 @@ from functools import partial
 from itertools import takewhile
 
 from lab.model import Query, Slice
-from lab.reasons import MANUAL, Reason, Side, last, named, own_fact
+from lab.reasons import MANUAL, Reason, Side, counted, named, own_fact
 
 NAME = "bloat"
 _PAGE = f"{MANUAL}routine-vacuuming.html#VACUUM-FOR-SPACE-RECOVERY"
@@ -44,7 +44,7 @@ def _grown(one: Side) -> dict[str, float] | None:
 
     None where nobody looked, or where there were more or fewer rows then than were loaded.
     """
-    before = [last(one, f"size.{part}_bytes") for part in ("heap", "toast")]
+    before = [counted(one, f"size.{part}_bytes") for part in ("heap", "toast")]
     loaded = one.report.get("rows_in_tables")
     rows = [rows_then(slice_) for slice_ in one.slices if slice_.trial.instance == one.instance]
     if None in before or not one.readings or not loaded or not rows or abs(rows[-1] / loaded - 1) > _SAME_ROWS:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from lab.model import Query
-from lab.reasons import MANUAL, Reason, Side, differ, last, metric, named, own_fact
+from lab.reasons import MANUAL, Reason, Side, apart, counted, metric, named, own_fact
 
 NAME = "blocks"
 _PAGE = f"{MANUAL}using-explain.html"
@@ -16,8 +16,8 @@ def explain(own: Side, base: Side, queries: Sequence[Query]) -> Iterator[Reason]
     whole = sum(abs(gap) for gap in gaps.values())
     for query in queries:
         name = f"query.{query.name}.blocks_per_call"
-        mine, theirs = last(own, name), last(base, name)
-        if mine is None or theirs is None or not differ(mine, theirs, by=_LEAST):
+        mine, theirs = counted(own, name), counted(base, name)
+        if mine is None or theirs is None or not apart(own, base, name, by=_LEAST):
             continue
         if abs(gaps[query.name]) < _LEAST * whole:
             continue
@@ -45,5 +45,5 @@ def explain(own: Side, base: Side, queries: Sequence[Query]) -> Iterator[Reason]
 
 
 def _gap(own: Side, base: Side, query: str) -> float:
-    mine, theirs = (last(one, f"query.{query}.blocks_per_call") for one in (own, base))
+    mine, theirs = (counted(one, f"query.{query}.blocks_per_call") for one in (own, base))
     return mine - theirs if mine is not None and theirs is not None else 0.0

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 
 from lab.model import Query
-from lab.reasons import MANUAL, Reason, Side, last, metric, named, own_fact
+from lab.reasons import MANUAL, Reason, Side, counted, metric, named, own_fact
 
 NAME = "cache"
 _PAGE = f"{MANUAL}pgstatstatements.html"
@@ -17,7 +17,7 @@ def explain(own: Side, base: Side, queries: Sequence[Query]) -> Iterator[Reason]
     mine, theirs = _misses(own), _misses(base)
     if mine is None or theirs is None or abs(mine - theirs) <= _LEAST:
         return
-    if last(own, _SIZE) is None or last(base, _SIZE) is None:
+    if counted(own, _SIZE) is None or counted(base, _SIZE) is None:
         return
     cite = partial(own_fact, NAME, own, "")
     pieces = (

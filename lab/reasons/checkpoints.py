@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 
 from lab.model import Query
-from lab.reasons import MANUAL, Cite, Reason, Side, last, metric, named, own_fact
+from lab.reasons import MANUAL, Cite, Reason, Side, counted, metric, named, own_fact
 
 NAME = "checkpoints"
 _PAGE = f"{MANUAL}wal-configuration.html"
@@ -14,7 +14,7 @@ _IMAGES, _RECORDS = "wal.fpi_bytes_per_row", "wal.record_bytes_per_row"
 
 def explain(own: Side, base: Side, queries: Sequence[Query]) -> Iterator[Reason]:  # noqa: ARG001
     """Images of whole pages while loading, that differ by a good part of all that was written."""
-    known = [last(one, name) for one in (own, base) for name in (_IMAGES, _RECORDS)]
+    known = [counted(one, name) for one in (own, base) for name in (_IMAGES, _RECORDS)]
     if None in known:
         return
     mine, my_records, theirs, their_records = (value or 0.0 for value in known)

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 
 from lab.model import Query
-from lab.reasons import MANUAL, Reason, Side, differ, last, named, own_fact
+from lab.reasons import MANUAL, Reason, Side, counted, differ, named, own_fact
 
 NAME = "freeze"
 _PAGE = f"{MANUAL}routine-vacuuming.html#VACUUM-FOR-WRAPAROUND"
@@ -16,7 +16,7 @@ _MILLION = 1_000_000
 
 def explain(own: Side, base: Side, queries: Sequence[Query]) -> Iterator[Reason]:  # noqa: ARG001
     """Loads that take many transaction ids, and clearly other numbers of them."""
-    mine, theirs = last(own, _METRIC), last(base, _METRIC)
+    mine, theirs = counted(own, _METRIC), counted(base, _METRIC)
     ages = [one.report.get("freeze_max_age") for one in (own, base)]
     if not mine or not theirs or None in ages or max(mine, theirs) < _MANY or not differ(mine, theirs, by=_LEAST):
         return

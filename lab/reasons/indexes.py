@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from lab.model import Query
-from lab.reasons import MANUAL, Reason, Side, differ, last, metric, named
+from lab.reasons import MANUAL, Reason, Side, apart, counted, metric, named
 
 NAME = "indexes"
 _PAGE = f"{MANUAL}indexes-types.html"
@@ -13,8 +13,8 @@ _LEAST = 0.05
 def explain(own: Side, base: Side, queries: Sequence[Query]) -> Iterator[Reason]:  # noqa: ARG001
     """Indexes of clearly another size: every row that arrives is written there too."""
     size, wal = "size.index_bytes", "wal.record_bytes_per_row"
-    known = [last(one, name) for one in (own, base) for name in (size, wal)]
-    if None in known or not differ(last(own, size), last(base, size), by=_LEAST):
+    known = [counted(one, name) for one in (own, base) for name in (size, wal)]
+    if None in known or not apart(own, base, size, by=_LEAST):
         return
     pieces = (
         named(own),

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from lab.model import Query
-from lab.reasons import MANUAL, Reason, Side, last, metric, named
+from lab.reasons import MANUAL, Reason, Side, apart, counted, metric, named
 
 NAME = "locks"
 _PAGE = f"{MANUAL}view-pg-locks.html"
@@ -13,8 +13,7 @@ def explain(own: Side, base: Side, queries: Sequence[Query]) -> Iterator[Reason]
     """A query that misses the fast path more or less often than the baseline's: shared tables, contended."""
     for query in queries:
         locks, misses = (f"query.{query.name}.{what}_per_call" for what in ("locks", "fast_path_misses"))
-        mine, theirs = last(own, misses), last(base, misses)
-        if mine is None or theirs is None or mine == theirs or last(own, locks) is None or last(base, locks) is None:
+        if not apart(own, base, misses) or counted(own, locks) is None or counted(base, locks) is None:
             continue
         yield Reason(
             NAME,

@@ -5,19 +5,18 @@ from functools import partial
 
 from lab.book import address
 from lab.model import Query
-from lab.reasons import MANUAL, Cite, Reason, Side, last, metric, named, own_fact
+from lab.reasons import MANUAL, Cite, Reason, Side, apart, counted, metric, named, own_fact
 
 NAME = "planning"
 _PAGE = f"{MANUAL}ddl-partitioning.html#DDL-PARTITIONING-DECLARATIVE-BEST-PRACTICES"
-_FACTOR = 1.25
+_LEAST = 0.2  # of the longer: 1.25 times the shorter
 
 
 def explain(own: Side, base: Side, queries: Sequence[Query]) -> Iterator[Reason]:
     """A query of which every plan that was timed took longer on one side than any on the other."""
     for query in queries:
         name, locks = f"query.{query.name}.planning_ms", f"query.{query.name}.locks_per_call"
-        mine, theirs = own.prepared.metrics.get(name), base.prepared.metrics.get(name)
-        if not mine or not theirs or last(own, locks) is None or last(base, locks) is None or not _apart(mine, theirs):
+        if counted(own, locks) is None or counted(base, locks) is None or not apart(own, base, name, by=_LEAST):
             continue
         share = _share(own, query.name)
         cited: tuple[str | Cite, ...] = ()
@@ -48,15 +47,6 @@ def _told(one: Side, planning: str, locks: str) -> tuple[str | Cite, ...]:
         " relations per call",
         *leaves,
     )
-
-
-def _apart(own: Sequence[float], base: Sequence[float]) -> bool:
-    """Do the samples not even overlap, and by more than a little?
-
-    >>> _apart([2.0, 3.0], [1.0, 1.5]), _apart([2.0, 3.0], [1.0, 2.5]), _apart([1.1], [1.0])
-    (True, False, False)
-    """
-    return min(own) > _FACTOR * max(base) or min(base) > _FACTOR * max(own)
 
 
 def _share(one: Side, query: str) -> float | None:

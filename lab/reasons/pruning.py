@@ -6,7 +6,7 @@ from typing import Any
 
 from lab.explain import executed, tops
 from lab.model import Query
-from lab.reasons import MANUAL, Cite, Reason, Side, entries, last, mean, metric, named, own_fact, whole
+from lab.reasons import MANUAL, Cite, Reason, Side, apart, counted, entries, mean, metric, named, own_fact, whole
 
 NAME = "pruning"
 _PAGE = f"{MANUAL}ddl-partitioning.html"
@@ -26,9 +26,9 @@ def explain(own: Side, base: Side, queries: Sequence[Query]) -> Iterator[Reason]
         return
     for query in queries:
         name = f"query.{query.name}.partitions_per_call"
-        mine, theirs = last(own, name), last(base, name)
+        mine, theirs = counted(own, name), counted(base, name)
         left = {"own": _left_out(own, query.name), "base": _left_out(base, query.name)}
-        if mine is None or theirs is None or (mine == theirs and left["own"] == left["base"]):
+        if mine is None or theirs is None or not (apart(own, base, name) or left["own"] != left["base"]):
             continue
         cite = partial(own_fact, NAME, own, query.name)
         facts = {f"{side}_{key}": value for side, found in left.items() for key, value in found.items()}

@@ -9,7 +9,7 @@ import numpy as np
 from lab import stats
 from lab.book import address
 from lab.model import Query, Slice
-from lab.reasons import MANUAL, Cite, Reason, Side, differ, last, mean, metric, named, own_fact
+from lab.reasons import MANUAL, Cite, Reason, Side, apart, counted, mean, metric, named, own_fact
 
 NAME = "server_time"
 _PAGE = f"{MANUAL}pgstatstatements.html"
@@ -87,8 +87,11 @@ def _counter(own: Side, base: Side, query: str, part: str, *, more: bool) -> tup
     """Of what is counted for the larger *part* of the time: what differs by the largest factor, the same way."""
     found: dict[str, float] = {}
     for counter in _COUNTERS[part]:
-        mine, theirs = (last(one, f"query.{query}.{counter}") for one in (own, base))
-        if mine is not None and theirs is not None and differ(mine, theirs, by=_LEAST) and (mine > theirs) == more:
+        name = f"query.{query}.{counter}"
+        mine, theirs = counted(own, name), counted(base, name)
+        if mine is None or theirs is None or (mine > theirs) != more:
+            continue
+        if apart(own, base, name, by=_LEAST):
             low, high = sorted((mine, theirs))
             found[counter] = high / low if low else float("inf")
     if not found:

@@ -1,36 +1,67 @@
-"""Unstable plans: one query, one schema, the same rows, and another plan after another load."""
+"""Unstable plans: one query, one schema, the same rows, and another plan when ANALYZE draws another sample of them."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
 
-from lab.explain import executed, words
+from lab.explain import parting, redrawn
 from lab.model import Prepared, Query
-from lab.reasons import MANUAL, Reason, Side, named, own_fact
+from lab.reasons import MANUAL, Cite, Reason, Side, differ, named, own_fact
 
 NAME = "unstable"
 _PAGE = f"{MANUAL}planner-stats.html"
+_LEAST = 0.05
 
 
 def explain(own: Side, base: Side, queries: Sequence[Query]) -> Iterator[Reason]:
-    """A query that loads of the candidate, or of the baseline, answer by different plans for the same parameters."""
+    """A query that one load of a side, or its loads, answer by different plans for the same parameters."""
     for query in queries:
         for one in (own, base):
-            found = _differing(one.loads, query.name)
-            if found is None:
-                continue
             cite = partial(own_fact, NAME, own, query.name)
-            pieces = (
-                "the loads of ",
-                named(one),
-                " do not agree on the plan: one has ",
-                cite("first", "name"),
-                " where another has ",
-                cite("other", "name"),
-                "; what is said of its time is of the plans that these loads happened to get.",
-            )
+            if found := _drawn(one, query.name):
+                pieces = _of_drawings(one, found, cite)
+            elif found := _differing(one.loads, query.name):
+                pieces = (
+                    "the loads of ",
+                    named(one),
+                    " do not agree on the plan: one has ",
+                    cite("first", "name"),
+                    " where another has ",
+                    cite("other", "name"),
+                    "; what is said of its time is of the plans that these loads happened to get.",
+                )
+            else:
+                continue
             yield Reason(NAME, own.instance.candidate, query.name, pieces, _PAGE, found)
             break
+
+
+def _of_drawings(one: Side, found: dict[str, Any], cite: Any) -> tuple[str | Cite, ...]:
+    plans: tuple[str | Cite, ...] = ()
+    if "first" in found:
+        plans = (", with ", cite("first", "name"), " or ", cite("other", "name"))
+    return (
+        "the plan of ",
+        named(one),
+        " hangs on the rows that ANALYZE happens to draw: ",
+        cite("drawings", "number"),
+        " drawings gave from ",
+        cite("low", "number"),
+        " to ",
+        cite("high", "number"),
+        " blocks per call",
+        *plans,
+        "; what else is said of it is of such a plan.",
+    )
+
+
+def _drawn(one: Side, query: str) -> dict[str, Any] | None:
+    """What ANALYZE's drawings make of a query of one load: `low`, `high`, `drawings`, and where recorded plans part."""
+    blocks = one.prepared.metrics.get(f"query.{query}.blocks_per_call", ())
+    parted = redrawn(one.explains.get(query) or ())
+    if not blocks or not (parted or differ(min(blocks), max(blocks), by=_LEAST)):
+        return None
+    return {"low": min(blocks), "high": max(blocks), "drawings": len(blocks), **(parted or {})}
 
 
 def _differing(loads: Sequence[Prepared], query: str) -> dict[str, str] | None:
@@ -38,15 +69,6 @@ def _differing(loads: Sequence[Prepared], query: str) -> dict[str, str] | None:
     known = [one.explains[query] for one in loads if one.explains.get(query)]
     for other in known[1:]:
         for mine, theirs in zip(known[0], other, strict=False):
-            if mine["params"] == theirs["params"] and (found := _parting(mine, theirs)):
+            if mine["params"] == theirs["params"] and (found := parting(mine, theirs)):
                 return found
-    return None
-
-
-def _parting(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, str] | None:
-    """Where two plans part: the node of each, in words."""
-    mine, theirs = (list(map(words, executed(entry))) for entry in (one, other))
-    for first, second in zip([*mine, "nothing more"], [*theirs, "nothing more"], strict=False):
-        if first != second:
-            return {"first": first, "other": second}
     return None

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from lab.model import Query
-from lab.reasons import MANUAL, Reason, Side, differ, last, metric, named
+from lab.reasons import MANUAL, Reason, Side, apart, metric, named
 
 NAME = "writes"
 _PAGE = f"{MANUAL}wal-intro.html"
@@ -14,7 +14,7 @@ def explain(own: Side, base: Side, queries: Sequence[Query]) -> Iterator[Reason]
     """A query that writes clearly more or less of the write-ahead log."""
     for query in queries:
         name = f"query.{query.name}.wal_bytes_per_call"
-        if not differ(last(own, name), last(base, name), by=_LEAST):
+        if not apart(own, base, name, by=_LEAST):
             continue
         pieces = (
             named(own),

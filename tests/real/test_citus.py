@@ -331,7 +331,7 @@ def test_each_node_is_vacuumed_once_though_all_are_asked(cluster):
     before = one(first, vacuumed), one(second, vacuumed)
     for node in (cluster.admin(), first):
         with pg.connected(node.conninfo) as connection:
-            pg.vacuum(connection, "FREEZE, ANALYZE")
+            pg.alone(connection, "VACUUM (FREEZE, ANALYZE)")
     assert (one(first, vacuumed), one(second, vacuumed)) == (before[0] + 4, before[1])
 
 

@@ -294,7 +294,7 @@ def test_two_at_once_see_nothing_of_each_other(cluster, place, case, table, tmp_
 def kernel_has() -> Iterator[tuple[str, str]]:
     """What the kernel knows of the embedded servers that this process has started."""
     for process in psutil.Process().children(recursive=True):
-        yield "process", str(process.pid)
+        yield "process", f"{process.pid} {embedded.born(process.pid)}"
         maps = Path(f"/proc/{process.pid}/maps")
         for line in maps.read_text().splitlines() if maps.exists() else ():
             *_, inode, path = [*line.split(maxsplit=5), ""][4:6]
@@ -306,7 +306,7 @@ def kernel_has() -> Iterator[tuple[str, str]]:
 
 def there() -> Iterator[tuple[str, str]]:
     """What the kernel has at this moment, by the names that `kernel_has` gives."""
-    yield from (("process", str(pid)) for pid in psutil.pids() if embedded.born(pid) is not None)
+    yield from (("process", f"{pid} {when}") for pid in psutil.pids() if (when := embedded.born(pid)) is not None)
     yield from (("shared memory", str(path)) for path in Path("/dev/shm").glob("PostgreSQL.*"))
     yield from (("segment", line.split()[1]) for line in Path("/proc/sysvipc/shm").read_text().splitlines()[1:])
 
@@ -346,12 +346,14 @@ def test_closed_leaves_nothing_but_logs(place, case, tmp_path, how):
         began = set(kernel_has()) - before
         made = (labelled(place) | mounted(place)) - own
         assert began or made
+        names = {str(one.pid): " ".join(one.cmdline()) for one in psutil.Process().children(recursive=True)}
         if how == "killed" and isinstance(cluster, CanKill):
             cluster.pause(cluster.nodes()[-1].node)
             cluster.kill("leader")
         if how == "by an error":
             raise ZeroDivisionError
-    assert not began & set(there())
+    left = began & set(there())
+    assert not left, [names.get(one.split()[0], one) for _, one in left]
     assert not made & (labelled(place) | volumes(place))
     logs = {process.name: process.log for process in cluster.processes}
     assert all(log.parent == tmp_path and log.stat().st_size > 0 for log in logs.values()), logs
@@ -400,7 +402,7 @@ def test_what_a_killed_lab_leaves_is_found_and_removed(place, case, tmp_path):
     name = f"t{secrets.token_hex(3)}"
     with held(case, name, tmp_path / "logs") as lab:
         assert lab.stdout.readline() == "up\n"
-        began = {one for one in there() if one[0] == "process" and int(one[1]) in children(lab.pid)}
+        began = {one for one in there() if one[0] == "process" and int(one[1].split()[0]) in children(lab.pid)}
         assert tidied(tmp_path, name) == []
     assert tidied(tmp_path, name)
     tidy.remove(tidied(tmp_path, name))
@@ -415,7 +417,7 @@ def test_what_a_lab_leaves_that_was_killed_while_it_opened_is_found_and_removed(
     began: set[tuple[str, str]] = set()
     with held(case, name, tmp_path / "logs") as lab:
         until(lambda: "container" in kinds_of(labelled(place, name)) or children(lab.pid), lambda: "it began nothing")
-        began = {one for one in there() if one[0] == "process" and int(one[1]) in children(lab.pid)}
+        began = {one for one in there() if one[0] == "process" and int(one[1].split()[0]) in children(lab.pid)}
     assert tidied(tmp_path, name)
     until(lambda: swept(place, name, tmp_path), lambda: (tidied(tmp_path, name), labelled(place, name)))
     assert not began & set(there())

@@ -1,12 +1,15 @@
 """The count pass on a real server: exact twice, told apart where answers differ, and no trace left."""
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
-from lab import count, pg
+from lab import count, pg, prepare
 from lab.errors import IngestError
+from lab.explain import redrawn
 from lab.model import Parameter, Query, Statement
+from lab.probes.server import Node
 from lab.run import SETS
 
 pytestmark = pytest.mark.server
@@ -75,17 +78,50 @@ def test_what_is_counted_is_the_same_in_every_pass_and_every_time_even_if_others
 
 def test_rows_blocks_and_partitions_of_a_pruned_query_are_those_of_one_partition(info):
     found = counted(info, query("day", DAY)).metrics
-    assert found["query.day.rows_per_call"] == (1_000.0, 1_000.0)
-    assert found["query.day.partitions_per_call"] == (1.0, 1.0)
+    assert found["query.day.rows_per_call"] == (1_000.0,) * count.PASSES
+    assert found["query.day.partitions_per_call"] == (1.0,) * count.PASSES
     with pg.connected(info) as connection:
         pages = pg.ask(connection, "SELECT relpages AS n FROM pg_class WHERE relname = 'events_1'")["n"]
-    assert found["query.day.blocks_per_call"] == (pages, pages)
+    assert found["query.day.blocks_per_call"] == (pages,) * count.PASSES
+
+
+def test_a_plan_that_hangs_on_the_drawing_of_analyse_does_not_repeat_and_both_are_recorded(info):
+    """What ANALYZE does to a plan by chance, an index does here for certain: there after the second drawing."""
+    drawn = []
+
+    def redraw() -> None:
+        drawn.append(len(drawn))
+        with pg.connected(info) as connection:
+            pg.run(connection, "CREATE INDEX drawn ON events (value)" if drawn == [0, 1] else "ANALYZE events")
+
+    one = query("one", "SELECT id FROM events WHERE at = $1 AND value = 1")
+    steady = counted(info, one)
+    found = counted(info, one, redraw=redraw)
+    before, between, after = found.metrics["query.one.blocks_per_call"]
+    assert before == between > after
+    assert drawn == [0, 1]
+    assert redrawn(steady.explains["one"]) is None
+    first, other = (redrawn(found.explains["one"]) or {}).values()
+    assert first.startswith("Index Scan using") or first.startswith("Bitmap Heap Scan")
+    assert other.startswith("Seq Scan")
+
+
+def test_analyse_draws_again_and_leaves_nothing_out(info, server):
+    """Of the unprivileged role's tables, partitions too; and another sample than before."""
+    where = pg.parsed(info)["dbname"]
+    with pg.connected(server.conninfo(user="pglab", dbname=where)) as admin:
+        when = "SELECT relname, last_analyze FROM pg_stat_user_tables WHERE relname LIKE 'events%'"
+        before = {row["relname"]: row["last_analyze"] for row in pg.rows(admin, when)}
+        prepare.analyse([Node("primary", admin)])
+        after = {row["relname"]: row["last_analyze"] for row in pg.rows(admin, when)}
+    assert len(after) == 1 + DAYS
+    assert all(after[name] > (before[name] or after[name] - timedelta(1)) for name in after)
 
 
 def test_an_unpruned_query_scans_and_locks_every_partition(info):
     asked = query("all", "SELECT count(*) FROM events WHERE value >= 0")
     found = counted(info, asked).metrics
-    assert found["query.all.partitions_per_call"] == (DAYS, DAYS)
+    assert found["query.all.partitions_per_call"] == (DAYS,) * count.PASSES
     assert found["query.all.locks_per_call"][0] == 1 + DAYS + indexes(info, asked)
 
 
@@ -107,7 +143,7 @@ def indexes(info: str, asked: Query) -> int:
 def test_locks_are_those_of_the_query_and_of_no_catalog(info):
     plain = query("one", "SELECT 1 AS a")
     found = counted(info, plain).metrics
-    assert found["query.one.locks_per_call"] == (0.0, 0.0)
+    assert found["query.one.locks_per_call"] == (0.0,) * count.PASSES
 
 
 def test_locks_that_miss_the_fast_path_are_counted_apart(info):
@@ -138,7 +174,7 @@ def test_wal_and_temporary_files_of_a_call_are_counted(info):
         pg.run(connection, f"ALTER DATABASE {name} SET work_mem = '64kB'")
     found = counted(info, write, sort).metrics
     assert found["query.write.wal_bytes_per_call"][0] > 50
-    assert found["query.write.temp_bytes_per_call"] == (0.0, 0.0)
+    assert found["query.write.temp_bytes_per_call"] == (0.0,) * count.PASSES
     assert found["query.sort.temp_bytes_per_call"][0] >= 100_000
     assert found["query.sort.temp_bytes_per_call"][0] % 8192 == 0
 
@@ -248,7 +284,7 @@ def test_a_query_answers_the_same_however_it_is_sent(info, send):
     asked = replace(query("day", DAY), send=send)
     found = counted(info, asked)
     assert found.digests == counted(info, query("day", DAY)).digests
-    assert found.metrics["query.day.rows_per_call"] == (1_000.0, 1_000.0)
+    assert found.metrics["query.day.rows_per_call"] == (1_000.0,) * count.PASSES
 
 
 # --- refused --------------------------------------------------------------------------------

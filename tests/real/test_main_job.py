@@ -288,7 +288,10 @@ def test_ctrl_c_while_preparing_is_no_mistake_of_the_authors(tmp_path):
     slow = small.TABLE + small.INDEX + "SELECT pg_sleep(3);\n"
     folder = small.write(tmp_path, **{"scenarios/small/plain.sql": slow})
     lab = start(folder, "--rounds", "2")
-    time.sleep(2.5)
+    mine, until = psutil.Process(lab.pid), time.monotonic() + 60
+    while not list(folder.glob("results/small/*/run.json")) or "psql" not in {one.name() for one in mine.children()}:
+        assert time.monotonic() < until, "no schema is being applied"
+        time.sleep(0.02)
     os.killpg(lab.pid, signal.SIGINT)  # as a terminal does: every process of the group
     out, err = lab.communicate(timeout=90)
     assert lab.returncode == 130, err

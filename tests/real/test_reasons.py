@@ -73,7 +73,7 @@ def counted(server, where, name, sql, asked, *, load, unsettled) -> Side:
         before = prepare.positions([node])
         run(server, where, sql)
         metrics = prepare.load_metrics([node], before, {"rows": ROWS, "seconds": 1.0})
-        pg.vacuum(admin, "FREEZE, ANALYZE")
+        pg.alone(admin, "VACUUM (FREEZE, ANALYZE)")
         with pg.connected(info) as connection:
             pg.run(connection, *unsettled)
         metrics |= prepare.sizes([node], ROWS)
