@@ -22,7 +22,8 @@ from lab.explain import parting, read
 from lab.model import Json, Query, Statement
 from lab.statement import inlined, only_reads, quoted
 
-PASSES = 3
+PASSES = 2
+DRAWINGS = 3  # passes, where the tables are analysed anew between them
 KEPT_EXPLAINS = 2
 FIRSTS = 3
 _EXPLAIN = "EXPLAIN (ANALYZE, BUFFERS, WAL, SETTINGS, TIMING OFF, FORMAT JSON)"
@@ -183,7 +184,7 @@ def _passes(
 ) -> list[_Pass]:
     _pass(connection, queries, sets)
     found = []
-    for n in range(PASSES):
+    for n in range(DRAWINGS if redraw else PASSES):
         if n and queries and redraw:
             redraw()
         found.append(_pass(connection, queries, sets))

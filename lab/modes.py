@@ -41,6 +41,22 @@ def modes(info: str, queries: Sequence[Query], sets: count.Sets) -> dict[str, Js
     return {query.name: found[query.name] for query in queries}
 
 
+def agreed(before: Mapping[str, Json], after: Mapping[str, Json]) -> dict[str, Json]:
+    """*after*, without `chosen` and `blocks` of queries of which *before*, by another drawing of ANALYZE, had others.
+
+    >>> agreed({"q": {"blocks": 5}}, {"q": {"timed": 1, "blocks": 5}, "w": {"timed": 2, "blocks": 7}})
+    {'q': {'timed': 1, 'blocks': 5}, 'w': {'timed': 2, 'blocks': 7}}
+    >>> agreed({"q": {"blocks": 5, "chosen": 1}}, {"q": {"timed": 1, "blocks": 6, "chosen": 1}})
+    {'q': {'timed': 1}}
+    """
+    drawn = ("chosen", "blocks")
+    found = {}
+    for name, one in after.items():
+        same = all(before.get(name, one).get(key) == one.get(key) for key in drawn)
+        found[name] = {key: value for key, value in one.items() if same or key not in drawn}
+    return found
+
+
 def _timed(connection: pg.Connection, query: Query, params: Sequence[str | None]) -> Json:
     plans = count.explained(connection, query, params, how=_TIMED).plans
     return {

@@ -256,11 +256,9 @@ def prepare_instance(kept: Kept, scenario: Scenario, tools: Tools, *, again: boo
         elif step.do == "count" and not again:
             prepare.caught_up(kept.nodes)
             metrics |= prepare.sizes(kept.nodes, report["rows"])
-            sets = sets_of(kept, tools, SETS)
-            counted = counted_on(kept, sets)
+            counted, planned = counted_on(kept, sets_of(kept, tools, SETS))
             metrics |= counted.metrics
-            if not kept.shaped:  # other servers have plans of their own, which cannot be chosen from here
-                report["queries"] = modes.modes(kept.direct.conninfo, candidate.queries, sets)
+            report |= {"queries": planned} if planned else {}
             if any(map(count.writes, candidate.queries)):
                 prepare.settle(kept.nodes)  # what was rolled back takes room, and a resumed instance has none of it
         elif step.do == "maintain":
@@ -284,11 +282,17 @@ def prepare_instance(kept: Kept, scenario: Scenario, tools: Tools, *, again: boo
     )
 
 
-def counted_on(kept: Kept, sets: count.Sets) -> count.Counted:
-    """The count pass of an instance, all its servers' tables analysed anew between the passes."""
+def counted_on(kept: Kept, sets: count.Sets) -> tuple[count.Counted, dict[str, Json]]:
+    """The count pass of an instance, all its servers' tables analysed anew between the passes; and `modes.modes`.
+
+    The latter before and after these drawings; {} of several servers, of which others have plans of their own.
+    """
+    info, queries = kept.direct.conninfo, kept.candidate.queries
     inner = kept.server.inner if kept.shaped else None
-    redraw = partial(prepare.analyse, kept.nodes)
-    return count.count(kept.direct.conninfo, kept.candidate.queries, sets, inner=inner, redraw=redraw)
+    reads = [] if kept.shaped else [one for one in queries if not count.writes(one)]
+    before = modes.modes(info, reads, sets)
+    counted = count.count(info, queries, sets, inner=inner, redraw=partial(prepare.analyse, kept.nodes))
+    return counted, {} if kept.shaped else modes.agreed(before, modes.modes(info, queries, sets))
 
 
 def shape_of(kept: Kept) -> dict[str, Json]:

@@ -163,6 +163,33 @@ def test_what_the_passes_do_not_agree_on_is_no_reason(rule):
     assert len(told(360.0, 370.0, 360.0)) == 1
 
 
+@pytest.mark.parametrize(
+    ("took", "locks", "times"),
+    [
+        ((1.0, 1.1), (40.0, 40.0), 1),
+        ((0.11, 0.12), (40.0, 40.0), 0),
+        ((0.11, 1.1), (40.0, 40.0), 0),
+        ((1.0, 1.1), (1.0, 1.0), 0),
+        ((1.0, 1.1), (2.0, 2.0), 0),
+        ((1.0, 1.1), (40.0, 2.0), 0),
+    ],
+)
+def test_planning_is_told_where_what_is_planned_for_differs_the_same_way(took, locks, times):
+    own = passed("by-day", planning_ms=took, locks_per_call=locks)
+    base = passed(planning_ms=(0.1, 0.1), locks_per_call=(2.0, 2.0))
+    assert len(said(planning, own, base)) == times
+
+
+def test_a_query_whose_passes_do_not_agree_has_no_part_in_what_the_mix_differs_by():
+    def metrics(recent, daily):
+        return {"query.recent.blocks_per_call": recent, "query.daily_total.blocks_per_call": daily}
+
+    own = replace(counted("by-day"), metrics=metrics((360.0, 410.0, 360.0), (90.0, 90.0, 90.0)))
+    base = replace(counted(), metrics=metrics((400.0, 400.0, 400.0), (10.0, 10.0, 10.0)))
+    [one] = blocks.explain(Side(own), Side(base), queries())
+    assert (one.query, one.facts) == ("daily_total", {"part": 1.0})
+
+
 def redrawn(name, *nodes):
     """An instance whose plans for the same parameters are these, one a drawing."""
     entries = [{"params": ["7"], "plan": {"Plan": one}} for one in nodes]

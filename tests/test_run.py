@@ -11,7 +11,7 @@ import pytest
 from lab import clock, design, run, store, trial
 from lab.drivers import OPS
 from lab.errors import ClusterError, PlaceError
-from lab.model import Catalogue, Endpoint, Instance, Prepared, Slice, SqlFile, Study
+from lab.model import Catalogue, Endpoint, Instance, Prepared, Slice, SqlFile, Statement, Study
 from lab.timeline import Append, Drive, Retire
 from tests import samples
 
@@ -471,16 +471,48 @@ def test_the_twin_has_a_folder_of_its_own():
     assert store.label(Instance("heap", 2, twin=True)) != store.label(Instance("heap", 1))
 
 
-def test_tables_are_analysed_anew_between_the_passes_of_the_count(monkeypatch):
-    analysed = []
+@pytest.fixture
+def asked(monkeypatch):
+    """What the count of an instance asked for, in order; `modes` has other blocks at each asking."""
+    log = []
 
-    def count(*_args, redraw, **_more):
-        redraw()
+    def count(*_args, redraw=None, **_more):
+        if redraw:
+            redraw()
+        log.append("count")
         return run.count.Counted({}, {}, {})
 
+    def modes(_info, queries, _sets):
+        log.append([one.name for one in queries])
+        return {one.name: {"timed": 1, "chosen": 1, "blocks": len(log)} for one in queries}
+
     monkeypatch.setattr(run.count, "count", count)
-    monkeypatch.setattr(run.prepare, "analyse", analysed.append)
-    heap, direct = samples.candidate("heap"), Endpoint("primary", "write", "")
-    kept = SimpleNamespace(candidate=heap, shaped=False, nodes=["all of them"], direct=direct)
-    run.counted_on(kept, {})
-    assert analysed == [kept.nodes]
+    monkeypatch.setattr(run.modes, "modes", modes)
+    monkeypatch.setattr(run.prepare, "analyse", lambda nodes: log.append(f"analyse {nodes}"))
+    return log
+
+
+def counting(*, shaped: bool) -> Any:
+    """An instance of two queries, one of which writes."""
+    queries = (samples.queries()[0], replace(samples.queries()[0], name="write", statements=(Statement("DELETE"),)))
+    heap = replace(samples.candidate("heap"), queries=queries)
+    direct, server = Endpoint("primary", "write", ""), SimpleNamespace(inner=None)
+    return SimpleNamespace(candidate=heap, shaped=shaped, nodes="all", direct=direct, server=server)
+
+
+def test_tables_are_analysed_anew_between_the_passes_of_the_count(asked):
+    run.counted_on(counting(shaped=True), {})
+    assert "analyse all" in asked
+
+
+def test_how_a_query_is_planned_is_asked_before_and_after_the_drawings(asked):
+    """Before them not of queries that write, since the others would read past what was rolled back."""
+    _, planned = run.counted_on(counting(shaped=False), {})
+    assert asked == [["recent"], "analyse all", "count", ["recent", "write"]]
+    assert planned["recent"] == {"timed": 1}
+    assert planned["write"].keys() == {"timed", "chosen", "blocks"}
+
+
+def test_of_several_servers_plans_are_not_asked_in_other_modes(asked):
+    assert run.counted_on(counting(shaped=True), {})[1] == {}
+    assert ["recent", "write"] not in asked

@@ -16,12 +16,11 @@ def explain(own: Side, base: Side, queries: Sequence[Query]) -> Iterator[Reason]
     whole = sum(abs(gap) for gap in gaps.values())
     for query in queries:
         name = f"query.{query.name}.blocks_per_call"
-        mine, theirs = counted(own, name), counted(base, name)
-        if mine is None or theirs is None or not apart(own, base, name, by=_LEAST):
+        if not apart(own, base, name, by=_LEAST):
             continue
         if abs(gaps[query.name]) < _LEAST * whole:
             continue
-        way = " fewer blocks than " if mine < theirs else " more blocks than "
+        way = " fewer blocks than " if gaps[query.name] < 0 else " more blocks than "
         yield Reason(
             NAME,
             own.instance.candidate,
@@ -45,5 +44,6 @@ def explain(own: Side, base: Side, queries: Sequence[Query]) -> Iterator[Reason]
 
 
 def _gap(own: Side, base: Side, query: str) -> float:
-    mine, theirs = (counted(one, f"query.{query}.blocks_per_call") for one in (own, base))
-    return mine - theirs if mine is not None and theirs is not None else 0.0
+    """By how much the blocks differ; 0 where the passes do not agree that they do."""
+    name = f"query.{query}.blocks_per_call"
+    return (counted(own, name) or 0.0) - (counted(base, name) or 0.0) if apart(own, base, name) else 0.0

@@ -7,7 +7,7 @@ on an embedded server with the run's settings, and each figure is found again wi
 (ANALYZE, BUFFERS), pg_locks, pg_prepared_statements, pg_partition_tree, pg_indexes_size, pg_get_wal_stats.
 What is about the rounds is reckoned from the stored facts and operations. Loading and drawing parameters
 are the lab's; no rule, no count pass and no judge of it has a part in the numbers here. Times of planning
-are other times on another day: of them the order is held, and a figure of it to a factor of two.
+are other times on another day: of them the order is held.
 
 The exit status is 1 where a sentence does not agree or is of a kind that nobody checks.
 """
@@ -26,7 +26,7 @@ from lab import judge, store
 from tests.checked.found import Rounds, Server, Shown, server
 
 ROUNDING = 0.006  # a figure is printed to three digits
-TIMES = 2.0  # a planning time of another day is the same within this factor
+TEMPORARY = 0.06  # temporary files of parallel workers are never twice the same
 UNITS = {"KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "us": 1e-3, "s": 1e3}
 N = r"[-+]?[\d,]*\.?\d+(?:e-?\d+)?"
 
@@ -116,10 +116,12 @@ def check(kind: str, pattern: str) -> Callable[[Check], Check]:
 )
 def _blocks(case: Case, found: re.Match[str]) -> Iterator[Compared | bool]:
     own, base, mine, theirs, part = found.groups()
-    gaps = {
-        name: weight * (case.servers[own].queries[name].blocks - case.servers[base].queries[name].blocks)
-        for name, weight in case.weights[own].items()
-    }
+    gaps = {}
+    for name, weight in case.weights[own].items():
+        drawn = [case.servers[side].queries[name].drawn for side in (own, base)]
+        low, high = sorted(drawn, key=max)
+        both = [case.servers[side].queries[name].blocks for side in (own, base)]
+        gaps[name] = weight * (both[0] - both[1]) if max(low) < min(high) else 0.0
     yield Compared(number(mine), case.shown(own).blocks)
     yield Compared(number(theirs), case.shown(base).blocks)
     yield Compared(number(part), abs(gaps[case.said.query]) / sum(map(abs, gaps.values())), 0.02)
@@ -160,10 +162,11 @@ def _locks(case: Case, found: re.Match[str]) -> Iterator[Compared | bool]:
 def _planning(case: Case, found: re.Match[str]) -> Iterator[Compared | bool]:
     own, took, locks, base, other_took, other_locks = found.groups()
     for side, ms, held in ((own, took, locks), (base, other_took, other_locks)):
-        yield Compared(number(ms), statistics.fmean(case.shown(side).planning), 1 - 1 / TIMES)
+        yield Compared(number(ms), statistics.median(case.shown(side).planning), math.inf)
         yield Compared(number(held), case.shown(side).locks)
     mine, theirs = (statistics.median(case.shown(side).planning) for side in (own, base))
     yield (mine > theirs) == (number(took) > number(other_took))
+    yield (case.shown(own).locks > case.shown(base).locks) == (mine > theirs)
     for side, leaves in re.findall(rf"`([^`]+)` takes [^`]*?tree: ({N})\)", found[0]):
         yield Compared(number(leaves), case.servers[side].leaves)
     if share := re.search(rf"planning was ({_U}) of the server time", found[0]):
@@ -235,8 +238,8 @@ def _parallel(case: Case, found: re.Match[str]) -> Iterator[Compared | bool]:
 @check("spill", "X moves # per call through temporary files; X moves #.")
 def _spill(case: Case, found: re.Match[str]) -> Iterator[Compared | bool]:
     own, mine, base, theirs = found.groups()
-    yield Compared(number(mine), case.shown(own).temp)
-    yield Compared(number(theirs), case.shown(base).temp)
+    yield Compared(number(mine), case.shown(own).temp, TEMPORARY)
+    yield Compared(number(theirs), case.shown(base).temp, TEMPORARY)
 
 
 @check(
@@ -356,8 +359,8 @@ PAGE = """\
 Made by `python -m tests.checked RUN PLAN.md ...` (tests/checked/), which reads the sentences of a plan's section *Why*
 and finds each figure again without the rules, the count pass and the judge of the lab; how, its docstring says.
 [reasons.md](reasons.md) has the SQL to do the same by hand. Of each row: the figure as the plan prints it, then as it
-was found; bytes, ms and shares. Planning takes other times on another day, so that only the order of the two sides,
-and the figure within a factor of two, is held.
+was found; bytes, ms and shares. Planning takes other times on another day: of these the order of the two sides is
+held, and that with it more relations are locked. Temporary files may differ by 6 %, those of parallel workers do.
 """
 
 
