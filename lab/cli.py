@@ -82,7 +82,7 @@ def run(
             rounds=rounds,
             rows=rows,
             only=() if only is None else tuple(name.strip() for name in only.split(",")),
-            max_time_s=_duration(max_time, seconds),
+            max_time_s=_duration("--max-time", max_time, seconds),
             resume=resume,
             given=given,
             load_workers=load_workers,
@@ -118,7 +118,7 @@ def aa(
         from lab import session
         from lab.timeline import seconds
 
-        limit_s = _duration(max_time, seconds)
+        limit_s = _duration("--max-time", max_time, seconds)
         asked = session.Asked(scenario, results, DOCS, on, rounds=rounds, rows=rows, max_time_s=limit_s, resume=resume)
         with progress.told(err, quiet=as_json) as tell, progress.interruptible(err) as stop:
             outcome = aa_.perform(asked, tell, stop)
@@ -219,28 +219,45 @@ def doctor(as_json: AsJson = False) -> None:
         raise typer.Exit(0 if doctor_.can_run(found) else 3)
 
 
-@app.command(epilog="Example: pglab clean --dry-run")
+@app.command(epilog="Example: pglab clean --older 30d --keep 5 --dry-run")
 def clean(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be removed.")] = False,
+    older: Annotated[str | None, typer.Option(help="Stored runs too that began longer ago, as in 30d.")] = None,
+    keep: Annotated[
+        int | None, typer.Option(min=0, help="Stored runs too, but the newest so many of each scenario.")
+    ] = None,
     results: Results = RESULTS,
+    doc: Docs = DOCS,
     as_json: AsJson = False,
 ) -> None:
-    """Remove what dead runs left behind; never touches a live run."""
+    """Remove what dead runs left behind; never touches a live run. With --older or --keep old stored runs too."""
     with terminal.messages(as_json):
-        from lab import tidy
-        from lab.hosts import embedded
+        from datetime import UTC, datetime
 
-        found = tidy.left(embedded.base(), results)
+        from lab import outdated, tidy
+        from lab.hosts import embedded
+        from lab.timeline import seconds
+
+        base, older_s = embedded.base(), _duration("--older", older, seconds)
+        found = tidy.left(base, results)
+        living, now = tidy.living(base), datetime.now(UTC)
+        old = list(outdated.old(results, doc, now=now, older_s=older_s, keep=keep, living=living))
         if not dry_run:
             tidy.remove(found)
+            outdated.remove(old)
+        found += [tidy.Left("stored run", str(one.folder), one.bytes) for one in old if not one.stays]
+        for one in old:
+            if one.stays:
+                err.print(f"kept: {one.folder}: {one.stays}", markup=False)
         if as_json:
             terminal.print_json([vars(one) for one in found])
             return
-        for one in found:
-            out.print(f"{one.what}: {one.where} ({one.bytes / 2**20:.1f} MiB)", markup=False)
-        total = sum(one.bytes for one in found) / 2**20
+        for left in found:
+            out.print(f"{left.what}: {left.where} ({left.bytes / 2**20:.1f} MiB)", markup=False)
+        total = sum(left.bytes for left in found) / 2**20
         verb = "would be removed" if dry_run else "removed"
-        out.print(f"{len(found)} left over, {total:.1f} MiB {verb}" if found else "nothing is left over", markup=False)
+        what = "left over or old" if old else "left over"
+        out.print(f"{len(found)} {what}, {total:.1f} MiB {verb}" if found else "nothing is left over", markup=False)
 
 
 @app.command(epilog="Example: pglab images build postgres:17")
@@ -288,13 +305,13 @@ def schema(as_json: AsJson = True) -> None:
 # --- how long, and until when ---------------------------------------------------------------
 
 
-def _duration(text: str | None, seconds: Callable[[object], float]) -> float | None:
+def _duration(option: str, text: str | None, seconds: Callable[[object], float]) -> float | None:
     if text is None:
         return None
     try:
         return seconds(text)
     except ValueError as error:
-        raise LabError(f"--max-time: {error}") from None
+        raise LabError(f"{option}: {error}") from None
 
 
 def main() -> None:

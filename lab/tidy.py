@@ -37,8 +37,12 @@ class Left:
 def left(base: Path, results: Path) -> list[Left]:
     """Everything that dead runs left below *base* and in *results*."""
     found = [*_processes(base), *_engines(base), *_homes(base), *_wheels(base)]
-    living = {home.name.partition(".")[0] for home in _folders(base) if alive(home)}  # ids of runs
-    return found + list(_fragments(results, living))
+    return found + list(_fragments(results, living(base)))
+
+
+def living(base: Path) -> set[str]:
+    """The ids of the runs that go on."""
+    return {home.name.partition(".")[0] for home in _folders(base) if alive(home)}
 
 
 def remove(found: Iterable[Left]) -> None:
@@ -137,11 +141,11 @@ def _run(process: psutil.Process, base: Path) -> str:
     return ""
 
 
-def _fragments(results: Path, living: Iterable[str]) -> Iterator[Left]:
+def _fragments(results: Path, alive_ones: Iterable[str]) -> Iterator[Left]:
     """Trials that were being written, and logs of servers that are gone."""
     if not results.exists():
         return
-    running = set(living)
+    running = set(alive_ones)
     names = ("*/*/.logs", "*/.partial-*", "*/*/.partial-*", "*/*/*/.partial-*")
     for path in sorted(path for name in names for path in results.glob(name)):
         if not running.intersection(path.parts) and path.exists() and _age_s(path) > 1:
