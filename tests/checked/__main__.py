@@ -26,7 +26,7 @@ from lab import judge, store
 from tests.checked.found import Rounds, Server, Shown, server
 
 ROUNDING = 0.006  # a figure is printed to three digits
-TEMPORARY = 0.06  # temporary files of parallel workers are never twice the same
+TEMPORARY = 0.1  # temporary files of parallel workers are never twice the same: 27.0 to 29.2 MiB over four loads
 UNITS = {"KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "us": 1e-3, "s": 1e3}
 N = r"[-+]?[\d,]*\.?\d+(?:e-?\d+)?"
 
@@ -360,7 +360,7 @@ Made by `python -m tests.checked RUN PLAN.md ...` (tests/checked/), which reads 
 and finds each figure again without the rules, the count pass and the judge of the lab; how, its docstring says.
 [reasons.md](reasons.md) has the SQL to do the same by hand. Of each row: the figure as the plan prints it, then as it
 was found; bytes, ms and shares. Planning takes other times on another day: of these the order of the two sides is
-held, and that with it more relations are locked. Temporary files may differ by 6 %, those of parallel workers do.
+held, and that with it more relations are locked. Temporary files may differ by 10 %: those of parallel workers do from load to load.
 """
 
 
