@@ -16,7 +16,10 @@ commands = typer.Typer()
 def compare(
     schemas: Annotated[list[Path], typer.Argument(help="SQL files, each a candidate; the first is the baseline.")],
     query: Annotated[list[Path] | None, typer.Option(help="An SQL file that is asked of each; more than once.")] = None,
-    rows: Annotated[str, typer.Option(help="How many rows the largest tables get, such as 200k.")] = "100k",
+    data: Annotated[
+        list[str] | None, typer.Option(help="Rows of your own: TABLE=FILE, a CSV or Parquet file; more than once.")
+    ] = None,
+    rows: Annotated[str, typer.Option(help="How many rows the largest invented tables get, such as 200k.")] = "100k",
     param: Annotated[list[str] | None, typer.Option(help="name=TABLE.COLUMN: where a parameter's values are.")] = None,
     rounds: Annotated[int | None, typer.Option(min=2, max=10_000, help="How many rounds; else 20.")] = None,
     name: Annotated[str | None, typer.Option(help="The scenario's name; else compare-<the files' names>.")] = None,
@@ -32,7 +35,13 @@ def compare(
         run = session.Asked("", results, doc, on, rounds=rounds)
         params = _pairs(param or [], "--param", "device=events.device")
         asked = comparison.Asked(
-            tuple(schemas), tuple(query or ()), params, run, rows=comparison.count(rows), name=name
+            tuple(schemas),
+            tuple(query or ()),
+            params,
+            run,
+            rows=comparison.count(rows),
+            name=name,
+            data=tuple(data or ()),
         )
         with progress.told(terminal.err, quiet=as_json) as tell, progress.interruptible(terminal.err) as stop:
             done, shown = comparison.perform(asked, tell, stop)

@@ -6,26 +6,31 @@ The schema has been applied to a disposable server, by the author's role; nothin
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-from lab import parts, pg
+from lab import brought, datayaml, parts, pg
 from lab.errors import IngestError
 from lab.ingest import Load
-from lab.likely import Column, Dataset, Foreign, Table, dataset
+from lab.likely import Column, Dataset, Foreign, Table
 from lab.model import Endpoint, Lab, Stream
 
 TRIED_ROWS = 300
 
 
-def of(connection: pg.Connection, rows: int) -> Dataset:
-    """data.yaml for the tables that *connection* sees by their bare names, the largest with *rows* rows."""
-    made = dataset(tables(connection), rows)
+def of(connection: pg.Connection, rows: int, given: Sequence[str] = ()) -> Dataset:
+    """data.yaml for the tables that *connection* sees by their bare names, the largest with *rows* rows.
+
+    *given*: files of rows that are brought, as brought.tables_of reads them.
+    """
+    known = tables(connection)
+    made = brought.dataset(known, brought.tables_of(given, known), rows)
     elsewhere = tuple(
         f"table {one['table']}: is in a schema that is not on the search_path, and gets no rows "
         f"(ALTER ROLE lab SET search_path = public, {one['schema']}; in the schema file, or load it by a load.sql)"
         for one in pg.rows(connection, pg.query("catalogue_elsewhere"))
     )
-    return Dataset(made.text, made.entities, (*made.notes, *elsewhere), made.holes, made.streams)
+    return replace(made, notes=(*made.notes, *elsewhere))
 
 
 def tables(connection: pg.Connection) -> tuple[Table, ...]:
@@ -95,10 +100,9 @@ def attempt(endpoint: Endpoint, made: Dataset, *, days: int, rows: int, tried: i
     load: Load = parts.load("ingest", "copy_binary").load
     refused: list[str] = []
     for name, options in made.streams.items():
-        own = {key: value for key, value in options.items() if key != "kind"}
-        stream = Stream(name, "synthetic", own, "data.yaml")
-        source = parts.load("sources", "synthetic").opened(stream, lab, seed=0)
-        first = source.rows if name in made.entities else min(source.rows, tried)
+        stream = Stream(name, options["kind"], datayaml.options(options), "data.yaml")
+        source = parts.load("sources", stream.kind).opened(stream, lab, seed=0)
+        first = source.rows if name in made.entities or name in made.whole else min(source.rows, tried)
         spans = [(0, first), (max(first, source.rows - tried), source.rows)]
         try:
             for begin, end in (one for one in spans if one[0] < one[1]):

@@ -47,7 +47,10 @@ _COUNT = re.compile(r"(\d[\d_]*)(k|m)?", re.IGNORECASE)
 
 @dataclass(frozen=True)
 class Asked:
-    """What the command line said. *params*: name -> the words for its source. *run*: how to run it."""
+    """What the command line said. *params*: name -> the words for its source. *run*: how to run it.
+
+    *data*: files of rows, each TABLE=FILE or named after its table.
+    """
 
     schemas: tuple[Path, ...]
     queries: tuple[Path, ...]
@@ -55,6 +58,7 @@ class Asked:
     run: session.Asked
     rows: int = ROWS
     name: str | None = None
+    data: tuple[str, ...] = ()
 
 
 def count(words: str) -> int:
@@ -205,7 +209,7 @@ def _made(
                 pg.run(admin, "ALTER ROLE lab RESET ALL")  # what a schema set outlives its database
             prepare.apply(host.psql(), end, schema, name, locked=True)
             if made is None:
-                made = _rows(server, asked.rows, schema, note)
+                made = _rows(server, asked, schema, note)
                 sources = _sources(server, queries, made, asked, note)
             refused = catalogue.attempt(end, made, days=DAYS, rows=asked.rows)
             if refused:
@@ -229,9 +233,9 @@ def _server() -> Iterator[tuple[Host, Server]]:
         yield host, server
 
 
-def _rows(server: Server, rows: int, schema: SqlFile, note: Callable[[str], None]) -> Dataset:
+def _rows(server: Server, asked: Asked, schema: SqlFile, note: Callable[[str], None]) -> Dataset:
     with pg.connected(server.conninfo()) as connection:
-        made = catalogue.of(connection, rows)
+        made = catalogue.of(connection, asked.rows, asked.data)
     for line in made.notes:
         note(f"rows: {line}")
     if made.holes:
@@ -324,7 +328,7 @@ def _scenario(
     return {
         "scenario.yaml": "\n".join(lines) + "\n",
         "workload/workload.yaml": "\n".join(mix) + "\n",
-        "workload/data.yaml": f"# Invented after {next(iter(schemas))}: edit what you know better.\n{made.text}",
+        "workload/data.yaml": f"# {_of(made)} after {next(iter(schemas))}: edit what you know better.\n{made.text}",
         **{f"{name}.sql": dump.locked(file.text) for name, file in schemas.items()},
         **{f"workload/{name}.sql": file.text for name, file in queries.items()},
     }
@@ -339,3 +343,9 @@ def _params(each: Mapping[str, str]) -> str:
 
 def _quoted(words: str) -> str:
     return json.dumps(words, ensure_ascii=False)
+
+
+def _of(made: Dataset) -> str:
+    """What the rows are: invented, brought, or both."""
+    brought = sum("files" in one for one in made.streams.values())
+    return "Brought" if brought == len(made.streams) else "Brought and invented" if brought else "Invented"

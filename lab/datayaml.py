@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from lab.model import Json
 
@@ -22,13 +22,42 @@ def text(streams: Mapping[str, Mapping[str, Json]]) -> str:
     """
     lines = ["streams:" if streams else "streams: {}"]
     for name, stream in streams.items():
-        lines += [f"  {_key(name)}:", "    kind: synthetic"]
-        lines += [f"    rows: {_key(stream['rows'])}"] if "rows" in stream else []
-        if "time" in stream:
-            lines.append(f"    time: {{column: {_key(stream['time']['column'])}, start: {stream['time']['start']}}}")
-        lines.append("    columns:")
-        lines += [f"      {_key(column)}: {_flow(made)}" for column, made in stream["columns"].items()]
+        lines += [f"  {_key(name)}:", f"    kind: {stream['kind']}"]
+        lines += _brought(options(stream)) if "files" in stream else _made(stream)
     return "\n".join(lines) + "\n"
+
+
+def options(stream: Mapping[str, Json]) -> dict[str, Json]:
+    """What stands under a stream beside its kind, as its source takes it.
+
+    A stream of files has here all columns of these, and how many rows they have; of that it takes the types that
+    CSV cannot say.
+
+    >>> options({"kind": "csv", "files": "a.csv", "rows": 9, "columns": {"a": {"type": "bigint"}, "b": {}}})
+    {'files': 'a.csv', 'columns': {'a': 'bigint'}}
+    >>> options({"kind": "parquet", "files": ["a", "b"], "rows": 9, "columns": {"a": {"type": "bigint"}}})
+    {'files': ['a', 'b']}
+    """
+    if "files" not in stream:
+        return {key: value for key, value in stream.items() if key != "kind"}
+    types = {name: made["type"] for name, made in stream["columns"].items() if "type" in made}
+    return {"files": stream["files"], **({"columns": types} if stream["kind"] == "csv" and types else {})}
+
+
+def _made(stream: Mapping[str, Json]) -> Iterator[str]:
+    if "rows" in stream:
+        yield f"    rows: {_key(stream['rows'])}"
+    if "time" in stream:
+        yield f"    time: {{column: {_key(stream['time']['column'])}, start: {stream['time']['start']}}}"
+    yield "    columns:"
+    yield from (f"      {_key(column)}: {_flow(made)}" for column, made in stream["columns"].items())
+
+
+def _brought(own: Mapping[str, Json]) -> Iterator[str]:
+    yield f"    files: {json.dumps(own['files'], ensure_ascii=False)}"
+    if "columns" in own:
+        yield "    columns:"
+        yield from (f"      {_key(column)}: {_key(kind)}" for column, kind in own["columns"].items())
 
 
 def _flow(made: Mapping[str, Json]) -> str:

@@ -88,7 +88,8 @@ class Dataset:
     """*text* is data.yaml; *entities* belong under `lab:` in scenario.yaml, and *rows* rows to its `lab.rows`.
 
     *notes*: what was guessed, or left to the server. *holes*: `table.column: why, and the way out`; while there are
-    any, the rows do not fit. *streams*: what *text* says, by the table's name.
+    any, the rows do not fit. *streams*: what *text* says, by the table's name (datayaml.text). *whole*: tables of
+    which every row is referred to.
     """
 
     text: str
@@ -96,6 +97,7 @@ class Dataset:
     notes: tuple[str, ...]
     holes: tuple[str, ...]
     streams: Mapping[str, Mapping[str, Json]]
+    whole: frozenset[str] = frozenset()
 
 
 def dataset(tables: Sequence[Table], rows: int) -> Dataset:
@@ -125,7 +127,14 @@ def dataset(tables: Sequence[Table], rows: int) -> Dataset:
     used = {str(column["of"]) for one in streams.values() for column in one["columns"].values() if "of" in column}
     used |= {one["rows"] for one in streams.values() if "rows" in one}
     entities = {name: size for name, size in plan.sizes.items() if name in used}
-    return Dataset(datayaml.text(streams), entities, tuple(plan.notes), tuple(plan.holes), streams)
+    return told(streams, entities, plan.notes, plan.holes)
+
+
+def told(
+    streams: Mapping[str, Mapping[str, Json]], entities: Mapping[str, int], notes: Sequence[str], holes: Sequence[str]
+) -> Dataset:
+    """The dataset of these streams, whose text is made of them."""
+    return Dataset(datayaml.text(streams), entities, tuple(notes), tuple(holes), streams)
 
 
 @dataclass
@@ -261,7 +270,7 @@ class _Plan:
 
     def _column(self, table: Table, column: Column, rules: "Rules", *, unique: bool) -> dict[str, Json] | None:
         """One column's way; None where it is left to the server, which is told where it is not plain."""
-        type_ = "text" if column.labels else _type(column)
+        type_ = "text" if column.labels else type_of(column)
         if type_ is None:
             self._without(table, column)
             return None
@@ -309,7 +318,7 @@ class _Plan:
 # --- a column by itself ---------------------------------------------------------------------
 
 
-def _type(column: Column) -> str | None:
+def type_of(column: Column) -> str | None:
     """The type as data.yaml names it, None where no such values are made."""
     if column.type == "numeric":
         precision = column.precision if column.precision is not None else 12

@@ -129,6 +129,8 @@ def _words(table: str, column: str, tables: Mapping[str, Table], made: Dataset, 
 
 def _size(table: str, made: Dataset, rows: int) -> int:
     entity = made.streams.get(table, {}).get("rows")
+    if isinstance(entity, int):
+        return entity
     return made.entities.get(str(entity), rows) if entity else rows
 
 

@@ -52,19 +52,36 @@ class Fit:
     schema: pa.Schema
     jsonb: frozenset[str]
 
-    def __call__(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        """*batch* in the types of the table; IngestError where a value does not fit."""
+    def __call__(self, batch: pa.RecordBatch, at: int = 0) -> pa.RecordBatch:
+        """*batch* in the types of the table; IngestError where a value does not fit. *at* rows came before it."""
         if batch.schema.equals(self.schema):
             return batch
-        return pa.RecordBatch.from_arrays(list(map(self._cast, batch.columns, self.schema)), schema=self.schema)
+        columns = [self._cast(values, field, at) for values, field in zip(batch.columns, self.schema, strict=True)]
+        return pa.RecordBatch.from_arrays(columns, schema=self.schema)
 
-    def _cast(self, values: Any, field: Any) -> Any:
+    def _cast(self, values: Any, field: Any, at: int) -> Any:
         try:
-            if pa.types.is_fixed_size_binary(field.type) and not values.type.equals(field.type):
-                return pa.array([v and uuid.UUID(v).bytes for v in values.to_pylist()], field.type)
-            return pc.cast(values, field.type)
+            return _as(values, field.type)
+        except (pa.ArrowInvalid, ValueError):
+            row, error = _misfit(values, field.type)
+            place = f"table {self.table}: column {field.name}: row {at + row + 1}: {values[row].as_py()!r}"
+            raise IngestError(f"{place} does not fit: {error}") from None
+
+
+def _as(values: Any, kind: Any) -> Any:
+    if pa.types.is_fixed_size_binary(kind) and not values.type.equals(kind):
+        return pa.array([v and uuid.UUID(v).bytes for v in values.to_pylist()], kind)
+    return pc.cast(values, kind)
+
+
+def _misfit(values: Any, kind: Any) -> tuple[int, Exception]:
+    """The number of the first value, from 0, that is no *kind*, and why; there is one."""
+    for row in range(len(values)):
+        try:
+            _as(values.slice(row, 1), kind)
         except (pa.ArrowInvalid, ValueError) as error:
-            raise IngestError(f"table {self.table}: column {field.name}: {error}") from None
+            return row, error
+    raise ValueError("all of them fit")
 
 
 def columns(connection: pg.Connection, table: tuple[str, str]) -> list[Column]:

@@ -68,8 +68,8 @@ def _send(link: pg.Connection, table: tuple[str, str], fit: _fit.Fit, feed: "_Fe
         with _refusals(table), pg.copying(link, pg.ident(*table), names) as write:
             write(header := encoder.write_header())
             size += len(header)
-            for batch in feed:
-                write(data := encoder.write_batch(fit(batch)))
+            for at, batch in feed:
+                write(data := encoder.write_batch(fit(batch, at)))
                 rows += batch.num_rows
                 size += len(data)
             write(trailer := encoder.finish())
@@ -106,16 +106,17 @@ class _Feed:
 
     def __init__(self) -> None:
         self._turn = Condition()
-        self._made: deque[pa.RecordBatch] = deque()
+        self._made: deque[tuple[int, pa.RecordBatch]] = deque()
         self._ended = False
         self.stopped = False
         self._failure: Exception | None = None
 
-    def __iter__(self) -> Iterator[pa.RecordBatch]:
+    def __iter__(self) -> Iterator[tuple[int, pa.RecordBatch]]:
+        """Each batch, and how many rows were made before it."""
         while (batch := self._take()) is not None:
             yield batch
 
-    def _take(self) -> pa.RecordBatch | None:
+    def _take(self) -> tuple[int, pa.RecordBatch] | None:
         with self._turn:
             self._turn.wait_for(lambda: self._made or self._ended)
             if self._failure is not None:
@@ -126,14 +127,16 @@ class _Feed:
 
     def make(self, batches: Iterable[pa.RecordBatch]) -> None:
         """Make all *batches*; what goes wrong is raised where they are taken."""
+        rows = 0
         try:
             for batch in batches:
                 with self._turn:
                     self._turn.wait_for(lambda: len(self._made) < _AHEAD or self._ended)
                     if self._ended:
                         return
-                    self._made.append(batch)
+                    self._made.append((rows, batch))
                     self._turn.notify_all()
+                rows += batch.num_rows
         except Exception as error:  # noqa: BLE001 raised again by the takers
             self._failure = error
         self._end()

@@ -1,7 +1,10 @@
 """`pglab compare` on a real server: rows that a schema takes, parameters by plans, a scenario that runs."""
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from lab import catalogue, check, comparison, parts, pg, prepare, scenario, session
@@ -44,9 +47,10 @@ def place(tmp_path, monkeypatch):
     return tmp_path
 
 
-def asked(*schemas, queries=("recent.sql",), name=None, **params):
+def asked(*schemas, queries=("recent.sql",), name=None, data=(), **params):
     run = session.Asked("", Path("results"), Path("doc"), rounds=2)
-    return comparison.Asked(tuple(map(Path, schemas)), tuple(map(Path, queries)), params, run, rows=2_000, name=name)
+    files = tuple(map(Path, schemas)), tuple(map(Path, queries))
+    return comparison.Asked(*files, params, run, rows=2_000, name=name, data=tuple(data))
 
 
 def made(*schemas, **more):
@@ -199,3 +203,80 @@ def test_settings_of_the_role_by_one_candidate_are_not_the_nexts(place):
     (place / "a.sql").write_text(text)
     (place / "b.sql").write_text(f"CREATE SCHEMA s; {EVENTS}CREATE TABLE s.events (at date);")
     made("a.sql", "b.sql")
+
+
+# --- rows of one's own ---
+
+KEYED = """\
+CREATE TYPE mood AS ENUM ('sad', 'happy');
+CREATE TABLE devices (id int PRIMARY KEY, zip text NOT NULL, mood mood);
+CREATE TABLE events (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, device int NOT NULL REFERENCES devices,
+    at timestamptz NOT NULL, price numeric(8, 2), tags text[]);
+"""
+DEVICES = 1_000
+
+
+@pytest.fixture
+def brought(place):
+    """Two schemas of two tables, and the rows of both: the second refers to all of the first."""
+    (place / "a.sql").write_text(KEYED)
+    (place / "b.sql").write_text(f"{KEYED}CREATE INDEX ON events (device);\n")
+    lines = (f"{n},{n:05},{'sad' if n % 2 else ''}" for n in range(DEVICES))
+    (place / "devices.csv").write_text("id,zip,mood\n" + "".join(f"{line}\n" for line in lines))
+    at = [datetime(2026, 1, 1, tzinfo=UTC) + timedelta(minutes=n) for n in range(5_000)]
+    columns = {
+        "device": [n % DEVICES for n in range(5_000)],
+        "at": at,
+        "price": [1.25] * 5_000,
+        "tags": [["x"]] * 5_000,
+    }
+    pq.write_table(pa.table(columns), place / "e.parquet")
+    return place
+
+
+@pytest.mark.usefixtures("brought")
+def test_rows_of_ones_own_are_brought_as_files():
+    files, told = made("a.sql", "b.sql", data=["devices.csv", "events=e.parquet"])
+    assert "kind: csv" in files["workload/data.yaml"]
+    assert 'files: "e.parquet"' in files["workload/data.yaml"]
+    assert files["workload/data.yaml"].startswith("# Brought after a:")
+    assert any(":device is drawn from events.device" in line for line in told)
+
+
+def test_a_comparison_of_brought_rows_runs_and_its_plan_verifies(brought):
+    words = (
+        "compare",
+        "a.sql",
+        "b.sql",
+        "--query",
+        "recent.sql",
+        "--data",
+        "devices.csv",
+        "--data",
+        "events=e.parquet",
+    )
+    done = pglab(brought, *words, "--rounds", "2", "--on", "embedded")
+    assert done.returncode == 0, done.stderr
+    verified = pglab(brought, "verify", ".claude/doc/compare-a-b.md")
+    assert verified.returncode == 0, verified.stdout
+
+
+def test_a_brought_value_that_its_column_refuses_is_told_with_its_row(brought):
+    with (brought / "devices.csv").open("a") as file:
+        file.write("many,1,\n")
+    with pytest.raises(LabError, match=r"devices.csv: row 1001, column id: 'many' is no integer"):
+        made("a.sql", "b.sql", data=["devices.csv", "events=e.parquet"])
+
+
+def test_brought_rows_that_do_not_fit_the_table_are_told_with_table_and_column(brought):
+    pq.write_table(pa.table({"device": ["x"], "att": [1]}), brought / "e.parquet")
+    with pytest.raises(IngestError) as found:
+        made("a.sql", "b.sql", data=["devices.csv", "events=e.parquet"])
+    assert "column device: what the rows have (string) and what the table has (int4) do not fit" in str(found.value)
+    assert "column att: the table has no such column (did you mean 'at'?" in str(found.value)
+
+
+@pytest.mark.usefixtures("brought")
+def test_rows_are_brought_of_all_tables_that_refer_to_each_other():
+    with pytest.raises(ScenarioError, match=r"--data events=FILE"):
+        made("a.sql", "b.sql", data=["devices.csv"])

@@ -120,10 +120,10 @@ def test_rows_that_do_not_fit_are_refused_before_any_is_made(database, definitio
     assert str(refused.value).startswith(f"table public.t: column {column}: {why}")
 
 
-def test_a_value_that_does_not_fit_names_its_column_and_leaves_nothing(database):
+def test_a_value_that_does_not_fit_names_its_column_and_row_and_leaves_nothing(database):
     name = table(database, "c smallint")
-    batches = [*one(c=pa.array([1])), *one(c=pa.array([70_000]))]
-    with pytest.raises(IngestError, match=r"table public\.t: column c: .*70000"):
+    batches = [*one(c=pa.array([1, 2])), *one(c=pa.array([5, None, 70_000, 80_000]))]
+    with pytest.raises(IngestError, match=r"table public\.t: column c: row 5: 70000 does not fit"):
         put(database, name, batches)
     assert rows(database, "SELECT count(*) AS n FROM t") == [{"n": 0}]
 
