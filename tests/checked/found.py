@@ -42,6 +42,7 @@ class Shown:
     planning: list[float] = field(default_factory=list)
     keeps: bool = False
     by_mode: dict[str, float] = field(default_factory=dict)
+    locks_by_mode: dict[str, float] = field(default_factory=dict)
     nodes: list[tuple[str, float, float]] = field(default_factory=list)
     drawn: list[float] = field(default_factory=list)  # blocks by ANALYZE's drawings
 
@@ -190,7 +191,7 @@ def shown(found: Shown, kept: trial.Kept, query: Query, sets: Sequence[Any], tre
         connection.commit()
         for _ in range(10):  # the first looks everything up in the catalogue, and is not the shortest
             found.planning += [explained(connection, "SUMMARY", call)["Planning Time"] for call in calls]
-    with session(kept, query) as (connection, _):
+    with session(kept, query) as (connection, look):
         for call in calls:
             explained(connection, "ANALYZE", call)
         (row,) = pg.rows(connection, "SELECT generic_plans AS n FROM pg_prepared_statements WHERE name = 'q'")
@@ -201,6 +202,12 @@ def shown(found: Shown, kept: trial.Kept, query: Query, sets: Sequence[Any], tre
             for _ in range(2):
                 both = [explained(connection, "ANALYZE, BUFFERS", call)["Plan"] for call in calls[:KEPT]]
             found.by_mode[mode] = statistics.fmean(map(touched, both))
+            held = []
+            for call in calls:
+                explained(connection, "ANALYZE", call, keep=True)
+                held.append(look(_LOCKS)["n"])
+                connection.rollback()
+            found.locks_by_mode[mode] = statistics.fmean(held)
 
 
 _LOCKS = (
