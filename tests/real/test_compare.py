@@ -225,7 +225,7 @@ def brought(place):
     (place / "devices.csv").write_text("id,zip,mood\n" + "".join(f"{line}\n" for line in lines))
     at = [datetime(2026, 1, 1, tzinfo=UTC) + timedelta(minutes=n) for n in range(5_000)]
     columns = {
-        "device": [n % DEVICES for n in range(5_000)],
+        "device": [n * 37 % DEVICES for n in range(5_000)],
         "at": at,
         "price": [1.25] * 5_000,
         "tags": [["x"]] * 5_000,
