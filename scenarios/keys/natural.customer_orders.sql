@@ -1,0 +1,7 @@
+-- A customer's newest orders with their lines: from the order to what refers to it.
+-- params: customer=orders.customer
+SELECT orders.placed_at, orders.total_cents, line, product, amount
+FROM orders JOIN lines USING (customer, placed_at)
+WHERE orders.customer = :customer
+ORDER BY orders.placed_at DESC, line
+LIMIT 10
