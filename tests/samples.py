@@ -40,9 +40,9 @@ from lab.reasons import blocks, filtered, index_only, indexes, locks, pruning, s
 RULES = (pruning, blocks, locks, index_only, filtered, spill, indexes)
 QUERIES = ("recent", "daily_total", "append_one")
 _SQL = {
-    "recent": "/* pglab:recent */ SELECT at, value FROM events WHERE device = $1 AND at >= $2 ORDER BY at DESC",
-    "daily_total": "/* pglab:daily_total */ SELECT sum(value) FROM events WHERE at >= $1 AND at < $2",
-    "append_one": "/* pglab:append_one */ INSERT INTO events VALUES ($1, $2, $3)",
+    "recent": "SELECT /* pglab:recent */ at, value FROM events WHERE device = $1 AND at >= $2 ORDER BY at DESC",
+    "daily_total": "SELECT /* pglab:daily_total */ sum(value) FROM events WHERE at >= $1 AND at < $2",
+    "append_one": "INSERT /* pglab:append_one */ INTO events VALUES ($1, $2, $3)",
 }
 _WHOLE = """CREATE TABLE events (
   id bigint PRIMARY KEY,

@@ -219,6 +219,11 @@ def test_a_plan_that_hangs_on_the_drawing_is_told_with_what_the_drawings_gave():
     assert one.facts["first"] == "Seq Scan on t"
 
 
+def test_blocks_that_a_write_finds_here_or_there_are_no_sign_of_another_plan():
+    own = replace(counted("by-day"), metrics={"query.append_one.blocks_per_call": (18.0, 22.0, 18.0)})
+    assert said(unstable, own, counted()) == []
+
+
 @pytest.mark.parametrize(("own", "way"), [(50, "fewer"), (150, "more")])
 def test_blocks_say_which_way(own, way):
     [(_, words)] = said(blocks, counted("by-day", blocks_per_call=own), counted(blocks_per_call=100))

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
 
+from lab import statement
 from lab.explain import parting, redrawn
 from lab.model import Prepared, Query
 from lab.reasons import MANUAL, Cite, Reason, Side, differ, named, own_fact
@@ -18,7 +19,7 @@ def explain(own: Side, base: Side, queries: Sequence[Query]) -> Iterator[Reason]
     for query in queries:
         for one in (own, base):
             cite = partial(own_fact, NAME, own, query.name)
-            if found := _drawn(one, query.name):
+            if found := _drawn(one, query):
                 pieces = _of_drawings(one, found, cite)
             elif found := _differing(one.loads, query.name):
                 pieces = (
@@ -55,11 +56,16 @@ def _of_drawings(one: Side, found: dict[str, Any], cite: Any) -> tuple[str | Cit
     )
 
 
-def _drawn(one: Side, query: str) -> dict[str, Any] | None:
-    """What ANALYZE's drawings make of a query of one load: `low`, `high`, `drawings`, and where recorded plans part."""
-    blocks = one.prepared.metrics.get(f"query.{query}.blocks_per_call", ())
-    parted = redrawn(one.explains.get(query) or ())
-    if not blocks or not (parted or differ(min(blocks), max(blocks), by=_LEAST)):
+def _drawn(one: Side, query: Query) -> dict[str, Any] | None:
+    """What ANALYZE's drawings make of a query of one load: `low`, `high`, `drawings`, and where recorded plans part.
+
+    Blocks alone speak only of what reads: by one plan a row that is written finds room here or there, and its key
+    another page of an index.
+    """
+    blocks = one.prepared.metrics.get(f"query.{query.name}.blocks_per_call", ())
+    parted = redrawn(one.explains.get(query.name) or ())
+    moved = bool(blocks) and statement.only_reads(query) and differ(min(blocks), max(blocks), by=_LEAST)
+    if not blocks or not (parted or moved):
         return None
     return {"low": min(blocks), "high": max(blocks), "drawings": len(blocks), **(parted or {})}
 
