@@ -30,11 +30,22 @@ def check(form: type[AnyForm], page: Page, mistakes: Mistakes, path: Path = (), 
     except ValidationError as found:
         for where, error in _independent(form, found, tree):
             if error["type"] == "extra_forbidden":
-                what = f"unknown key {where[-1]!r} {among(str(where[-1]), _known(form, error['loc'][:-1]))}"
+                what = _unknown(str(where[-1]), error["input"], _known(form, error["loc"][:-1]))
                 mistakes.add(page.at(*path, *where, named=(*path, *where[:-1])), what)
             else:
                 mistakes.add(page.at(*path, *where), _what(form, error))
         return None
+
+
+def _unknown(key: str, value: Any, known: set[str]) -> str:
+    """What the author is told of a key that the form does not have; words without a value were cut off by a comma.
+
+    >>> _unknown("more WAL for each row", None, {"schema"})
+    "unknown key 'more WAL for each row' (within {...} a comma ends a value: put it in quotes; known: schema)"
+    """
+    cut = value is None and " " in key.strip()
+    hint = f"(within {{...}} a comma ends a value: put it in quotes; known: {', '.join(sorted(known))})"
+    return f"unknown key {key!r} {hint if cut else among(key, known)}"
 
 
 def _independent(form: type[BaseModel], found: ValidationError, tree: Any) -> list[tuple[Path, Any]]:
