@@ -1,17 +1,19 @@
-"""Where the values of a query's parameters come from: the column that each is compared with, or one of its name."""
+"""Where the values of a query's parameters come from: the column that each is compared with, written to, or named as."""
 
 import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from lab import explain, pg, predicates, statement
+from lab import assignments, explain, pg, predicates, statement
+from lab.assignments import Target
 from lab.errors import IngestError, ScenarioError
 from lab.likely import Dataset, Table
 from lab.model import Json, Parameter, Query, SqlFile
 from lab.page import among
 
 _PIECE = "it is a pattern or a part of a value (LIKE, ~, @>), and no column holds such"
+_NEW = "it is written to {}, where a value that is there already is refused"
 _PLAIN = re.compile(r"[^\W\d][\w-]*")
 
 
@@ -49,12 +51,33 @@ def of(
             asked += [(table, column) for (_, table), column in columns if (table, column) not in asked]
         pieces |= {query.params[each.takes[number - 1]].name for number in predicates.parts(plan)}
     known = {t.name: t for t in tables}
+    written = assignments.targets(file, {t.name: [c.name for c in t.columns] for t in tables})
+    new = {} if _upserts(file) else _new(written, known)
+    for parameter, goes in written.items():
+        compared[parameter] = compared[parameter] or [(target.table, target.column) for target in goes]
     return [
-        Origin(one.name, hint=_PIECE)
-        if one.name in pieces
+        Origin(one.name, hint=_PIECE if one.name in pieces else _NEW.format(new[one.name]))
+        if one.name in pieces or one.name in new
         else _chosen(one.name, compared[one.name], known, made, rows)
         for one in query.params
     ]
+
+
+def _upserts(file: SqlFile) -> bool:
+    """Does the query say itself what becomes of a row whose key is there?"""
+    return any(one.kind == "word" and one.text.lower() == "conflict" for one in statement.tokens(file.file, file.text))
+
+
+def _new(written: Mapping[str, Sequence[Target]], tables: Mapping[str, Table]) -> dict[str, str]:
+    """Parameters that need values which no row has: parts of a unique key that an INSERT is given as a whole."""
+    given = {(one.table, one.column) for each in written.values() for one in each if one.inserted}
+    found: dict[str, str] = {}
+    for parameter, each in written.items():
+        for one in each:
+            keys = tables[one.table].unique if one.inserted and one.table in tables else ()
+            if any(one.column in key and all((one.table, part) in given for part in key) for key in keys):
+                found[parameter] = f"{one.table}.{one.column}"
+    return found
 
 
 def plans(connection: pg.Connection, name: str, file: SqlFile) -> tuple[Query, list[Json]]:

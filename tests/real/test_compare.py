@@ -105,6 +105,27 @@ def test_parameters_are_drawn_from_what_they_are_compared_with():
     assert drive.rate * drive.for_s > check.WARM_OPERATIONS, "else no slice tells whether it was warm"
 
 
+def test_what_is_written_is_drawn_from_the_column_that_it_is_written_to(place):
+    (place / "in.sql").write_text("INSERT INTO events (device, at) VALUES ($1, $2::timestamptz)")
+    (place / "set.sql").write_text("UPDATE events SET device = :other WHERE id = :id")
+    files, _ = made("heap.sql", "mit ümläut.sql", queries=("in.sql", "set.sql"))
+    assert 'in: ["events.device", "events.at"]' in files["workload/workload.yaml"]
+    assert 'set: {other: "events.device", id: "uniform(1, 2000)"}' in files["workload/workload.yaml"]
+
+
+def test_a_new_key_is_asked_for_since_each_that_is_there_would_be_refused(place):
+    (place / "in.sql").write_text("INSERT INTO events OVERRIDING SYSTEM VALUE VALUES (:id, :device, now())")
+    with pytest.raises(
+        ScenarioError, match=r"values of :id come from\? it is written to events\.id, where a value that is"
+    ):
+        made("heap.sql", "mit ümläut.sql", queries=("in.sql",))
+    (place / "in.sql").write_text(
+        "INSERT INTO events OVERRIDING SYSTEM VALUE VALUES (:id, :device, now()) ON CONFLICT DO NOTHING"
+    )
+    files, _ = made("heap.sql", "mit ümläut.sql", queries=("in.sql",))
+    assert 'in: {id: "uniform(1, 2000)", device: "events.device"}' in files["workload/workload.yaml"]
+
+
 MISTAKES = {
     "SELECT * FROM events LIMIT :n": (ScenarioError, r"values of :n come from\?.*--param n=TABLE.COLUMN"),
     "SELECT 1;\nSELECT *\n FROM evnts WHERE a = :a": (IngestError, r'^q\.sql:3: relation "evnts"'),
