@@ -29,7 +29,7 @@ class Target:
 def targets(file: SqlFile, columns: Mapping[str, Sequence[str]]) -> dict[str, list[Target]]:
     """Parameter, as the text has it without its colon -> what it is written to. *columns*: of each table, in order.
 
-    >>> text = "INSERT INTO t (a, b) VALUES (:x, $1::int), (:y, :x + 1) ON CONFLICT (a) DO UPDATE SET b = :z WHERE b > :w"
+    >>> text = "INSERT INTO t (a, b) VALUES (:x, $1::int), (:y, :x + 1) ON CONFLICT (a) DO UPDATE SET b = :z"
     >>> found = targets(SqlFile("q.sql", text), {"t": ["a", "b"]})
     >>> {name: [(one.column, one.inserted) for one in each] for name, each in found.items()}
     {'x': [('a', True)], '$1': [('b', True)], 'y': [('a', True)], 'z': [('b', False)]}

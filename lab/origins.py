@@ -1,4 +1,4 @@
-"""Where the values of a query's parameters come from: the column that each is compared with, written to, or named as."""
+"""Where a query's parameters have their values from: the column each is compared with, written to, or named as."""
 
 import json
 import re
