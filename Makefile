@@ -16,7 +16,7 @@ help:
 	@echo "make demo     run scenarios/quickstart on an embedded PostgreSQL and write its plan (about two minutes)"
 	@echo "make test     all tests; those that need a Docker engine say so where there is none"
 	@echo "make check    format, lint, types and the tests of the pure layers (seconds)"
-	@echo "make mutants  break the code in known places; every break must turn its test red"
+	@echo "make mutants  break the code in known places; every break must turn its test red (ONLY=word, ONLY=-word)"
 	@echo "make sample   run the sample of results/ and its plan in tests/golden again (a quiet machine, a minute)"
 	@echo "make bench    the project's figures (ONLY=name,name for some)"
 	@echo "make characteristics  simulate the judge's operating characteristics: docs/calibration.md (minutes)"

@@ -1,14 +1,15 @@
 """Break the code in known places; every break must turn its test red.
 
     python tests/mutate.py [word ...]      only mutants whose file or test holds one of the words
+    python tests/mutate.py -tests/real     none whose file or test holds what comes after the minus
 
 A mutant is `file`, `old` (text that occurs once), `new`, and the `test` that must fail. The code is
 broken in copies, one for each that works at the same time, so that an interrupted run leaves the
 project as it was. Each test runs in a fork of this process, which has imported every library that
 tests need and nothing of the project: so a mutant costs its test and little more.
 
-First the same tests run on copies that nothing was changed in. One that fails there proves nothing
-when it fails again, and is an error; one that skips, for what this machine lacks, tries no mutant:
+First the same tests run on copies that nothing was changed in. One that fails there, and again when it
+has the machine to itself, proves nothing when it fails once more, and is an error; one that skips, for what this machine lacks, tries no mutant:
 such mutants are counted as not tried, each with the reason.
 """
 
@@ -70,15 +71,16 @@ def main(words: list[str]) -> int:
     begun = time.monotonic()
     mutants: list[Mutant] = tomllib.loads((TOP / "tests" / "mutants.toml").read_text())["mutant"]
     stale = {id(mutant): problem for mutant in mutants if (problem := _stale(mutant))}
-    chosen = [
-        m for m in mutants if id(m) not in stale and (not words or any(w in m["file"] + m["test"] for w in words))
-    ]
+    chosen = [m for m in mutants if id(m) not in stale and asked_for(m, words)]
     with tempfile.TemporaryDirectory(prefix="pglab-mutants-") as folder:
         Path(folder).chmod(0o755)
         for name in LIBRARIES:
             importlib.import_module(name)
         places = [_copied(Path(folder) / str(n)) for n in range(min(len(chosen), os.cpu_count() or 1))]
-        sound, untried, unsound = sorted_out(chosen, _unchanged(places, list(dict.fromkeys(m["test"] for m in chosen))))
+        outcomes = _unchanged(places, list(dict.fromkeys(m["test"] for m in chosen)))
+        if again := sorted({name for name, told in outcomes.items() if "failed" in told}):
+            outcomes |= _unchanged(places[:1], again)
+        sound, untried, unsound = sorted_out(chosen, outcomes)
         survivors = _try_all(sound, places)
         for top in places:
             shutil.rmtree(_base(top), ignore_errors=True)
@@ -90,6 +92,14 @@ def main(words: list[str]) -> int:
     )
     print(f"{len(chosen)} mutants, {counts}, {spent:.0f} s")
     return 1 if stale or survivors or unsound or not sound else 0
+
+
+def asked_for(mutant: Mutant, words: list[str]) -> bool:
+    """Does a mutant's file or test hold one of the words, if there are any, and none of those after a minus?"""
+    place = mutant["file"] + mutant["test"]
+    wanted = [word for word in words if not word.startswith("-")]
+    spared = [word[1:] for word in words if word.startswith("-")]
+    return not any(word in place for word in spared) and (not wanted or any(word in place for word in wanted))
 
 
 def _stale(mutant: Mutant) -> str:

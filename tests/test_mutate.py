@@ -1,5 +1,7 @@
 """The mutants' own tool: a mutant counts only if its test passes where nothing is broken."""
 
+import pytest
+
 from tests import mutate
 
 MUTANT = {"file": "lab/pace.py", "old": "a", "new": "b", "test": "tests/test_pace.py::test_one"}
@@ -26,3 +28,18 @@ def test_a_test_of_another_name_is_not_the_mutants():
     sound, untried, unsound = mutate.sorted_out([MUTANT], {"tests/test_pace.py::test_one_more": ["passed"]})
     assert (sound, untried) == ([], [])
     assert unsound == ["lab/pace.py: tests/test_pace.py::test_one is not found where nothing is broken"]
+
+
+@pytest.mark.parametrize(
+    ("words", "asked"),
+    [
+        ([], True),
+        (["pace"], True),
+        (["plan"], False),
+        (["-real"], True),
+        (["-pace"], False),
+        (["pace", "-test_one"], False),
+    ],
+)
+def test_mutants_are_chosen_by_words_and_spared_by_words_after_a_minus(words, asked):
+    assert mutate.asked_for(MUTANT, words) is asked
