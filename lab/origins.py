@@ -52,12 +52,13 @@ def of(
         pieces |= {query.params[each.takes[number - 1]].name for number in predicates.parts(plan)}
     known = {t.name: t for t in tables}
     written = assignments.targets(file, {t.name: [c.name for c in t.columns] for t in tables})
-    new = {} if _upserts(file) else _new(written, known)
+    hints = {} if _upserts(file) else {name: _NEW.format(column) for name, column in _new(written, known).items()}
+    hints |= dict.fromkeys(pieces, _PIECE)
     for parameter, goes in written.items():
         compared[parameter] = compared[parameter] or [(target.table, target.column) for target in goes]
     return [
-        Origin(one.name, hint=_PIECE if one.name in pieces else _NEW.format(new[one.name]))
-        if one.name in pieces or one.name in new
+        Origin(one.name, hint=hints[one.name])
+        if one.name in hints
         else _chosen(one.name, compared[one.name], known, made, rows)
         for one in query.params
     ]
