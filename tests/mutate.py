@@ -9,8 +9,8 @@ project as it was. Each test runs in a fork of this process, which has imported 
 tests need and nothing of the project: so a mutant costs its test and little more.
 
 First the same tests run on copies that nothing was changed in. One that fails there, and again when it
-has the machine to itself, proves nothing when it fails once more, and is an error; one that skips, for what this machine lacks, tries no mutant:
-such mutants are counted as not tried, each with the reason.
+has the machine to itself, proves nothing when it fails once more, and is an error; one that skips, for
+what this machine lacks, tries no mutant: such mutants are counted as not tried, each with the reason.
 """
 
 import compileall

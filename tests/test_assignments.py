@@ -25,6 +25,8 @@ def of(text):
             "WITH n AS (INSERT INTO t (a) VALUES (:x) RETURNING a) UPDATE t SET b = :y FROM n",
             {"x": ["t.a+"], "y": ["t.b"]},
         ),
+        ("INSERT INTO t VALUES (abs(1), :x), ((2), :y)", {"x": ["t.b+"], "y": ["t.b+"]}),
+        ("UPDATE t SET a = (SELECT 1 WHERE true), b = :x", {"x": ["t.b"]}),
         ("INSERT INTO t OVERRIDING USER VALUE VALUES (:x)", {"x": ["t.a+"]}),
     ],
 )
