@@ -18,13 +18,13 @@ from lab.model import Endpoint, Lab, Stream
 TRIED_ROWS = 300
 
 
-def of(connection: pg.Connection, rows: int, given: Sequence[str] = ()) -> Dataset:
+def of(connection: pg.Connection, rows: int, given: Sequence[str] = (), sizes: Mapping[str, int] = {}) -> Dataset:
     """data.yaml for the tables that *connection* sees by their bare names, the largest with *rows* rows.
 
-    *given*: files of rows that are brought, as brought.tables_of reads them.
+    *given*: files of rows that are brought, as brought.tables_of reads them. *sizes*: rows of a table, where known.
     """
     known = tables(connection)
-    made = brought.dataset(known, brought.tables_of(given, known), rows)
+    made = brought.dataset(known, brought.tables_of(given, known), rows, sizes)
     elsewhere = tuple(
         f"table {one['table']}: is in a schema that is not on the search_path, and gets no rows "
         f"(ALTER ROLE lab SET search_path = public, {one['schema']}; in the schema file, or load it by a load.sql)"
@@ -106,14 +106,22 @@ def attempt(endpoint: Endpoint, made: Dataset, *, days: int, rows: int, tried: i
         spans = [(0, first), (max(first, source.rows - tried), source.rows)]
         try:
             for begin, end in (one for one in spans if one[0] < one[1]):
-                load(endpoint, _home(endpoint, name), source.schema, source.batches(begin, end), connections=1)
+                load(endpoint, (_home(endpoint, name), name), source.schema, source.batches(begin, end), connections=1)
         except IngestError as error:
             refused.append(f"{error} (declare the column in data.yaml, or give the rows yourself)")
             break
     return tuple(refused)
 
 
-def _home(endpoint: Endpoint, table: str) -> tuple[str, str]:
+def _home(endpoint: Endpoint, table: str) -> str:
     with pg.connected(endpoint.conninfo) as connection:
-        asked = "SELECT relnamespace::regnamespace::text AS schema FROM pg_class WHERE oid = to_regclass(%s)"
-        return pg.ask(connection, asked, [pg.ident(table)])["schema"], table
+        return home(connection, table)
+
+
+def home(connection: pg.Connection, table: str) -> str:
+    """The schema of the table that is found by its bare name."""
+    asked = (
+        "SELECT n.nspname AS schema FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
+        "WHERE c.oid = to_regclass(%s)"
+    )
+    return str(pg.ask(connection, asked, [pg.ident(table)])["schema"])

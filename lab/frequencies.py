@@ -1,0 +1,114 @@
+"""How often values occur, as pg_stats have it, becomes a law over ranks: of how many keys, and with which skew.
+
+The values themselves are not asked for: the shares of the most common ones and the number of different ones suffice.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
+
+MOST = 1_000_000
+"""Keys of one column, which are all made before the first row is."""
+
+EVEN = 0.1  # of the rows: what the most common values have beyond their even part, below which nothing is skewed
+_EXACT, _BINS = 256, 160  # ranks by themselves, and the others in so many classes
+_STEEPEST = 4.0
+
+
+def keys(shares: Sequence[float], distinct: float, draws: float) -> int:
+    """How many keys to draw from, so that *draws* of them have *distinct* different ones, skewed as *shares* are.
+
+    Some keys are never drawn: of 1000 even keys, 1000 draws have 632.
+
+    >>> keys((), 632, 1000), keys((), 500, 100_000)
+    (997, 500)
+    """
+    low, high = max(1, len(shares), round(min(distinct, MOST))), MOST
+    while low < high:
+        middle = (low + high) // 2 if high < 2 * low else int((low * high) ** 0.5)
+        if _drawn(*_law(skew(shares, middle), middle), draws) < distinct - 0.5:
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
+def skew(shares: Sequence[float], keys: int) -> str:
+    """The law of data.yaml that comes nearest to *shares*, those of the most common of *keys* values, descending.
+
+    >>> skew([0.1] * 10, 10), skew([0.5455, 0.2727, 0.1818], 3), skew([0.5], 1001)
+    ('uniform', 'zipf(1.0)', 'hotspot(0.000999, 0.5)')
+    """
+    own = np.array(shares[:keys], np.float64)
+    if float(np.maximum(own - 1 / keys, 0).sum()) < EVEN:
+        return "uniform"
+    thetas = np.arange(0.05, _STEEPEST, 0.05)
+    near = min(thetas, key=lambda theta: _miss(own, *_zipf(theta, keys)))
+    theta = min(np.arange(near - 0.04, near + 0.05, 0.01), key=lambda theta: _miss(own, *_zipf(theta, keys)))
+    words = f"zipf({float(theta):.2f})".replace("0)", ")")
+    if len(own) < keys and len(own) / keys <= (mass := min(1.0, float(own.sum()))):
+        hot = f"hotspot({figures(len(own) / keys)}, {figures(mass)})"
+        if _miss(own, *_law(hot, keys)) < _miss(own, *_zipf(theta, keys)):
+            return hot
+    return words
+
+
+def concentration(shares: Sequence[float], keys: float) -> float:
+    """The chance that two draws are alike, which is the correlation that rows in random order have in pg_stats.
+
+    Rows with the same value are ranked by where they are: of one value alone the correlation is 1.
+
+    >>> concentration([1.0], 1), concentration([0.5, 0.5], 2), round(concentration([], 1000), 4)
+    (1.0, 0.5, 0.001)
+    """
+    others = max(0.0, 1 - sum(shares))
+    return sum(one * one for one in shares) + others * others / max(1.0, keys - len(shares))
+
+
+# --- laws, by classes of ranks --------------------------------------------------------------
+
+
+def _law(words: str, keys: int) -> tuple[Floats, Floats]:
+    """The share of one rank, and how many ranks have it, class by class."""
+    name, _, inside = words.partition("(")
+    given = [float(one) for one in inside.rstrip(")").split(",") if one.strip()]
+    if name == "zipf":
+        return _zipf(given[0], keys)
+    if name == "hotspot":
+        hot = max(1, round(given[0] * keys))
+        return np.array([given[1] / hot, (1 - given[1]) / (keys - hot)]), np.array([hot, keys - hot], np.float64)
+    return np.array([1 / keys]), np.array([keys], np.float64)
+
+
+def _zipf(theta: float, keys: int) -> tuple[Floats, Floats]:
+    exact = np.arange(1, min(keys, _EXACT) + 1, dtype=np.float64)
+    edges = np.unique(np.geomspace(_EXACT + 1, keys + 1, _BINS).astype(np.int64)) if keys > _EXACT else np.empty(0)
+    ranks = np.concatenate([exact, (edges[:-1] + edges[1:] - 1) / 2])
+    times = np.concatenate([np.ones(len(exact)), np.diff(edges)])
+    weights = ranks**-theta
+    return weights / (weights * times).sum(), times
+
+
+def _drawn(shares: Floats, times: Floats, draws: float) -> float:
+    """How many different ranks *draws* draws have, on average."""
+    missed = np.log1p(-np.minimum(shares, 1 - 1e-12)) * draws
+    return float((times * -np.expm1(missed)).sum())
+
+
+def _miss(own: Floats, shares: Floats, times: Floats) -> float:
+    """How far the law's first ranks are from *own*, and the others together from the rest."""
+    first = np.repeat(shares, np.minimum(times, len(own)).astype(np.int64))[: len(own)]
+    return float(np.abs(first - own).sum() + abs(first.sum() - own.sum()))
+
+
+def figures(value: Any) -> str:
+    """Three figures, as data.yaml writes them: no exponent.
+
+    >>> figures(0.0000123456), figures(0.5)
+    ('0.0000123', '0.5')
+    """
+    return np.format_float_positional(float(f"{value:.3g}"), trim="0")
