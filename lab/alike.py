@@ -136,7 +136,7 @@ class _Plan:
             return {"skew": f"hotspot({frequencies.figures(max(used, 1 / keys))}, 1)"}
         return _order(seen, keys)
 
-    def _skewed(self, where: str, skew: str, seen: Seen, keys: float) -> dict[str, Json]:
+    def _skewed(self, where: str, skew: str, seen: Seen, keys: int) -> dict[str, Json]:
         if order := _order(seen, keys):
             self.notes.append(
                 f"{where}: its values are skewed, and lie in an order (correlation {order['correlation']}), of which "

@@ -14,6 +14,7 @@ Floats = npt.NDArray[np.float64]
 MOST = 1_000_000
 """Keys of one column, which are all made before the first row is."""
 
+FAR = 0.1  # of the rows: what a law of two numbers may miss, beyond which the shares are listed
 EVEN = 0.1  # of the rows: what the most common values have beyond their even part, below which nothing is skewed
 _EXACT, _BINS = 256, 160  # ranks by themselves, and the others in so many classes
 _STEEPEST = 4.0
@@ -40,8 +41,8 @@ def keys(shares: Sequence[float], distinct: float, draws: float) -> int:
 def skew(shares: Sequence[float], keys: int) -> str:
     """The law of data.yaml that comes nearest to *shares*, those of the most common of *keys* values, descending.
 
-    >>> skew([0.1] * 10, 10), skew([0.5455, 0.2727, 0.1818], 3), skew([0.5], 1001)
-    ('uniform', 'zipf(1.0)', 'hotspot(0.000999, 0.5)')
+    >>> skew([0.1] * 10, 10), skew([0.5455, 0.2727, 0.1818], 3), skew([0.5], 1001), skew([0.5, 0.01], 1001)
+    ('uniform', 'zipf(1.0)', 'hotspot(0.000999, 0.5)', 'shares(0.5, 0.01)')
     """
     own = np.array(shares[:keys], np.float64)
     if float(np.maximum(own - 1 / keys, 0).sum()) < EVEN:
@@ -52,9 +53,8 @@ def skew(shares: Sequence[float], keys: int) -> str:
     words = f"zipf({float(theta):.2f})".replace("0)", ")")
     if len(own) < keys and len(own) / keys <= (mass := min(1.0, float(own.sum()))):
         hot = f"hotspot({figures(len(own) / keys)}, {figures(mass)})"
-        if _miss(own, *_law(hot, keys)) < _miss(own, *_zipf(theta, keys)):
-            return hot
-    return words
+        words = min(words, hot, key=lambda law: _miss(own, *_law(law, keys)))
+    return words if _miss(own, *_law(words, keys)) < FAR else f"shares({', '.join(map(figures, shares[:keys]))})"
 
 
 def concentration(shares: Sequence[float], keys: float) -> float:
@@ -81,6 +81,10 @@ def _law(words: str, keys: int) -> tuple[Floats, Floats]:
     if name == "hotspot":
         hot = max(1, round(given[0] * keys))
         return np.array([given[1] / hot, (1 - given[1]) / (keys - hot)]), np.array([hot, keys - hot], np.float64)
+    if name == "shares":
+        rest = keys - len(given)
+        tail = [max(0.0, 1 - sum(given)) / max(1, rest)]
+        return np.array([*given, *tail]), np.array([*np.ones(len(given)), rest], np.float64)
     return np.array([1 / keys]), np.array([keys], np.float64)
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lab import (
+    alembic,
     alike,
     catalogue,
     dump,
@@ -136,7 +137,7 @@ def _read(asked: Asked, tell: Callable[[str], None]) -> Read | None:
     return production.read(asked.source, values=asked.values, dumped=asked.schema is None and asked.migrations is None)
 
 
-def _scripts(asked: Asked, read: Read | None) -> tuple[Script, ...]:
+def _scripts(asked: Asked, read: Read | None, tell: Callable[[str], None]) -> tuple[Script, ...]:
     path = asked.schema or asked.migrations
     if path is None:
         assert read is not None
@@ -145,6 +146,10 @@ def _scripts(asked: Asked, read: Read | None) -> tuple[Script, ...]:
         raise ScenarioError(f"{path}: is a folder (--from-migrations takes one; --schema takes a file)")
     if asked.migrations is not None and path.is_file():
         raise ScenarioError(f"{path}: is a file (--schema takes one; --from-migrations takes a folder)")
+    home = alembic.home(path) if asked.migrations is not None else None
+    if home is not None:
+        tell("running the project's own alembic upgrade heads --sql; it asks no database")
+        return alembic.written(home)
     return migration.read(path)
 
 
@@ -190,7 +195,7 @@ def _made(asked: Asked, tell: Callable[[str], None]) -> tuple[dict[str, str], li
     """The scenario's files, and what is to be told."""
     read = _read(asked, tell)
     told = list(read.notes) if read else []
-    scripts, record = _scripts(asked, read), _recorded(asked, read, told)
+    scripts, record = _scripts(asked, read, tell), _recorded(asked, read, told)
     tell("trying the schema on a disposable server")
     with _server() as (host, server):
         dumps = _applied(host, server, scripts)
