@@ -18,7 +18,7 @@ _WAY = "alembic upgrade heads --sql > schema.sql in the project's own environmen
 
 
 def home(path: Path) -> Path | None:
-    """The folder of alembic.ini, where *path* has it or is the folder of the migrations; None if they are not Alembic's.
+    """The folder of alembic.ini, where *path* has it or has the migrations; None if these are not Alembic's.
 
     ScenarioError where the migrations are there and alembic.ini is not.
     """
@@ -58,9 +58,8 @@ def written(folder: Path) -> tuple[Script, ...]:
         raise ScenarioError(f"{folder}: {name}: {error} ({_WAY})") from None
     if done.returncode:
         said = done.stderr.strip().splitlines() or ["it says nothing"]
-        raise ScenarioError(
-            f"{folder}: {name} fails: {said[-1]} (a migration that asks a database cannot be SQL: {_WAY})"
-        )
+        way = "a migration that asks a database is no SQL: give what pg_dump -s writes, by --schema"
+        raise ScenarioError(f"{folder}: {name} fails: {said[-1]} ({way})")
     return (Script(name, done.stdout),)
 
 
@@ -70,6 +69,6 @@ def _program(folder: Path) -> Sequence[str]:
     if importlib.util.find_spec("alembic") is not None:
         return (sys.executable, "-m", "alembic")
     raise PlaceError(
-        f"{folder}: has migrations of Alembic's, which are programs, and alembic is not on PATH (activate the project's "
-        f"environment; or {_WAY})"
+        f"{folder}: has migrations of Alembic's, which are programs, and alembic is not on PATH (activate the "
+        f"project's environment; or {_WAY})"
     )

@@ -37,7 +37,7 @@ _RULES = tuple(
             "row security; it does not bind the owner of a table, who asks here",
         ),
         (r"^SECURITY LABEL", "security labels"),
-        (r"^CREATE TABLE (?:\w+ \. )?alembic_version\b", "what Alembic keeps for itself"),
+        (r"^(?:CREATE|ALTER) TABLE (?:ONLY )?(?:\w+ \. )?alembic_version\b", "what Alembic keeps for itself"),
         (r"^CREATE (?:OR REPLACE )?(?:TRUSTED |PROCEDURAL )*LANGUAGE\b", "languages; plpgsql is there already"),
         (r"^CREATE (?:OR REPLACE )?FUNCTION .* LANGUAGE '?c'?(?: |;|$)", "functions in C; only a superuser makes them"),
         (

@@ -148,7 +148,7 @@ def _scripts(asked: Asked, read: Read | None, tell: Callable[[str], None]) -> tu
         raise ScenarioError(f"{path}: is a file (--schema takes one; --from-migrations takes a folder)")
     home = alembic.home(path) if asked.migrations is not None else None
     if home is not None:
-        tell("running the project's own alembic upgrade heads --sql; it asks no database")
+        tell("running the project's own alembic upgrade heads --sql, which is offline")
         return alembic.written(home)
     return migration.read(path)
 

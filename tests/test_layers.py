@@ -13,7 +13,7 @@ LAYERS = {
         check stats measure readings compare require decide weigh reasons asked project plan dossier figure differences
         book form explain change shape waits gate resample foresight sent witness migration predicates proposal
         bottleneck likely bounds datayaml dump recorded lesson alike frequencies permutation""",
-    "2a": "pg plain waiting scripted generator queries store",
+    "2a": "base pg plain waiting scripted generator queries store",
     "2b": "hosts sources probes render checklist lint written",
     "3": "clusters ingest drivers events",
     "4": """parts run preflight share clock trial prepare count judge publish session sizing verify tidy doctor images
