@@ -95,13 +95,26 @@ def session(info: str) -> Iterator[pg.Connection]:
                 connection.rollback()
 
 
+@contextmanager
+def forgotten() -> Iterator[None]:
+    """The environment without what libpq reads there, for the length of a `with` block: it is about another server.
+
+    PGPORT would move a disposable server too, and PGHOSTADDR or PGSERVICE lead its connections elsewhere.
+    """
+    kept = {name: os.environ.pop(name) for name in list(os.environ) if re.match(r"PG(?!LAB_)", name)}
+    try:
+        yield
+    finally:
+        os.environ.update(kept)
+
+
 # --- the connection -------------------------------------------------------------------------
 
 
 def _given(dsn: str) -> dict[str, str]:
     """The parts of a DSN; a single word is a database, as psql has it, and libpq adds what is left out."""
     try:
-        found = {"dbname": dsn} if dsn and not re.search(r"[=\s]|://", dsn) else pg.parsed(dsn)
+        found = {"dbname": dsn} if re.fullmatch(r"[\w.-]+", dsn) else pg.parsed(dsn)
     except pg.Error:  # whose words may hold the password
         raise ScenarioError("--from: is no DSN (host=... dbname=... user=..., or postgresql://...)") from None
     timeout = {} if "PGCONNECT_TIMEOUT" in os.environ else {"connect_timeout": "10"}

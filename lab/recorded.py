@@ -24,7 +24,7 @@ _TYPES = {
 _SCHEMAS = ("pg_catalog", "information_schema", "pg_toast")
 _OWN = re.compile(
     r"pg_(?:aggregate|amop|amproc|am|attrdef|attribute|auth_members|authid|cast|class|collation|constraint|conversion"
-    r"|database|db_role_setting|depend|description|enum|event_trigger|extension|foreign_\w+|index|indexes|inherits"
+    r"|database|db_role_setting|default_acl|depend|description|enum|event_trigger|extension|foreign_\w+|index|indexes|inherits"
     r"|init_privs|language|locks|matviews|namespace|opclass|operator|opfamily|partitioned_table|policy|policies"
     r"|prepared_\w+|proc|publication\w*|range|replication_\w+|rewrite|roles|rules|seclabels?|sequences?|settings"
     r"|shdepend|shdescription|stat_\w+|statio_\w+|statistic\w*|stats\w*|subscription\w*|tables|tablespace|timezone_\w+"
@@ -184,14 +184,17 @@ def _uncommented(words: str) -> str:
 
 
 def _catalogue(words: Sequence[str]) -> bool:
-    """Does a query read the server's own tables and views: of its schemas, or by their names alone?
+    """Does a query read the server's own tables and views, of its schemas or by their names, or its functions alone?
 
     >>> [_catalogue(text.split()) for text in ("from pg_class", "from pg_orders", "join pg_catalog . x", "from t")]
     [True, False, True, False]
+    >>> [_catalogue(text.split()) for text in ("select pg_a ( )", "select f ( )", "select pg_catalog . f ( )")]
+    [True, False, True]
     """
-    pairs = itertools.pairwise(words)
+    pairs = list(itertools.pairwise(words))
     named = [after for before, after in pairs if before in ("from", "join", ",")]
-    return any(one in _SCHEMAS or _OWN.fullmatch(one) for one in named)
+    alone = not {"from", "into", "update"} & set(words) and any(one.startswith("pg_") for one in words)
+    return alone or ("pg_catalog", ".") in pairs or any(one in _SCHEMAS or _OWN.fullmatch(one) for one in named)
 
 
 def _named(ordered: list[tuple[str, tuple[float, float]]]) -> Iterator[Recorded]:
