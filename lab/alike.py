@@ -157,8 +157,9 @@ class _Plan:
         if distinct >= MANY * draws:
             return self._many(column, seen, made, rules) | width
         room = _room(column, width)
-        keys = min(room, frequencies.keys(seen.common(), distinct, draws))
-        skew = frequencies.skew(seen.common(), keys)
+        keys, skew = frequencies.fitted(seen.common(), distinct, draws)
+        if keys > room:
+            keys, skew = room, frequencies.skew(seen.common(), room)
         way = self._skewed(f"{table}.{column.name}", skew, seen, keys) if skew != "uniform" else _order(seen, keys)
         return {"type": made["type"], "n_distinct": keys, **way, **width}
 

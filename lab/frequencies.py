@@ -3,7 +3,7 @@
 The values themselves are not asked for: the shares of the most common ones and the number of different ones suffice.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,22 +20,23 @@ _EXACT, _BINS = 256, 160  # ranks by themselves, and the others in so many class
 _STEEPEST = 4.0
 
 
-def keys(shares: Sequence[float], distinct: float, draws: float) -> int:
-    """How many keys to draw from, so that *draws* of them have *distinct* different ones, skewed as *shares* are.
+def fitted(shares: Sequence[float], distinct: float, draws: float) -> tuple[int, str]:
+    """How many keys to draw from by which law, so that *draws* of them have *distinct* different ones, as *shares* are.
 
     Some keys are never drawn: of 1000 even keys, 1000 draws have 632.
 
-    >>> keys((), 632, 1000), keys((), 500, 100_000)
-    (997, 500)
+    >>> fitted((), 632, 1000), fitted((), 500, 100_000), fitted((0.5,), 1001, 100_000)
+    ((997, 'uniform'), (500, 'uniform'), (1001, 'hotspot(0.000999, 0.5)'))
     """
-    low, high = max(1, len(shares), round(min(distinct, MOST))), MOST
-    while low < high:
-        middle = (low + high) // 2 if high < 2 * low else int((low * high) ** 0.5)
-        if _drawn(*_law(skew(shares, middle), middle), draws) < distinct - 0.5:
-            low = middle + 1
-        else:
-            high = middle
-    return low
+    own = np.array(shares, np.float64)
+    if _flat(own, keys := _solved(_even, own, distinct, draws)):
+        return keys, "uniform"
+    laws = []
+    for family in (_zipfian, _hot, _listed):
+        number = _solved(family, own, distinct, draws)
+        words = family(own, number)
+        laws.append((number, words, abs(_drawn(*_law(words, number), draws) - distinct) / draws))
+    return _nearest(own, laws)
 
 
 def skew(shares: Sequence[float], keys: int) -> str:
@@ -45,16 +46,9 @@ def skew(shares: Sequence[float], keys: int) -> str:
     ('uniform', 'zipf(1.0)', 'hotspot(0.000999, 0.5)', 'shares(0.5, 0.01)')
     """
     own = np.array(shares[:keys], np.float64)
-    if float(np.maximum(own - 1 / keys, 0).sum()) < EVEN:
+    if _flat(own, keys):
         return "uniform"
-    thetas = np.arange(0.05, _STEEPEST, 0.05)
-    near = min(thetas, key=lambda theta: _miss(own, *_zipf(theta, keys)))
-    theta = min(np.arange(near - 0.04, near + 0.05, 0.01), key=lambda theta: _miss(own, *_zipf(theta, keys)))
-    words = f"zipf({float(theta):.2f})".replace("0)", ")")
-    if len(own) < keys and len(own) / keys <= (mass := min(1.0, float(own.sum()))):
-        hot = f"hotspot({figures(len(own) / keys)}, {figures(mass)})"
-        words = min(words, hot, key=lambda law: _miss(own, *_law(law, keys)))
-    return words if _miss(own, *_law(words, keys)) < FAR else f"shares({', '.join(map(figures, shares[:keys]))})"
+    return _nearest(own, [(keys, family(own, keys), 0.0) for family in (_zipfian, _hot, _listed)])[1]
 
 
 def concentration(shares: Sequence[float], keys: float) -> float:
@@ -67,6 +61,60 @@ def concentration(shares: Sequence[float], keys: float) -> float:
     """
     others = max(0.0, 1 - sum(shares))
     return sum(one * one for one in shares) + others * others / max(1.0, keys - len(shares))
+
+
+# --- laws that may be near ------------------------------------------------------------------
+
+Family = Callable[[Floats, int], str]
+
+
+def _even(own: Floats, keys: int) -> str:  # noqa: ARG001
+    return "uniform"
+
+
+def _zipfian(own: Floats, keys: int) -> str:
+    def miss(theta: float) -> float:
+        return _miss(own, *_zipf(theta, keys))
+
+    near = min(np.arange(0.05, _STEEPEST, 0.05), key=miss)
+    return f"zipf({float(min(np.arange(near - 0.04, near + 0.05, 0.01), key=miss)):.2f})".replace("0)", ")")
+
+
+def _hot(own: Floats, keys: int) -> str:
+    """All common values alike; where they are all there are, or none, that is even."""
+    mass = min(1.0, float(own.sum()))
+    few = 0 < len(own) < keys and len(own) / keys < mass
+    return f"hotspot({figures(len(own) / keys)}, {figures(mass)})" if few else "uniform"
+
+
+def _listed(own: Floats, keys: int) -> str:
+    return f"shares({', '.join(map(figures, own[:keys]))})" if len(own) else "uniform"
+
+
+def _solved(family: Family, own: Floats, distinct: float, draws: float) -> int:
+    """The fewest keys of which as many are drawn as there are to be, up to MOST."""
+    low, high = max(1, len(own), round(min(distinct, MOST))), MOST
+    while low < high:
+        middle = (low + high) // 2 if high < 2 * low else int((low * high) ** 0.5)
+        if _drawn(*_law(family(own, middle), middle), draws) < distinct - 0.5:
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
+def _flat(own: Floats, keys: int) -> bool:
+    """Are the most common values hardly more common than others?"""
+    return float(np.maximum(own - 1 / keys, 0).sum()) < EVEN
+
+
+def _nearest(own: Floats, laws: Sequence[tuple[int, str, float]]) -> tuple[int, str]:
+    """The nearest of laws of two numbers, or the last one, of all shares, where none is near enough."""
+    *short, last = laws
+    miss, number, words = min(
+        (_miss(own, *_law(words, number)) + lacking, number, words) for number, words, lacking in short
+    )
+    return (number, words) if miss < FAR else last[:2]
 
 
 # --- laws, by classes of ranks --------------------------------------------------------------

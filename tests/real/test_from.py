@@ -150,7 +150,10 @@ def test_no_value_of_a_row_leaves_the_server_without_consent(made):
 
 def test_with_consent_common_values_are_taken(there, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    done = CliRunner().invoke(cli.app, ["init", "shop", "--from", there, "--with-values", "--json"])
+    for name, word in pg.parsed(there).items():
+        monkeypatch.setenv({"dbname": "PGDATABASE"}.get(name, f"PG{name.upper()}"), word)
+    monkeypatch.setenv("PGOPTIONS", "-c default_transaction_read_only=on")  # the lab's own server is another
+    done = CliRunner().invoke(cli.app, ["init", "shop", "--from", "", "--with-values", "--json"])
     assert done.exit_code == 0, done.output
     data = (tmp_path / "scenarios" / "shop" / "workload" / "data.yaml").read_text()
     assert re.search(rf'"{SECRET}web": 0\.7\d*, "{SECRET}app": 0\.2', data)
@@ -159,9 +162,12 @@ def test_with_consent_common_values_are_taken(there, tmp_path, monkeypatch):
     assert PASSWORD not in done.output + written(tmp_path)
 
 
-def test_the_password_is_nowhere(made):
+def test_the_password_is_nowhere(made, there):
     folder, said = made
     assert PASSWORD not in written(folder) + said
+    with production.session(there) as connection:
+        assert PASSWORD not in production._same(connection, pg.parsed(there), encrypted=False)
+    refused(pg.changed(there, dbname=PASSWORD), r'database "\*\*\*" does not exist')
 
 
 def test_what_the_server_was_asked_is_the_mix(made):
