@@ -6,6 +6,7 @@ Values are invented all the same; those of pg_stats are rows' own, and come only
 schema demands stays as it was: keys, foreign keys, CHECKs.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -173,7 +174,7 @@ class _Plan:
             low, high = 1, most
         elif column.precision is not None:
             high = 10 ** (column.precision - column.scale) - 1 if column.precision > column.scale else high
-        if len(seen.bounds) > 1:
+        if len(seen.bounds) > 1 and all(map(_finite, (seen.bounds[0], seen.bounds[-1]))):
             low, high = (_number(one, column) for one in (seen.bounds[0], seen.bounds[-1]))
         return {"type": made["type"], "law": f"uniform({low}, {high})", **_order(seen, 10**6)}
 
@@ -258,6 +259,11 @@ def _room(column: Column, width: Mapping[str, int]) -> int:
 
 def _rounded(shares: Sequence[float]) -> list[float]:
     return [max(0.0001, round(one, 4)) for one in shares]
+
+
+def _finite(words: str) -> bool:
+    """Is a bound a number that ends? Neither NaN nor Infinity does, and PostgreSQL's numbers may be either."""
+    return math.isfinite(float(words))
 
 
 def _number(words: str, column: Column) -> float:

@@ -43,6 +43,8 @@ def test_with_consent_the_values_are_the_servers_own():
     assert one(labels, KINDS)["choices"] == {"old": 0.75, "app": 0.25, "web": 0.0}
     far = Seen(0, 4, -1, bounds=("7", "50", "90"))
     assert one(Column("n", "int4"), far)["law"] == "uniform(7, 90)"
+    endless = Seen(0, 8, -1, bounds=("7", "50", "Infinity"))
+    assert "inf" not in one(Column("n", "float8"), endless)["law"]
 
 
 def test_what_a_check_or_a_key_demands_stays_as_it_was():

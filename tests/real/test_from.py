@@ -60,6 +60,7 @@ MAPPING = (
     "CREATE FOREIGN DATA WRAPPER w",
     "CREATE SERVER elsewhere FOREIGN DATA WRAPPER w",
     f"CREATE USER MAPPING FOR lab SERVER elsewhere OPTIONS (password '{SECRET}')",
+    "GRANT USAGE ON FOREIGN SERVER elsewhere TO lab",
 )
 NEXT = "SELECT pg_snapshot_xmax(pg_current_snapshot())::text AS xid"
 
