@@ -55,7 +55,9 @@ def compare(
 def init(
     name: Annotated[str, typer.Argument(help="The scenario's name; it is written to scenarios/NAME.")] = "my-question",
     schema: Annotated[Path | None, typer.Option(help="What pg_dump -s wrote, or another SQL file with tables.")] = None,
-    from_migrations: Annotated[Path | None, typer.Option(help="A folder of plain SQL migrations, or of Alembic's.")] = None,
+    from_migrations: Annotated[
+        Path | None, typer.Option(help="A folder of plain SQL migrations, or of Alembic's.")
+    ] = None,
     queries: Annotated[Path | None, typer.Option(help="pg_stat_statements as CSV with a header.")] = None,
     source: Annotated[
         str | None,

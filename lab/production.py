@@ -41,7 +41,7 @@ EDITED = "(to leave something out: pg_dump -s > dump.sql, edit it, and say --fro
 _WAYS = {
     "password": "it may be in the DSN, in PGPASSWORD or in ~/.pgpass",
     "permission denied": "read as the tables' owner, or as a member of pg_read_all_data and pg_read_all_stats",
-    "lock timeout": f"somebody changes a table: try again, or {_OTHERWISE}",
+    "statement timeout": f"somebody changes a table, or the server is slow: try again, or {_OTHERWISE}",
 }
 
 

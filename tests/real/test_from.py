@@ -290,6 +290,13 @@ def test_no_settings_of_pg_dumps_are_left_in_a_pooler(server, there, tmp_path):
         assert production.read(dsn, values=False, dumped=False).tables
 
 
+def test_a_table_that_somebody_changes_is_not_waited_for_long(there, monkeypatch):
+    monkeypatch.setattr(production, "_SCHEMA_ALONE", ("--schema-only", "--lock-wait-timeout=100"))
+    with pg.connected(there) as other, other.transaction():
+        pg.run(other, "LOCK TABLE orders")
+        refused(there, "statement timeout .somebody changes a table")
+
+
 @contextlib.contextmanager
 def pooled(peer, folder):
     """What a client sees of a pooler: a server whose process is not the one it was told of."""
