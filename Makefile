@@ -71,5 +71,5 @@ characteristics: .venv/dev
 lock: .venv/made
 	@$(PY) -m pip --disable-pip-version-check install --quiet 'uv>=0.5'
 	@$(LOCK) --upgrade --output-file requirements/build.lock requirements/build.in
-	@$(LOCK) --upgrade --extra dev --extra flights --output-file requirements/dev.lock pyproject.toml
+	@$(LOCK) --upgrade --extra dev --extra flights --extra tpch --output-file requirements/dev.lock pyproject.toml
 	@$(LOCK) --extra flights --constraint requirements/dev.lock --output-file requirements/run.lock pyproject.toml

@@ -55,15 +55,30 @@ def compare(
 def init(
     name: Annotated[str, typer.Argument(help="The scenario's name; it is written to scenarios/NAME.")] = "my-question",
     schema: Annotated[Path | None, typer.Option(help="What pg_dump -s wrote, or another SQL file with tables.")] = None,
-    from_migrations: Annotated[Path | None, typer.Option(help="A folder of plain SQL migrations.")] = None,
+    from_migrations: Annotated[
+        Path | None, typer.Option(help="A folder of plain SQL migrations, or of Alembic's.")
+    ] = None,
     queries: Annotated[Path | None, typer.Option(help="pg_stat_statements as CSV with a header.")] = None,
+    source: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="DSN",
+            help="A server to read, and to write nothing to: schema, statistics, queries. What is left out of the DSN, "
+            "libpq finds: PGPASSWORD, PGSERVICE, ~/.pgpass.",
+        ),
+    ] = None,
+    with_values: Annotated[
+        bool,
+        typer.Option("--with-values", help="With --from: take common values of its rows too, which may be secrets."),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Write a scenario: one that teaches the format, or one of your schema and queries."""
     with terminal.messages(as_json):
         from lab import start
 
-        asked = start.Asked(name=name, schema=schema, migrations=from_migrations, queries=queries)
+        asked = start.Asked(name, schema, from_migrations, queries, source=source, values=with_values)
         done = start.perform(asked, lambda line: terminal.err.print(line, markup=False))
         terminal.finish(done.said, done.data, as_json)
 

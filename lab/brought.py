@@ -36,15 +36,17 @@ def tables_of(given: Sequence[str], tables: Sequence[Table]) -> dict[str, list[s
     return found
 
 
-def dataset(tables: Sequence[Table], files: Mapping[str, Sequence[str]], rows: int) -> Dataset:
+def dataset(
+    tables: Sequence[Table], files: Mapping[str, Sequence[str]], rows: int, sizes: Mapping[str, int] = {}
+) -> Dataset:
     """The rows of *files*, by their tables, and invented ones for the other *tables*; ScenarioError if a file is none.
 
     Rows that refer to others are brought with these, and a table that refers to what is brought is brought too:
-    nobody can invent keys that a file has.
+    nobody can invent keys that a file has. *sizes*: how many rows are invented for a table, where that is known.
     """
     others = [one for one in tables if one.name not in files]
     alone = [replace(one, foreign=tuple(key for key in one.foreign if key.table not in files)) for one in others]
-    invented = likely.dataset(alone, rows)
+    invented = likely.dataset(alone, rows, sizes)
     streams = {name: _stream(table, files[name]) for name, table in _named(tables).items() if name in files}
     holes = [
         f"{table.name}.{', '.join(one.columns)}: refers to {one.table}; rows of either are brought with those of the "

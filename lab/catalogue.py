@@ -7,9 +7,10 @@ The schema has been applied to a disposable server, by the author's role; nothin
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import time
 from typing import Any
 
-from lab import brought, datayaml, parts, pg
+from lab import brought, datayaml, partitions, parts, pg
 from lab.errors import IngestError
 from lab.ingest import Load
 from lab.likely import Column, Dataset, Foreign, Table
@@ -18,13 +19,13 @@ from lab.model import Endpoint, Lab, Stream
 TRIED_ROWS = 300
 
 
-def of(connection: pg.Connection, rows: int, given: Sequence[str] = ()) -> Dataset:
+def of(connection: pg.Connection, rows: int, given: Sequence[str] = (), sizes: Mapping[str, int] = {}) -> Dataset:
     """data.yaml for the tables that *connection* sees by their bare names, the largest with *rows* rows.
 
-    *given*: files of rows that are brought, as brought.tables_of reads them.
+    *given*: files of rows that are brought, as brought.tables_of reads them. *sizes*: rows of a table, where known.
     """
     known = tables(connection)
-    made = brought.dataset(known, brought.tables_of(given, known), rows)
+    made = _spread(connection, brought.dataset(known, brought.tables_of(given, known), rows, sizes), rows)
     elsewhere = tuple(
         f"table {one['table']}: is in a schema that is not on the search_path, and gets no rows "
         f"(ALTER ROLE lab SET search_path = public, {one['schema']}; in the schema file, or load it by a load.sql)"
@@ -33,11 +34,31 @@ def of(connection: pg.Connection, rows: int, given: Sequence[str] = ()) -> Datas
     return replace(made, notes=(*made.notes, *elsewhere))
 
 
+def _spread(connection: pg.Connection, made: Dataset, rows: int) -> Dataset:
+    """*made* with times that lie evenly between the bounds of the partitions, where a table has these by its time."""
+    streams = dict(made.streams)
+    for (table, column), bounds in _bounds(connection).items():
+        stream = streams.get(table, {})
+        if stream.get("time", {}).get("column") == column and (found := partitions.span(bounds)):
+            begin, end = found
+            step_s = round((end - begin).total_seconds() / stream.get("rows", rows), 6)
+            start = begin.date() if begin.time() == time() else begin
+            streams[table] = {**stream, "time": {"column": column, "start": start.isoformat(), "step_s": step_s}}
+    return replace(made, streams=streams, text=datayaml.text(streams))
+
+
+def _bounds(connection: pg.Connection) -> dict[tuple[str, str], list[str]]:
+    return {(one["table"], one["column"]): one["bounds"] for one in pg.rows(connection, pg.query("catalogue_bounds"))}
+
+
 def tables(connection: pg.Connection) -> tuple[Table, ...]:
     """Every table that a stream can be named after, in the order they were made."""
     columns: dict[str, list[Column]] = {}
+    bounds = _bounds(connection)
     for row in pg.rows(connection, pg.query("catalogue_columns")):
-        columns.setdefault(row["table"], []).append(_column(row))
+        within = partitions.checks(bounds.get((row["table"], row["name"]), ()))
+        column = _column(row)
+        columns.setdefault(row["table"], []).append(replace(column, checks=(*column.checks, *within)))
     rules: dict[str, list[Mapping[str, Any]]] = {name: [] for name in columns}
     for row in pg.rows(connection, pg.query("catalogue_constraints")):
         rules[row["table"]].append(row)
@@ -106,14 +127,22 @@ def attempt(endpoint: Endpoint, made: Dataset, *, days: int, rows: int, tried: i
         spans = [(0, first), (max(first, source.rows - tried), source.rows)]
         try:
             for begin, end in (one for one in spans if one[0] < one[1]):
-                load(endpoint, _home(endpoint, name), source.schema, source.batches(begin, end), connections=1)
+                load(endpoint, (_home(endpoint, name), name), source.schema, source.batches(begin, end), connections=1)
         except IngestError as error:
             refused.append(f"{error} (declare the column in data.yaml, or give the rows yourself)")
             break
     return tuple(refused)
 
 
-def _home(endpoint: Endpoint, table: str) -> tuple[str, str]:
+def _home(endpoint: Endpoint, table: str) -> str:
     with pg.connected(endpoint.conninfo) as connection:
-        asked = "SELECT relnamespace::regnamespace::text AS schema FROM pg_class WHERE oid = to_regclass(%s)"
-        return pg.ask(connection, asked, [pg.ident(table)])["schema"], table
+        return home(connection, table)
+
+
+def home(connection: pg.Connection, table: str) -> str:
+    """The schema of the table that is found by its bare name."""
+    asked = (
+        "SELECT n.nspname AS schema FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
+        "WHERE c.oid = to_regclass(%s)"
+    )
+    return str(pg.ask(connection, asked, [pg.ident(table)])["schema"])

@@ -48,7 +48,9 @@ def _made(stream: Mapping[str, Json]) -> Iterator[str]:
     if "rows" in stream:
         yield f"    rows: {_key(stream['rows'])}"
     if "time" in stream:
-        yield f"    time: {{column: {_key(stream['time']['column'])}, start: {stream['time']['start']}}}"
+        time = stream["time"]
+        step = f", step_s: {time['step_s']}" if "step_s" in time else ""
+        yield f"    time: {{column: {_key(time['column'])}, start: {time['start']}{step}}}"
     yield "    columns:"
     yield from (f"      {_key(column)}: {_flow(made)}" for column, made in stream["columns"].items())
 

@@ -134,6 +134,28 @@ class Hotspot(RankLaw):
         return shares
 
 
+@dataclass(frozen=True)
+class Listed(RankLaw):
+    """`shares(a, b, ...)`: the first ranks have these shares, the others what is left, evenly: pg_stats' own model.
+
+    >>> Listed((0.5, 0.2)).shares(5).round(2).tolist(), Listed((0.6, 0.2)).shares(2).round(2).tolist()
+    ([0.5, 0.2, 0.1, 0.1, 0.1], [0.75, 0.25])
+    """
+
+    listed: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        _require(min(self.listed) >= 0, "shares", "no share below 0", min(self.listed))
+        _require(0 < sum(self.listed) <= 1.01, "shares", "a sum above 0, and not above 1", sum(self.listed))
+
+    def shares(self, n: int) -> Floats:
+        first = np.array(self.listed[:n], np.float64)
+        rest = np.full(n - len(first), max(0.0, 1 - first.sum()) / max(1, n - len(first)))
+        shares: Floats = np.concatenate([first, rest])
+        shares /= shares.sum()
+        return shares
+
+
 class Ranks:
     """A law over n ranks as a table: inverse of its distribution function by guide table.
 
@@ -286,6 +308,7 @@ _LAWS: dict[str, tuple[Callable[..., Law], ...]] = {
     "zipf": (Zipf,),
     "latest": (Latest,),
     "hotspot": (Hotspot,),
+    "shares": (Listed,),
     "constant": (Constant,),
     "normal": (Normal,),
     "lognormal": (Lognormal,),
@@ -305,7 +328,7 @@ def parse(text: str) -> Law:
       ...
     ValueError: unknown law 'zipff' (did you mean 'zipf'? known: \
 constant(x), exponential(mean), hotspot(items, draws), latest(theta), lognormal(mu, sigma), normal(mean, sd), \
-poisson(mean), uniform, uniform(low, high), zipf(theta))
+poisson(mean), shares(a, b, ...), uniform, uniform(low, high), zipf(theta))
     >>> parse("normal(20)")
     Traceback (most recent call last):
       ...
@@ -320,6 +343,8 @@ poisson(mean), uniform, uniform(low, high), zipf(theta))
         hint = f"did you mean {near[0]!r}? " if near else ""
         raise ValueError(f"unknown law {name!r} ({hint}known: {', '.join(known())})")
     args = [_number(part, text) for part in inside.split(",")] if inside and inside.strip() else []
+    if name == "shares" and args:
+        return Listed(tuple(args))
     for law in _LAWS[name]:
         if len(_arguments(law)) == len(args):
             return law(*args)
@@ -338,7 +363,7 @@ def _form(name: str, law: Callable[..., Law]) -> str:
 
 
 def _arguments(law: Any) -> list[str]:
-    return [field.name for field in fields(law)]
+    return ["a", "b", "..."] if law is Listed else [field.name for field in fields(law)]
 
 
 def _number(part: str, text: str) -> float:
@@ -355,44 +380,3 @@ def _number(part: str, text: str) -> float:
 def _require(holds: bool, law: str, rule: str, got: object) -> None:
     if not holds:
         raise ValueError(f"{law}: needs {rule}, got {got!r}")
-
-
-# --- permutations ---------------------------------------------------------------------------
-
-
-def permuted(index: Ints, n: int, key: int) -> Ints:
-    """Where a pseudo-random permutation of 0..n-1, chosen by *key*, sends each of *index*.
-
-    Any part of it can be had alone and nothing is stored: a four-round Feistel network over the
-    next even power of two, walked until it is back below n (Black, Rogaway, "Ciphers with
-    arbitrary finite domains", CT-RSA 2002).
-
-    >>> sorted(permuted(np.arange(10), 10, key=3).tolist()) == list(range(10))
-    True
-    """
-    half = max(1, ((n - 1).bit_length() + 1) // 2)
-    at = _feistel(index.astype(np.uint64), half, key)
-    outside = np.flatnonzero(at >= n)
-    while len(outside):
-        at[outside] = _feistel(at[outside], half, key)
-        outside = outside[at[outside] >= n]
-    return at.astype(np.int64)
-
-
-def _feistel(x: npt.NDArray[np.uint64], half: int, key: int) -> npt.NDArray[np.uint64]:
-    mask = np.uint64((1 << half) - 1)
-    left, right = x >> np.uint64(half), x & mask
-    for round_ in range(4):
-        mixed = mix(right + np.uint64((key * 4 + round_) * 0x9E3779B97F4A7C15 % 2**64))
-        left, right = right, left ^ (mixed & mask)
-    return (left << np.uint64(half)) | right
-
-
-def mix(x: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
-    """A bijection of 64-bit words whose every output bit depends on every input bit.
-
-    The finalizer of splitmix64 (Steele, Lea, Flood, OOPSLA 2014).
-    """
-    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return x ^ (x >> np.uint64(31))

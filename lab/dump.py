@@ -5,6 +5,7 @@ out is what needs other roles, other servers or rights that the lab's role does 
 """
 
 import hashlib
+import itertools
 import re
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
@@ -36,6 +37,7 @@ _RULES = tuple(
             "row security; it does not bind the owner of a table, who asks here",
         ),
         (r"^SECURITY LABEL", "security labels"),
+        (r"^(?:CREATE|ALTER) TABLE (?:ONLY )?(?:\w+ \. )?alembic_version\b", "what Alembic keeps for itself"),
         (r"^CREATE (?:OR REPLACE )?(?:TRUSTED |PROCEDURAL )*LANGUAGE\b", "languages; plpgsql is there already"),
         (r"^CREATE (?:OR REPLACE )?FUNCTION .* LANGUAGE '?c'?(?: |;|$)", "functions in C; only a superuser makes them"),
         (
@@ -97,6 +99,29 @@ def locked(text: str) -> str:
     (True, True)
     """
     return f"\\restrict {hashlib.sha256(text.encode()).hexdigest()}\n{text}"
+
+
+def bare(text: str) -> str:
+    r"""*text* without comments, and with no more than one empty line on end; those in bodies of functions stay.
+
+    >>> bare("-- Owner: joe\n\n\nCREATE TABLE t (a int); -- x\n/* y */TABLE t;\n")
+    'CREATE TABLE t (a int);\nTABLE t;\n'
+    """
+    kept = (one.text if one.kind not in _SILENT[1:] else "" for one in statement.tokens("schema.sql", text))
+    return "".join(_joined(kept)).lstrip()
+
+
+def _joined(pieces: Iterator[str]) -> Iterator[str]:
+    """The same pieces; of space on end its last line is left, and one empty line before that."""
+    space = ""
+    for one in itertools.chain(pieces, ["\0"]):
+        if not one or one.isspace():
+            space += one
+            continue
+        lines = space.count("\n")
+        yield "\n" * min(lines, 2) + space.rpartition("\n")[2] if lines else space
+        yield one.rstrip("\0")
+        space = ""
 
 
 def _silenced(file: str, text: str, left: dict[str, list[int]]) -> Iterator[Token]:

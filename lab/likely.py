@@ -100,8 +100,8 @@ class Dataset:
     whole: frozenset[str] = frozenset()
 
 
-def dataset(tables: Sequence[Table], rows: int) -> Dataset:
-    """The likely rows of *tables*: of those that nothing refers to *rows* each, of the others fewer.
+def dataset(tables: Sequence[Table], rows: int, sizes: Mapping[str, int] = {}) -> Dataset:
+    """The likely rows of *tables*: of those that nothing refers to *rows* each, of the others fewer; or as *sizes* say.
 
     >>> shop = Table("shop", (Column("id", "int4", True, counted=True), Column("name", "text")), (("id",),))
     >>> sale = Table("sale", (Column("shop", "int4", True), Column("at", "timestamptz", True)), (),
@@ -121,7 +121,7 @@ def dataset(tables: Sequence[Table], rows: int) -> Dataset:
           at: {type: timestamptz}
     <BLANKLINE>
     """
-    plan = _Plan({one.name: one for one in tables}, rows)
+    plan = _Plan({one.name: one for one in tables}, rows, sizes)
     streams = {name: plan.stream(plan.tables[name]) for name in plan.order}
     streams = {name: one for name, one in streams.items() if one["columns"]}
     used = {str(column["of"]) for one in streams.values() for column in one["columns"].values() if "of" in column}
@@ -143,22 +143,31 @@ class _Plan:
 
     tables: Mapping[str, Table]
     rows: int
+    known: Mapping[str, int] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     holes: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.order = list(self._ordered())
         heights = self._heights()
-        self.sizes = {name: _keys(self.rows, heights[name]) for name in self.order if heights[name]}
+        self.sizes = {
+            name: min(MOST_KEYS, self.known.get(name, _keys(self.rows, heights[name])))
+            for name in self.order
+            if heights[name]
+        }
         for one in self.tables.values():
             if few := [most for key in one.unique if (most := _fewest(one, key)) is not None]:
-                self.sizes[one.name] = min(MOST_KEYS, *few, self.sizes.get(one.name, max(LEAST_KEYS, self.rows)))
+                self.sizes[one.name] = min(MOST_KEYS, *few, self.sizes.get(one.name, self.most(one.name)))
         self.in_turn: set[tuple[str, str]] = set()  # (table, column): keys in the order of the rows
         self.at_most: dict[str, int] = {}  # rows of a table, where there are no more pairs
         for name in self.order:
             self._pairs(self.tables[name])
         for name in self.order:
             self._composite(self.tables[name])
+
+    def most(self, table: str) -> int:
+        """How many rows there are of a table that nothing refers to."""
+        return self.known.get(table, max(LEAST_KEYS, self.rows))
 
     def _ordered(self) -> Iterator[str]:
         """Tables after those that they refer to; where they refer to each other, in the order they were made."""
@@ -239,7 +248,8 @@ class _Plan:
             if made is not None:
                 columns[column.name] = made
         rows: dict[str, Json] = {"rows": once or table.name} if once or table.name in self.sizes else {}
-        if not rows and (most := self.at_most.get(table.name, self.rows)) < self.rows:
+        most = min(self.at_most.get(table.name, self.rows), self.known.get(table.name, self.rows))
+        if not rows and most < self.rows:
             rows = {"rows": most}
         start = {"time": {"column": time, "start": START}} if time else {}
         return {"kind": "synthetic", **rows, **start, "columns": columns}

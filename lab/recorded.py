@@ -24,13 +24,20 @@ _TYPES = {
 _SCHEMAS = ("pg_catalog", "information_schema", "pg_toast")
 _OWN = re.compile(
     r"pg_(?:aggregate|amop|amproc|am|attrdef|attribute|auth_members|authid|cast|class|collation|constraint|conversion"
-    r"|database|db_role_setting|depend|description|enum|event_trigger|extension|foreign_\w+|index|indexes|inherits"
+    r"|database|db_role_setting|default_acl|depend|description|enum|event_trigger|extension|foreign_\w+|index|indexes|inherits"
     r"|init_privs|language|locks|matviews|namespace|opclass|operator|opfamily|partitioned_table|policy|policies"
     r"|prepared_\w+|proc|publication\w*|range|replication_\w+|rewrite|roles|rules|seclabels?|sequences?|settings"
     r"|shdepend|shdescription|stat_\w+|statio_\w+|statistic\w*|stats\w*|subscription\w*|tables|tablespace|timezone_\w+"
     r"|transform|trigger|ts_\w+|type|user|user_mappings?|views|cursors|file_settings|hba_file_rules|ident_file_mappings"
     r"|backend_memory_contexts|shmem_allocations\w*|aios|wait_events|available_extension\w*|config|group|shadow"
     r"|ls_\w+|show_\w+|largeobject\w*)"
+)
+_SILENT = ("space", "comment", "block")
+_PLACE = r'(?:\d{1,3}|[a-z_"][\w"]*(?: \. [\w"]+)*)(?: asc| desc)?(?: nulls (?:first|last))?'
+_ORDERED = re.compile(rf"\b(?:order|group) by {_PLACE}(?: , {_PLACE})*(?![\w.])")
+_LENGTH = re.compile(
+    r"\b(?:varchar|varying|char|character|bpchar|numeric|decimal|bit|time|timestamp|timestamptz|interval|float|vector)"
+    r" \( \d{1,4}(?: , \d{1,4})? \)"
 )
 _ZONE = ("with", "without"), ("time",), ("zone",)
 
@@ -58,8 +65,11 @@ class Record:
         return sum(one.total_ms for one in queries) / self.whole_ms if self.whole_ms else None
 
 
-def read(file: str, text: str) -> Record:
+def read(file: str, text: str, *, values: bool = True) -> Record:
     r"""The queries of a CSV with a header; ScenarioError where there is none of them.
+
+    Without *values* nothing of what clients asked for is kept or quoted: no constants, which pg_stat_statements leaves
+    where it could not replace them, and no comments.
 
     >>> made = read("s.csv", "query,calls,total_time\nBEGIN,9,1\nSELECT a FROM t WHERE b > now() - interval $1,5,3\n")
     >>> made.queries[0].name, made.queries[0].text, made.share(made.queries)
@@ -73,15 +83,17 @@ def read(file: str, text: str) -> Record:
     merged: dict[str, tuple[float, float]] = {}
     left: dict[str, list[str]] = {}
     for words, calls, total in rows:
-        if why := _left_out(words):
+        if why := _left_out(words) or ("" if values else _held(words)):
             left.setdefault(why, []).append(" ".join(words.split())[:30])
             continue
+        words = words if values else _uncommented(words)
         before = merged.get(words, (0.0, 0.0))
         merged[words] = (before[0] + calls, before[1] + total)
     ordered = sorted(merged.items(), key=lambda one: (-one[1][1], -one[1][0]))
     if not ordered:
         raise ScenarioError(f"{file}: no query in it that could be asked ({'; '.join(left) or 'it has no rows'})")
-    notes = [f"{file}: left out ({len(each)}: {each[0]!r} ...): {why}" for why, each in left.items()]
+    quoted = {why: f": {each[0]!r} ..." if values else "" for why, each in left.items()}
+    notes = [f"{file}: left out ({len(each)}{quoted[why]}): {why}" for why, each in left.items()]
     if inner:
         notes.append(
             f"{file}:{inner[0]}: left out ({len(inner)}): asked by functions (toplevel = f), whose own calls and time "
@@ -134,7 +146,7 @@ def _left_out(words: str) -> str:
     if words == "<insufficient privilege>":
         return "another role's, not shown to who asked (pg_read_all_stats shows it)"
     try:
-        tokens = [one for one in statement.tokens("query", words) if one.kind not in ("space", "comment", "block")]
+        tokens = [one for one in statement.tokens("query", words) if one.kind not in _SILENT]
     except ScenarioError:
         return "cut off in the middle"
     first = next((one.text.lower() for one in tokens if one.text != "("), "")
@@ -143,15 +155,46 @@ def _left_out(words: str) -> str:
     return "of the server's own catalogue" if _catalogue([one.text.lower() for one in tokens]) else ""
 
 
+def _held(words: str) -> str:
+    """Why a text may hold a value that somebody asked for, "" if it holds none.
+
+    Numbers are none where they name a column of the answer (ORDER BY 1) or a type's length (varchar(20)).
+
+    >>> [bool(_held(one)) for one in ("a = $1 ORDER BY 1, t.b DESC, 2 LIMIT $2", "a::varchar(20)", "f(a, $1)")]
+    [False, False, False]
+    >>> [bool(_held(one)) for one in ("a = 'x'", "a = 7", "f(a, 7)", "ORDER BY a, 7 + 1", "ORDER BY 1234")]
+    [True, True, True, True, True]
+    """
+    tokens = [one for one in statement.tokens("query", words) if one.kind not in _SILENT]
+    text = " ".join("$" if one.kind == "numbered" else one.text.lower() for one in tokens)
+    numbers = re.search(r"(?:^| )\d", _LENGTH.sub(" ", _ORDERED.sub(" ", text)))
+    if numbers or any(one.kind in ("string", "escape", "dollar") for one in tokens):
+        return "they hold constants, which may be values of rows (--with-values takes them)"
+    return ""
+
+
+def _uncommented(words: str) -> str:
+    """A text without comments, of which there is one in `IN ($1 /*, ... */)` too.
+
+    >>> _uncommented("SELECT/* by joe@example.com */a IN ($1 /*, ... */)")
+    'SELECT a IN ($1 )'
+    """
+    tokens = statement.tokens("query", words)
+    return "".join(" " if one.kind in _SILENT[1:] else one.text for one in tokens).replace("  )", " )").strip()
+
+
 def _catalogue(words: Sequence[str]) -> bool:
-    """Does a query read the server's own tables and views: of its schemas, or by their names alone?
+    """Does a query read the server's own tables and views, of its schemas or by their names, or its functions alone?
 
     >>> [_catalogue(text.split()) for text in ("from pg_class", "from pg_orders", "join pg_catalog . x", "from t")]
     [True, False, True, False]
+    >>> [_catalogue(text.split()) for text in ("select pg_a ( )", "select f ( )", "select pg_catalog . f ( )")]
+    [True, False, True]
     """
-    pairs = itertools.pairwise(words)
+    pairs = list(itertools.pairwise(words))
     named = [after for before, after in pairs if before in ("from", "join", ",")]
-    return any(one in _SCHEMAS or _OWN.fullmatch(one) for one in named)
+    alone = not {"from", "into", "update"} & set(words) and any(one.startswith("pg_") for one in words)
+    return alone or ("pg_catalog", ".") in pairs or any(one in _SCHEMAS or _OWN.fullmatch(one) for one in named)
 
 
 def _named(ordered: list[tuple[str, tuple[float, float]]]) -> Iterator[Recorded]:

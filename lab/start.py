@@ -1,6 +1,6 @@
 """`pglab init`: a scenario that teaches the format, or one made of a schema and of what a server was asked.
 
-    dump or migrations -> a disposable server -> likely rows -> queries, their parameters' sources -> scenario
+    dump, migrations or a live server -> a disposable server -> rows -> queries, their parameters' sources -> scenario
 
 What could not be known stays a marked hole: the scenario is written, and `pglab run --dry-run` names file and line.
 """
@@ -8,35 +8,60 @@ What could not be known stays a marked hole: the scenario is written, and `pglab
 import json
 import re
 import secrets
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from lab import catalogue, dump, experiment, lesson, migration, origins, parts, pg, prepare, recorded, scenario
+from lab import (
+    alembic,
+    alike,
+    catalogue,
+    dump,
+    experiment,
+    lesson,
+    migration,
+    origins,
+    parts,
+    pg,
+    prepare,
+    production,
+    recorded,
+    scenario,
+)
+from lab.alike import Counted
 from lab.dump import Dump
 from lab.errors import IngestError, ScenarioError
 from lab.hosts import Host, Server
 from lab.likely import Dataset
 from lab.migration import Script
 from lab.model import Endpoint, Json, SqlFile
+from lab.production import Read
 from lab.recorded import Record, Recorded
 
 ROWS = 100_000
 DAYS = 10
 NAME = "my-question"
 _NAME = re.compile(r"\w[\w.-]*")
+_DUMPED = "the server's schema"
+INVENTED = "The rows are invented after a server's statistics, and so is what a plan says of them."
 _HOLE = re.compile(r": no source for its values \(")
 
 
 @dataclass(frozen=True)
 class Asked:
-    """What the command line said; *schema*: a dump, or *migrations*: a folder, or neither."""
+    """What the command line said; *schema*: a dump, or *migrations*: a folder, or neither.
+
+    *source*: a DSN of a server whose statistics are taken, and whose schema where no other is given; with *values* of
+    its rows too, where the user consents.
+    """
 
     name: str = NAME
     schema: Path | None = None
     migrations: Path | None = None
     queries: Path | None = None
+    source: str | None = None
+    values: bool = False
 
 
 @dataclass(frozen=True)
@@ -57,6 +82,16 @@ class _Query:
     holes: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class _Rows:
+    """The rows, the *most* of a table, and where they are alike to a server's: its size as YAML, what was *seen*."""
+
+    made: Dataset
+    most: int
+    production: str = ""
+    seen: tuple[str, ...] = ()
+
+
 def perform(asked: Asked, tell: Callable[[str], None]) -> Done:
     """Write the scenario; LabError where it cannot be, and then nothing is written."""
     if not _NAME.fullmatch(asked.name):
@@ -67,7 +102,9 @@ def perform(asked: Asked, tell: Callable[[str], None]) -> Done:
         raise ScenarioError(f"{shown}: is there already (say another name: pglab init NAME, or remove it)")
     if asked.schema is not None and asked.migrations is not None:
         raise ScenarioError("--schema, --from-migrations: both say which tables there are (give one of them)")
-    if asked.schema is None and asked.migrations is None:
+    if asked.values and asked.source is None:
+        raise ScenarioError("--with-values: of which server's rows? (--from DSN)")
+    if asked.schema is None and asked.migrations is None and asked.source is None:
         if asked.queries is not None:
             raise ScenarioError("--queries: of which tables? (--schema dump.sql, made by pg_dump -s)")
         files, notes = lesson.files(asked.name), list[str]()
@@ -92,19 +129,44 @@ def _checked(name: str, files: dict[str, str]) -> None:
 # --- what is given --------------------------------------------------------------------------
 
 
-def _scripts(asked: Asked) -> tuple[Script, ...]:
+def _read(asked: Asked, tell: Callable[[str], None]) -> Read | None:
+    """What the server of the DSN says, None where no DSN was given."""
+    if asked.source is None:
+        return None
+    tell("reading the server, in one transaction that cannot write")
+    return production.read(asked.source, values=asked.values, dumped=asked.schema is None and asked.migrations is None)
+
+
+def _scripts(asked: Asked, read: Read | None, tell: Callable[[str], None]) -> tuple[Script, ...]:
     path = asked.schema or asked.migrations
-    assert path is not None
+    if path is None:
+        assert read is not None
+        return (Script(_DUMPED, read.schema),)
     if asked.schema is not None and path.is_dir():
         raise ScenarioError(f"{path}: is a folder (--from-migrations takes one; --schema takes a file)")
     if asked.migrations is not None and path.is_file():
         raise ScenarioError(f"{path}: is a file (--schema takes one; --from-migrations takes a folder)")
+    home = alembic.home(path) if asked.migrations is not None else None
+    if home is not None:
+        tell("running the project's own alembic upgrade heads --sql, which is offline")
+        return alembic.written(home)
     return migration.read(path)
 
 
-def _recorded(path: Path | None) -> Record | None:
-    if path is None:
+def _recorded(asked: Asked, read: Read | None, notes: list[str]) -> Record | None:
+    """What was asked: of a file, or of the server, where nothing of it is no mistake but goes to *notes*."""
+    if asked.queries is not None:
+        return _of_file(asked.queries)
+    if read is None or not read.asked:
         return None
+    try:
+        return recorded.read("pg_stat_statements", read.asked, values=asked.values)
+    except ScenarioError as error:
+        notes.append(str(error))
+        return None
+
+
+def _of_file(path: Path) -> Record:
     try:
         return recorded.read(path.as_posix(), path.read_text(encoding="utf-8-sig"))
     except UnicodeDecodeError as error:
@@ -121,6 +183,7 @@ def _recorded(path: Path | None) -> Record | None:
 def _server() -> Iterator[tuple[Host, Server]]:
     embedded = parts.load("hosts", "embedded")
     with (
+        production.forgotten(),
         embedded.opened(f"init-{secrets.token_hex(4)}") as host,
         host.private() as private,
         private.server("init", {}, host.workdir("logs")) as server,
@@ -131,28 +194,58 @@ def _server() -> Iterator[tuple[Host, Server]]:
 
 def _made(asked: Asked, tell: Callable[[str], None]) -> tuple[dict[str, str], list[str]]:
     """The scenario's files, and what is to be told."""
-    scripts, record = _scripts(asked), _recorded(asked.queries)
+    read = _read(asked, tell)
+    told = list(read.notes) if read else []
+    scripts, record = _scripts(asked, read, tell), _recorded(asked, read, told)
     tell("trying the schema on a disposable server")
     with _server() as (host, server):
         dumps = _applied(host, server, scripts)
         paths = _search_path(host, server)
         with pg.connected(server.conninfo()) as connection:
-            made = catalogue.of(connection, ROWS)
-            if not made.streams:
-                raise ScenarioError(f"{asked.schema or asked.migrations}: makes no table that rows could come to")
-            queries, notes = _queries(connection, record, made) if record else ([_count(made)], [])
-        refused = () if made.holes else catalogue.attempt(_end(server), made, days=DAYS, rows=ROWS)
+            rows = _rows(connection, read)
+            if not rows.made.streams:
+                raise ScenarioError(f"{_given(asked)}: makes no table that rows could come to")
+            queries, notes = _queries(connection, record, rows) if record else ([_count(rows.made)], [])
+        refused = () if rows.made.holes else catalogue.attempt(_end(server), rows.made, days=DAYS, rows=rows.most)
     if record is None:
         notes.append("no queries were given: workload/ has one that counts rows; put yours in its place")
-    holes = [f"workload/data.yaml: {one}" for one in (*made.holes, *refused)]
+    holes = [f"workload/data.yaml: {one}" for one in (*rows.made.holes, *refused)]
     open_ = [f"workload/{one.name}.sql: no source for {', '.join(one.holes)}" for one in queries if one.holes]
     left = [note for one in dumps for note in one.notes]
-    said = [*left, *(f"rows: {one}" for one in made.notes), *notes]
+    said = [*told, *left, *(f"rows: {one}" for one in rows.made.notes), *notes]
     schema = "".join(_titled(script, one, len(scripts)) for script, one in zip(scripts, dumps, strict=True)) + paths
-    return _files(asked, schema, made, queries, said, [*holes, *open_]), [
+    return _files(asked, schema, rows, queries, said, [*holes, *open_]), [
         *said,
         *(f"hole: {o}" for o in (*holes, *open_)),
     ]
+
+
+def _given(asked: Asked) -> str:
+    """What was to have tables, as messages name it; no DSN, which may hold a password."""
+    return str(asked.schema or asked.migrations or _DUMPED)
+
+
+def _rows(connection: pg.Connection, read: Read | None) -> _Rows:
+    """The rows of the tables that *connection* sees: likely ones, or alike to those of the server that was read."""
+    if read is None:
+        return _Rows(catalogue.of(connection, ROWS), ROWS)
+    tables = catalogue.tables(connection)
+    homes = {one.name: (catalogue.home(connection, one.name), one.name) for one in tables}
+    counted = {name: read.tables[key] for name, key in homes.items() if key in read.tables}
+    sizes = alike.sizes(counted, ROWS)
+    most = max(sizes.values(), default=ROWS)
+    made = alike.adjusted(catalogue.of(connection, most, sizes=sizes), tables, counted, most)
+    there = {name: round(counted[name].rows or 0) for name in made.entities if name in counted}
+    memory = [f"{key}: {value // 1024}KiB" for key, value in read.memory.items()]
+    known = {name: rows for name, rows in there.items() if rows}
+    entities = [f"entities: {json.dumps(known, ensure_ascii=False)}"] if known else []
+    return _Rows(made, most, f"production: {{{', '.join([*entities, *memory])}}}", _seen(counted, read.version))
+
+
+def _seen(counted: Mapping[str, Counted], version: str) -> tuple[str, ...]:
+    """What the rows are alike to, a line each."""
+    tables = (f"{name}: {one.rows:,.0f} rows" for name, one in counted.items() if one.rows)
+    return (f"a server of PostgreSQL {version}, by its own statistics", *tables)
 
 
 def _end(server: Server) -> Endpoint:
@@ -164,11 +257,16 @@ def _applied(host: Host, server: Server, scripts: Sequence[Script]) -> list[Dump
     with pg.connected(server.conninfo()) as connection:
         extensions = {one["name"] for one in pg.rows(connection, pg.query("extensions"))}
     dumps = [dump.read(one.file, one.text, extensions) for one in scripts]
+    dumps = [
+        replace(one, text=dump.bare(one.text)) if script.file == _DUMPED else one
+        for script, one in zip(scripts, dumps, strict=True)
+    ]
     for script, one in zip(scripts, dumps, strict=True):
         try:
             prepare.apply(host.psql(), _end(server), SqlFile(script.file, one.text), "the embedded server", locked=True)
         except IngestError as error:
-            lacking = [note for each in dumps for note in each.notes if re.search(": extension |: psql's", note)]
+            lacking = [production.EDITED] if script.file == _DUMPED else []
+            lacking += [note for each in dumps for note in each.notes if re.search(": extension |: psql's", note)]
             raise IngestError("\n".join([str(error), *lacking])) from None
     return dumps
 
@@ -185,18 +283,20 @@ def _search_path(host: Host, server: Server) -> str:
     return text
 
 
-def _queries(connection: pg.Connection, record: Record, made: Dataset) -> tuple[list[_Query], list[str]]:
+def _queries(connection: pg.Connection, record: Record, rows: _Rows) -> tuple[list[_Query], list[str]]:
     """The queries that the server understands, with their weights, and what is to be told of them."""
     tables = catalogue.tables(connection)
     kept: list[tuple[Recorded, list[origins.Origin]]] = []
     notes = list(record.notes)
     for one in record.queries:
         try:
-            found = origins.of(connection, one.name, SqlFile(one.name, one.text), tables, made, ROWS)
+            found = origins.of(connection, one.name, SqlFile(one.name, one.text), tables, rows.made, rows.most)
         except (IngestError, ScenarioError) as error:
             notes.append(f"query left out, the server does not take it: {error}")
             continue
         kept.append((one, found))
+    if not kept and rows.seen:
+        return [_count(rows.made)], [*notes, "no query of the server's fits: workload/ has one that counts rows"]
     if not kept:
         raise ScenarioError("\n".join(["--queries: no query fits the schema", *notes]))
     share = record.share(tuple(one for one, _ in kept))
@@ -232,14 +332,17 @@ def _titled(script: Script, made: Dump, scripts: int) -> str:
 
 
 def _files(
-    asked: Asked, schema: str, made: Dataset, queries: Sequence[_Query], said: Sequence[str], holes: Sequence[str]
+    asked: Asked, schema: str, rows: _Rows, queries: Sequence[_Query], said: Sequence[str], holes: Sequence[str]
 ) -> dict[str, str]:
+    made = rows.made
+    question = f"What would make {asked.name} do less work?{f' {INVENTED}' if rows.seen else ''}"
     entities = f", entities: {json.dumps(dict(made.entities), ensure_ascii=False)}" if made.entities else ""
     yaml = [
         f"# Made by pglab init; every line may be edited. Candidates: pglab diagnose --scenario {asked.name}",
         "format: 1",
-        f"question: {json.dumps(f'What would make {asked.name} do less work?')}",
-        f"lab: {{rows: {ROWS}, days: {DAYS}{entities}}}",
+        f"question: {json.dumps(question, ensure_ascii=False)}",
+        *([rows.production] if rows.production else []),
+        f"lab: {{rows: {rows.most}, days: {DAYS}{entities}}}",
         "objective: {minimise: mix.server_ms_per_op}",
         "baseline: as-it-is",
         "candidates:",
@@ -252,26 +355,37 @@ def _files(
         "  - {do: round, steps: [{do: drive, for: 500ms, rate: 100}]}",
     ]
     mix = [f"  {one.name}: {one.weight}" for one in queries]
-    weights = "mix:   # by calls, the rarest is 1" if asked.queries else "mix:"
+    weights = "mix:   # by calls, the rarest is 1" if asked.queries or asked.source is not None else "mix:"
     return {
         "scenario.yaml": "\n".join(yaml) + "\n",
         "schema.sql": dump.locked(schema),
         "workload/workload.yaml": "\n".join(["clients: 2", weights, *mix]) + "\n",
-        "workload/data.yaml": f"# Invented after the schema: edit what you know better.\n{_marked(made)}{made.text}",
+        "workload/data.yaml": f"{_headed(rows, values=asked.values)}{_marked(made)}{made.text}",
         **{f"workload/{one.name}.sql": one.text for one in queries},
-        "README.md": _readme(asked, said, holes),
+        "README.md": _readme(asked, rows, said, holes),
     }
+
+
+def _headed(rows: _Rows, *, values: bool) -> str:
+    """The comment above the rows."""
+    if not rows.seen:
+        return "# Invented after the schema: edit what you know better.\n"
+    whose = "Common values and bounds are rows' own" if values else "No value is a row's own (but what the schema says)"
+    lines = (INVENTED, f"{whose}. Edit what you know better.", *rows.seen)
+    return "".join(f"# {one}\n" for one in lines)
 
 
 def _marked(made: Dataset) -> str:
     return "".join(f"# hole: {one}\n" for one in made.holes)
 
 
-def _readme(asked: Asked, said: Sequence[str], holes: Sequence[str]) -> str:
+def _readme(asked: Asked, rows: _Rows, said: Sequence[str], holes: Sequence[str]) -> str:
+    alike_ = "\n".join(f"- {one}" for one in rows.seen)
+    seen = f"## Rows\n\n{INVENTED} They are alike to those of\n\n{alike_}\n\n" if rows.seen else ""
     told = "\n".join(f"- {' '.join(one.split())}" for one in said) or "- nothing was left out"
     open_ = "\n".join(f"- {' '.join(one.split())}" for one in holes) or "- none"
     return (
         f"# {asked.name}\n\nMade by `pglab init`. Check it with `pglab run scenarios/{asked.name} --dry-run`; "
         f"candidates come from you, or from `pglab diagnose --scenario {asked.name}`.\n\n"
-        f"## Left out or guessed\n\n{told}\n\n## To be filled in\n\n{open_}\n"
+        f"{seen}## Left out or guessed\n\n{told}\n\n## To be filled in\n\n{open_}\n"
     )

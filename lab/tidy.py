@@ -36,7 +36,7 @@ class Left:
 
 def left(base: Path, results: Path) -> list[Left]:
     """Everything that dead runs left below *base* and in *results*."""
-    found = [*_processes(base), *_engines(base), *_homes(base), *_wheels(base)]
+    found = [*_processes(base), *_engines(base), *_homes(base), *_wheels(base), *_made(base)]
     return found + list(_fragments(results, living(base)))
 
 
@@ -101,7 +101,7 @@ def _folders(base: Path) -> list[Path]:
 
 def _homes(base: Path) -> Iterator[Left]:
     for home in _folders(base):
-        if not home.name.startswith("wheel-") and not alive(home):
+        if not home.name.startswith(("wheel-", "tpch-")) and not alive(home):
             yield Left("servers' data", str(home), size(home))
 
 
@@ -110,6 +110,13 @@ def _wheels(base: Path) -> Iterator[Left]:
     for folder in _folders(base):
         if folder.name.startswith("wheel-") and folder.name != f"wheel-{embedded.version()}" and _age_s(folder) > 60:
             yield Left("binaries of another version", str(folder), size(folder))
+
+
+def _made(base: Path) -> Iterator[Left]:
+    """Rows that can be made again, while no run may be reading them."""
+    for folder in _folders(base) if not living(base) else ():
+        if folder.name.startswith("tpch-") and _age_s(folder) > 60:
+            yield Left("rows of TPC-H's generator", str(folder), size(folder))
 
 
 def _engines(base: Path) -> Iterator[Left]:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from lab import draw
+from lab import draw, permutation
 
 SIZE = 200_000
 
@@ -137,13 +137,13 @@ def test_a_million_zipf_ranks_of_a_hundred_thousand_take_well_under_a_tenth_of_a
 
 @pytest.mark.parametrize("n", [1, 2, 3, 16, 17, 1000, 65_537])
 def test_a_permutation_gives_every_place_once_however_it_is_asked(n):
-    whole = draw.permuted(np.arange(n), n, key=5)
+    whole = permutation.permuted(np.arange(n), n, key=5)
     assert sorted(whole.tolist()) == list(range(n))
-    assert draw.permuted(np.arange(n)[n // 2 :], n, key=5).tolist() == whole[n // 2 :].tolist()
+    assert permutation.permuted(np.arange(n)[n // 2 :], n, key=5).tolist() == whole[n // 2 :].tolist()
 
 
 def test_permutations_of_other_keys_differ_and_leave_no_order():
-    one, two = (draw.permuted(np.arange(10_000), 10_000, key) for key in (1, 2))
+    one, two = (permutation.permuted(np.arange(10_000), 10_000, key) for key in (1, 2))
     assert (one == two).mean() < 0.01
     assert abs(stats.spearmanr(np.arange(10_000), one).statistic) < 0.05
     assert abs(np.corrcoef(one[:-1], one[1:])[0, 1]) < 0.05

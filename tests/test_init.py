@@ -6,8 +6,8 @@ import shutil
 import pytest
 from typer.testing import CliRunner
 
-from lab import cli, dump, lesson, likely, parts, recorded, scenario, start
-from lab.errors import ScenarioError
+from lab import alembic, cli, dump, lesson, likely, parts, recorded, scenario, start
+from lab.errors import PlaceError, ScenarioError
 
 LEFT_OUT = {
     "ALTER TABLE public.t OWNER TO joe;": "owners",
@@ -276,3 +276,60 @@ def test_tables_whose_names_begin_like_the_catalogues_are_asked():
         "s.csv", "query\nSELECT a FROM pg_orders\nSELECT b FROM t JOIN pg_catalog.pg_class c ON true\n"
     )
     assert [one.text for one in made.queries] == ["SELECT a FROM pg_orders"]
+
+
+# --- Alembic --------------------------------------------------------------------------------
+
+OFFLINE = """BEGIN;
+CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL);
+CREATE TABLE users (id SERIAL PRIMARY KEY);
+INSERT INTO alembic_version (version_num) VALUES ('a1');
+COMMIT;
+"""
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """A project whose migrations are Alembic's, and an Alembic on PATH that tells where and how it was called."""
+    (tmp_path / "migrations" / "versions").mkdir(parents=True)
+    (tmp_path / "migrations" / "env.py").touch()
+    (tmp_path / "alembic.ini").touch()
+    program = tmp_path / "bin" / "alembic"
+    program.parent.mkdir()
+    program.write_text(f"#!/bin/sh\necho \"-- $PWD: $*\"\ncat <<'END'\n{OFFLINE}END\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}:/usr/bin:/bin")
+    return tmp_path
+
+
+@pytest.mark.parametrize("given", [".", "migrations", "migrations/versions"])
+def test_the_sql_of_alembics_migrations_is_what_alembic_itself_writes_offline(project, given):
+    (script,) = alembic.written(alembic.home(project / given))
+    assert script.text == f"-- {project}: -c alembic.ini upgrade heads --sql\n{OFFLINE}"
+    made = dump.read(script.file, script.text, ())
+    assert "\nCREATE TABLE users" in made.text
+    assert "\n-- CREATE TABLE alembic_version" in made.text
+    assert "\n-- INSERT INTO alembic_version" in made.text
+
+
+def test_a_folder_of_plain_sql_is_none_of_alembics(tmp_path):
+    (tmp_path / "V1__a.sql").touch()
+    assert alembic.home(tmp_path) is None
+
+
+def test_migrations_without_their_ini_are_refused_with_the_way_out(project):
+    (project / "alembic.ini").unlink()
+    with pytest.raises(ScenarioError, match=r"no alembic\.ini .name the folder that has it; or alembic upgrade heads"):
+        alembic.home(project / "migrations")
+
+
+def test_without_alembic_the_command_to_run_is_named(project, monkeypatch):
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(PlaceError, match=r"not on PATH .*alembic upgrade heads --sql > schema\.sql"):
+        alembic.written(project)
+
+
+def test_migrations_that_fail_offline_are_told_with_alembics_last_words(project):
+    (project / "bin" / "alembic").write_text("#!/bin/sh\necho CREATE TABLE half\necho 'no connection' >&2\nexit 1\n")
+    with pytest.raises(ScenarioError, match=r"fails: no connection .*pg_dump -s"):
+        alembic.written(project)

@@ -8,15 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from lab.base import base as base
 from lab.errors import PlaceError
-
-
-def base() -> Path:
-    """The folder below which everything of this user's runs lives: persistent, never a tmpfs.
-
-    `PGLAB_BASE` names another one; socket paths must stay below about 100 bytes.
-    """
-    return Path(os.environ.get("PGLAB_BASE") or f"/var/tmp/pglab-{os.getuid()}")
 
 
 @contextmanager

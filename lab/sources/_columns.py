@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lab import draw
+from lab import draw, permutation
 
 Array = Any  # a pyarrow array; the stubs' element types say nothing here
 Words = npt.NDArray[np.uint64]
@@ -233,7 +233,7 @@ def key_values(n: int, kind: pa.DataType, width: int, salt: int) -> Array:
         return pa.array((keys + _DAY_ZERO * 86_400) * 1_000_000).view(kind)
     if pa.types.is_fixed_size_binary(kind):
         salted = keys.astype(np.uint64) * np.uint64(2) + np.uint64(salt)
-        return uuid_of(draw.mix(np.stack([salted, salted + np.uint64(1)], axis=1).ravel()))
+        return uuid_of(permutation.mix(np.stack([salted, salted + np.uint64(1)], axis=1).ravel()))
     if texts:
         return _labels(keys, kind, width, salt)
     return numbers(keys + 1, kind)
@@ -243,10 +243,10 @@ def _labels(keys: npt.NDArray[np.int64], kind: pa.DataType, width: int, salt: in
     """Distinct labels of *width* letters: a permutation of the keys, spelled to the base 16."""
     short = min(width, _FRESH)
     if short < _FRESH:
-        code = draw.permuted(keys, 16**short, salt % 2**32).astype(np.uint64)
+        code = permutation.permuted(keys, 16**short, salt % 2**32).astype(np.uint64)
         code <<= np.uint64(4 * (_FRESH - short))
     else:
-        code = draw.mix(keys.astype(np.uint64) + np.uint64(salt))
+        code = permutation.mix(keys.astype(np.uint64) + np.uint64(salt))
     body = np.full((len(keys), width), ord("x"), np.uint8)
     body[:, :short] = spelled(code)[:, :short]
     return _strings(kind, np.arange(len(keys) + 1, dtype=np.int32) * width, body)

@@ -15,7 +15,7 @@ import numpy.typing as npt
 import pyarrow as pa
 from pydantic import ValidationError
 
-from lab import draw
+from lab import draw, permutation
 from lab.errors import ScenarioError
 from lab.model import Lab, Stream
 from lab.sources import _columns, _types
@@ -109,9 +109,9 @@ class Synthetic:
             return places
         later = places >= self.rows
         numbers = np.empty_like(places)
-        numbers[~later] = draw.permuted(places[~later], self.rows, self._seed)
+        numbers[~later] = permutation.permuted(places[~later], self.rows, self._seed)
         group, place = np.divmod(places[later] - self.rows, self._group)
-        numbers[later] = self.rows + group * self._group + draw.permuted(place, self._group, self._seed)
+        numbers[later] = self.rows + group * self._group + permutation.permuted(place, self._group, self._seed)
         return numbers
 
 

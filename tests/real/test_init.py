@@ -81,3 +81,21 @@ def test_a_schema_that_init_wrote_runs_no_command_of_psql_when_it_is_run(here):
     with start._server() as (host, server), pytest.raises(IngestError, match="backslash commands are restricted"):
         prepare.apply(host.psql(), start._end(server), SqlFile("schema.sql", dump.locked(hidden)), "a")
     assert not (here / "x").exists()
+
+
+def test_rows_lie_within_the_bounds_of_partitions(here):
+    (here / "d.sql").write_text(
+        "CREATE TABLE day (at timestamptz NOT NULL, v int) PARTITION BY RANGE (at);\n"
+        "CREATE TABLE day1 PARTITION OF day FOR VALUES FROM ('2024-05-01 00:00+00') TO ('2024-05-08 00:00+00');\n"
+        "CREATE TABLE day2 PARTITION OF day FOR VALUES FROM ('2024-05-08 00:00+00') TO ('2024-05-11 00:00+00');\n"
+        "CREATE TABLE place (k int NOT NULL, region text NOT NULL) PARTITION BY LIST (region);\n"
+        "CREATE TABLE place1 PARTITION OF place FOR VALUES IN ('north', 'south');\n"
+        "CREATE TABLE span (k int NOT NULL) PARTITION BY RANGE (k);\n"
+        "CREATE TABLE span1 PARTITION OF span FOR VALUES FROM (5000) TO (6000);\n"
+    )
+    done = start.perform(start.Asked("shop", here / "d.sql"), print)
+    data = (here / "scenarios" / "shop" / "workload" / "data.yaml").read_text()
+    assert not any("hole" in one for one in done.said)
+    assert "time: {column: at, start: 2024-05-01, step_s: 8.64}" in data
+    assert "choices: {north: 1, south: 1}" in data
+    assert 'k: {type: integer, law: "uniform(5000, 5999)"}' in data
