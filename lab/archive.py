@@ -26,7 +26,11 @@ SUFFIX = ".pglab.tar.gz"
 LEAST_BYTES = 64 * 2**20  # which any archive may hold
 TIMES = 100  # and else so many times its own size: JSON shrinks to a tenth, Parquet hardly
 _LAYOUT = re.compile(r"(run|done|export|more-\d+)\.json|(instances|studies|trials)/[^/]+/([^/]+/)*[^/]+")
-_DAMAGED = (tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError, ValueError, OverflowError)
+_LONGEST_BYTES = 1024  # of a name, whose parts may have 255
+_DAMAGED = (
+    *(tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError, ValueError, OverflowError),
+    *(FileExistsError, NotADirectoryError),  # one name is a file and a folder
+)
 _OTHER = "pglab export RUN makes it; get it again, or another"
 
 
@@ -121,7 +125,8 @@ def _place(member: tarfile.TarInfo, source: Path, top: Path) -> Path:
     run, _, within = rest.partition("/")
     parts = member.name.split("/")
     plain = member.type in (tarfile.REGTYPE, tarfile.AREGTYPE) and not member.issparse()
-    right = all(part not in ("", ".", "..") for part in parts)
+    right = all(part not in ("", ".", "..") and len(os.fsencode(part)) < 256 for part in parts)
+    right = right and len(os.fsencode(member.name)) <= _LONGEST_BYTES
     if not (plain and right and scenario and run and _LAYOUT.fullmatch(within)):
         raise RecordError(f"{source}: {member.name!r} is no file of a run, and nothing is unpacked ({_OTHER})")
     return top.joinpath(*parts)

@@ -149,7 +149,8 @@ def _redacted(copy: Path, names: Names, machines: Mapping[str, str]) -> Export:
     seals = sorted({seal for path in changed if (seal := _seal_of(path, copy))})
     for seal in seals:
         _reseal(seal, [path for path in changed if path.parent == seal.parent])
-    was, resealed = (earlier.was, earlier.resealed) if earlier else (before, ())
+    same = earlier is not None and earlier.root == before  # and nothing was added to it here
+    was, resealed = (earlier.was, earlier.resealed) if earlier and same else (before, ())
     paths = {path.relative_to(copy).as_posix() for path in (*changed, *seals)} | set(resealed)
     return Export(root=store.root(copy), was=was, redacted=redacted, resealed=tuple(sorted(paths)))
 

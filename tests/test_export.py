@@ -334,6 +334,8 @@ STRANGE = {
     "a path that goes up from within": (f"{INSIDE}/trials/../../../../x", b"{}"),
     "an absolute path": ("/tmp/run.json", b"{}"),
     "a path without a scenario": ("run.json", b"{}"),
+    "a name that no disk takes": (f"{INSIDE}/trials/x/{'y' * 256}", b"{}"),
+    "a path that no disk takes": (f"{INSIDE}/trials/{'/'.join(['y' * 200] * 30)}", b"{}"),
     "an empty part": ("events//run.json", b"{}"),
     "a file that no run has": (f"{INSIDE}/setup.py", b"{}"),
     "a file beside the trials": (f"{INSIDE}/trials/x", b"{}"),
@@ -363,6 +365,14 @@ def test_an_archive_holds_each_file_once_and_one_run(second, tmp_path):
     source = tarred(tmp_path / "x.tar.gz", (f"{INSIDE}/run.json", b"{}"), second)
     with pytest.raises(RecordError, match="is of another run, or there twice"):
         archive.unpack(source, tmp_path / "place")
+
+
+def test_a_name_that_is_a_file_and_a_folder_is_damage(tmp_path):
+    members = [(f"{INSIDE}/trials/x/a", b"{}"), (f"{INSIDE}/trials/x/a/b", b"{}")]
+    for n, order in enumerate((members, members[::-1])):
+        source = tarred(tmp_path / "x.tar.gz", *order)
+        with pytest.raises(RecordError):
+            archive.unpack(source, tmp_path / f"place{n}")
 
 
 def test_no_archive_may_hold_more_than_a_run_of_its_size_could(tmp_path, monkeypatch):
@@ -409,6 +419,17 @@ def test_an_archive_may_be_unpacked_by_hand_and_is_a_run_like_others(run, tmp_pa
     (folder,) = store.runs(tmp_path / "by hand")
     store.whole(folder)
     assert [one.trial for one in store.read(folder).slices] == [one.trial for one in store.read(run).slices]
+
+
+def test_a_run_that_went_on_after_it_was_unpacked_by_hand_is_exported_as_what_it_is_now(run, tmp_path):
+    edited(run / "run.json", "-- 'ä'", "-- /srv/people/evelyn/a")
+    with tarfile.open(shipped(run).archive) as tar:
+        tar.extractall(tmp_path / "by hand", filter="data")
+    (folder,) = store.runs(tmp_path / "by hand")
+    store.keep_trial(folder, trial(3), {"heap.1": LOG})
+    again = export.export(folder, tmp_path / "again.tar.gz", NAMES).export
+    assert (again.was, again.root, again.resealed) == (store.root(folder), store.root(folder), ())
+    assert len(again.redacted) == 2
 
 
 # --- what cannot be exported ----------------------------------------------------------------
