@@ -199,7 +199,6 @@ def _unpacked(source: Path, place: Path) -> None:
 @contextmanager
 def found(results: Path, name: str) -> Iterator[Path]:
     """The folder of a run, as store.find has it; *name* or *results* may be an archive."""
-    whole = Path(name) if Path(name).is_file() else results
-    with laid_out(whole) as (folder, _):
-        run = store.runs(folder) if whole is not results else [store.find(folder, name)]
-        yield run[0]
+    named = Path(name).is_file()
+    with laid_out(Path(name) if named else results) as (runs, _):
+        yield store.runs(runs)[0] if named else store.find(runs, name)
