@@ -75,17 +75,23 @@ def wheel(source) -> Path:
 
 
 @pytest.fixture(scope="module")
-def project(wheel, tmp_path_factory) -> Project:
-    """A project whose environment has the wheel, and sees what else the tests' environment has."""
-    top = tmp_path_factory.mktemp("project")
-    for name in ("folder", "home", "temp"):
-        (top / name).mkdir()
+def python(wheel, tmp_path_factory) -> Path:
+    """The Python of an environment that has the wheel, and sees what else the tests' environment has."""
+    top = tmp_path_factory.mktemp("environment")
     venv.create(top / "venv", symlinks=True)
     python = top / "venv" / "bin" / "python"
     run(sys.executable, "-m", "pip", "--python", python, "install", "-q", "--no-deps", "--no-index", wheel, cwd=top)
     site = run(python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))", cwd=top)
     (Path(site) / "others.pth").write_text(f"{sysconfig.get_path('purelib')}\n")
-    return Project(top / "folder", top / "home", top / "temp", python)
+    return python
+
+
+@pytest.fixture
+def project(python, tmp_path) -> Project:
+    """An empty project with that environment."""
+    for name in ("folder", "home", "temp"):
+        (tmp_path / name).mkdir()
+    return Project(tmp_path / "folder", tmp_path / "home", tmp_path / "temp", python)
 
 
 def everything(folder: Path) -> dict[str, tuple[int, int]]:
