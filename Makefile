@@ -10,7 +10,7 @@ export PYTHONDONTWRITEBYTECODE := 1
 export PIP_NO_INPUT := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check mutants sample bench characteristics lock clean-venv
+.PHONY: help demo test check mutants sample docs bench characteristics lock clean-venv
 
 help:
 	@echo "make demo     run scenarios/quickstart on an embedded PostgreSQL and write its plan (about two minutes)"
@@ -18,6 +18,7 @@ help:
 	@echo "make check    format, lint, types and the tests of the pure layers (seconds)"
 	@echo "make mutants  break the code in known places; every break must turn its test red (ONLY=word, ONLY=-word)"
 	@echo "make sample   run the sample of results/ and its plan in tests/golden again (a quiet machine, a minute)"
+	@echo "make docs     write docs/commands.md, the reference of all commands, from the code"
 	@echo "make bench    the project's figures (ONLY=name,name for some)"
 	@echo "make characteristics  simulate the judge's operating characteristics: docs/calibration.md (minutes)"
 	@echo "make lock     renew requirements/*.lock from pyproject.toml"
@@ -61,6 +62,9 @@ mutants: .venv/dev
 
 sample: .venv/dev
 	@$(PY) -m tests.golden.remake
+
+docs: .venv/dev
+	@$(PY) -m tests.reference
 
 bench: .venv/dev
 	@$(PY) -m tests.benchmarks $(ONLY)

@@ -27,7 +27,9 @@ app = typer.Typer(
 app.add_typer(advice.commands)
 
 Results = Annotated[Path, typer.Option(help="The folder of stored runs.")]
+Stored = Annotated[Path, typer.Option("--results", help="The folder of stored runs, or an exported archive of one.")]
 RESULTS = Path("results")
+A_RUN = "A run's folder or id, a scenario's name for its newest run, or an exported archive."
 BUG = 70
 """EX_SOFTWARE: Python's own 1 would say that the answer is no."""
 
@@ -131,16 +133,17 @@ def aa(
 
 @app.command(epilog="Example: pglab plan quickstart")
 def plan(
-    run: Annotated[str, typer.Argument(help="A run's folder or id, or a scenario's name for its newest run.")],
-    results: Results = RESULTS,
+    run: Annotated[str, typer.Argument(help=A_RUN)],
+    results: Stored = RESULTS,
     doc: Docs = DOCS,
     as_json: AsJson = False,
 ) -> None:
     """Judge a stored run again and write its plan; needs no server."""
     with terminal.messages(as_json):
-        from lab import publish, store
+        from lab import archive, publish
 
-        outcome = publish.publish(store.find(results, run), doc)
+        with archive.found(results, run) as folder:
+            outcome = publish.publish(folder, doc)
         terminal.finish(outcome.said, outcome.data, as_json)
         raise typer.Exit(outcome.status)
 
@@ -148,7 +151,7 @@ def plan(
 @app.command(epilog="Example: pglab verify .claude/doc/quickstart.md")
 def verify(
     plan: Annotated[Path, typer.Argument(help="A plan that pglab wrote.")],
-    results: Results = RESULTS,
+    results: Stored = RESULTS,
     as_json: AsJson = False,
 ) -> None:
     """Derive every number of a plan again from its stored run."""
@@ -168,24 +171,44 @@ def verify(
 
 @app.command(epilog="Example: pglab show quickstart")
 def show(
-    run: Annotated[str, typer.Argument(help="A run's folder or id, or a scenario's name for its newest run.")],
-    results: Results = RESULTS,
+    run: Annotated[str, typer.Argument(help=A_RUN)],
+    results: Stored = RESULTS,
     as_json: AsJson = False,
 ) -> None:
     """Show the decision of a stored run and what it rests on."""
     with terminal.messages(as_json):
+        from lab import archive
         from lab import show as show_
-        from lab import store
 
-        found = show_.shown(store.find(results, run))
+        with archive.found(results, run) as folder:
+            found = show_.shown(folder)
         if as_json:
             terminal.print_json(found.data())
             return
         terminal.glance(found)
 
 
+@app.command(epilog="Example: pglab export quickstart --output quickstart.pglab.tar.gz")
+def export(
+    run: Annotated[str, typer.Argument(help=A_RUN)],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="The archive; else <run>.pglab.tar.gz in this folder.")
+    ] = None,
+    results: Stored = RESULTS,
+    as_json: AsJson = False,
+) -> None:
+    """Make one archive of a stored run, without host names, users, addresses and home folders."""
+    with terminal.messages(as_json):
+        from lab import archive
+        from lab import export as export_
+
+        with archive.found(results, run) as folder:
+            done = export_.export(folder, output, export_.here())
+        terminal.finish(tuple(done.said()), done.data(), as_json)
+
+
 @app.command("list", epilog="Example: pglab list")
-def list_(results: Results = RESULTS, as_json: AsJson = False) -> None:
+def list_(results: Stored = RESULTS, as_json: AsJson = False) -> None:
     """List the stored runs."""
     with terminal.messages(as_json):
         from lab import show as show_

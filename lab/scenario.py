@@ -43,8 +43,9 @@ _NOTHING = Given()
 
 
 def shipped() -> Path:
-    """The folder of scenarios/ and workloads/ that come with the lab."""
-    return Path(__file__).parent / "shipped"
+    """The folder of scenarios/, workloads/ and docker/ that come with the lab: in a wheel's lab/, else the clone."""
+    own = Path(__file__).parent / "shipped"
+    return own if own.is_dir() else Path(__file__).parent.parent
 
 
 def find(name: str, cwd: Path) -> Path:

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from lab import dossier, form, judge, metrics, store
+from lab import archive, dossier, form, judge, metrics, store
 from lab.dossier import Judged
 from lab.errors import RecordError
 from lab.model import Evidence, Family, Json, Verdict
@@ -48,11 +48,12 @@ class Shown:
 def listed(results: Path) -> tuple[list[dict[str, Json]], list[str]]:
     """What a list shows of each run, oldest first; and what is wrong with the runs that cannot be read."""
     found, broken = [], []
-    for folder in store.runs(results):
-        try:
-            found.append(about(folder))
-        except RecordError as error:
-            broken.append(str(error))
+    with archive.laid_out(results) as (runs, told):
+        for folder in store.runs(runs):
+            try:
+                found.append({**about(folder), "folder": told(folder.as_posix())})
+            except RecordError as error:
+                broken.append(told(str(error)))
     return found, broken
 
 

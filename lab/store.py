@@ -7,6 +7,7 @@
         studies/<name>/             the same, for the points of the catalogue study
         trials/<id>/                trial.json last, with the checksums of its siblings
         done.json                   when the planned rounds are complete
+        export.json                 where it came out of an archive (lab/exported.py)
         analysis/                   what was made of it; may be deleted and made again
 
 A folder appears under its final name when it is complete: whatever carries that name is whole.
@@ -27,6 +28,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from lab import exported
 from lab.design import slug
 from lab.errors import PlaceError, RecordError
 from lab.model import Instance, Json, Prepared, Slice, Study, Trial
@@ -381,15 +383,15 @@ def whole(folder: Path) -> None:
 
 def problems(folder: Path) -> list[str]:
     """Every file of a run that is not what its seal says, in words; [] where all is well."""
-    found = []
+    found, export = [], exported.read(folder)
     for seal in (path for path in seals(folder) if path.name in _SEALS.values()):
+        where = seal.parent.relative_to(folder).as_posix()
         try:
-            due = read_json(seal)["checksums"]
+            due = exported.due(export, where, read_json(seal)["checksums"])
         except RecordError as error:
             found.append(str(error).removeprefix(f"{folder}/"))
             continue
         there = {k: v for k, v in _checksums(seal.parent).items() if k != seal.name}
-        where = seal.parent.relative_to(folder).as_posix()
         found += [f"{where}/{name}: is missing" for name in due.keys() - there.keys()]
         found += [f"{where}/{name}: was added" for name in there.keys() - due.keys()]
         found += [f"{where}/{name}: was changed" for name in due.keys() & there.keys() if due[name] != there[name]]

@@ -8,7 +8,7 @@ that are there. The store itself is checked against its checksums and the root t
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab import differences, judge, render, store
+from lab import archive, differences, exported, judge, render, store
 from lab.errors import RecordError
 from lab.render import Seal
 
@@ -22,7 +22,7 @@ class Verified:
 
 
 def verify(plan: Path, results: Path) -> Verified:
-    """Derive the plan at *plan* and its figures again from the run in *results* that it names.
+    """Derive the plan at *plan* and its figures again from the run in *results* that it names, or in that archive.
 
     Raise RecordError where that cannot be done: the plan names no run, its run is not there, another
     version of the method judged it, or another version of the lab wrote it with other words or rules.
@@ -35,7 +35,13 @@ def verify(plan: Path, results: Path) -> Verified:
     seal = render.seal_of(page)
     if seal is None:
         raise RecordError(f"{plan}: its last line names no run (pglab plan RUN writes the plan again)")
-    folder = _folder(plan, results, seal)
+    with archive.laid_out(results) as (runs, told):
+        found = _verified(plan, page, seal, _folder(plan, runs, seal))
+        return Verified([told(line) for line in found.wrong], found.numbers)
+
+
+def _verified(plan: Path, page: str, seal: Seal, folder: Path) -> Verified:
+    """The same, of the run in *folder*."""
     troubled = _of_store(folder, seal)
     try:
         expected = judge.judge(folder).pages
@@ -82,7 +88,13 @@ def _folder(plan: Path, results: Path, seal: Seal) -> Path:
 def _of_store(folder: Path, seal: Seal) -> list[str]:
     """What is wrong with the stored run: files that are not what their seals say, or seals that were made anew."""
     wrong = [f"{folder}: {problem}" for problem in store.problems(folder)]
+    export = exported.read(folder)
     if store.root(folder) != seal.root:
+        if export and export.resealed and not wrong and seal.root == export.was:
+            raise RecordError(
+                f"{folder}: says that {len(export.resealed)} files which evidence rests on were redacted since the "
+                "plan was made, and so cannot be held against it (judge it again: pglab plan ARCHIVE)"
+            )
         wrong.append(f"{folder}: is not the run that the plan was made of (its root is {store.root(folder)})")
     return wrong
 

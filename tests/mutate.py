@@ -35,7 +35,16 @@ import pytest
 TOP = Path(__file__).parent.parent
 COPIED = (
     *("lab", "tests", "scenarios", "workloads", "docs", "docker", "results/sample", "requirements", ".claude"),
-    *("pyproject.toml", "Makefile", "README.md", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE"),
+    *(
+        "pyproject.toml",
+        "setup.py",
+        "MANIFEST.in",
+        "Makefile",
+        "README.md",
+        "CHANGELOG.md",
+        "CONTRIBUTING.md",
+        "LICENSE",
+    ),
 )
 LIBRARIES = ("hypothesis", "numpy", "pandas", "scipy.stats", "pyarrow.parquet", "pydantic", "jinja2", "psycopg")
 LIMIT_S = 300

@@ -10,6 +10,7 @@ import pytest
 import typer.main
 
 from lab import cli, parts, scenario
+from tests import reference
 from tests.test_layers import LAYER, MODULES, name_of
 
 TOP = Path(__file__).parent.parent
@@ -114,6 +115,12 @@ def test_every_scenario_tells_its_question_in_prose(folder):
 def test_every_command_is_in_the_readme(command):
     assert (TOP / "README.md").exists(), "README.md is not written"
     assert f"pglab {command}" in (TOP / "README.md").read_text()
+
+
+def test_the_reference_of_commands_is_what_the_code_gives():
+    assert reference.PAGE.read_text(encoding="utf-8") == reference.page(), "make docs"
+    told = re.findall(r"^## pglab (\S+)$", reference.page(), re.MULTILINE)
+    assert told == sorted(typer.main.get_command(cli.app).commands)
 
 
 def test_every_target_of_make_is_told_by_make_help():

@@ -11,14 +11,14 @@ LAYERS = {
     "0": "errors model metrics",
     "1": """scenario assemble keys page wording candidates mix timeline statement template draw design workload pace
         check stats measure readings compare require decide weigh reasons asked project plan dossier figure differences
-        book form explain change shape waits gate resample foresight sent witness migration predicates proposal
+        redact book form explain change shape waits gate resample foresight sent witness migration predicates proposal
         bottleneck likely bounds datayaml dump recorded lesson assignments alike frequencies permutation partitions""",
-    "2a": "base pg plain waiting scripted generator queries store",
+    "2a": "base pg plain waiting scripted generator queries store exported archive",
     "2b": "hosts sources probes render checklist lint written",
     "3": "clusters ingest drivers events",
     "4": """parts run preflight share clock trial prepare count judge publish session sizing verify tidy doctor images
         place load show alone noise aa versions replay review diagnose experiment modes inventory cold catalogue
-        comparison origins start outdated brought production alembic""",
+        comparison origins start outdated brought production alembic export""",
     "5": "cli advice terminal progress",
 }
 ORDER = list(LAYERS)

@@ -13,14 +13,14 @@ from typing import Any
 
 import docker
 
-import lab
+from lab import scenario
 from lab.errors import PlaceError
 
 Tell = Callable[[str], None]
 MAJORS = (18, 17)  # of PostgreSQL, in the order in which the lab would rather have them
 PUBLIC = ("citusdata/citus:13.2",)
 BASE = "pglab/debian:trixie"
-FOLDER = Path(lab.__file__).parent.parent / "docker"
+FOLDER = scenario.shipped() / "docker"
 _OWN = "pglab/"
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")  # an engine paints what goes to stderr
 

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 PATIENCE_S = 150.0  # for another run on this machine to end
@@ -77,9 +78,14 @@ def pglab(folder: Path, *words: str, **more: object) -> subprocess.CompletedProc
 
     Where another run measures on this machine, it is waited for.
     """
+    return patiently(lambda: once(folder, *words, **more))
+
+
+def patiently(command: Callable[[], subprocess.CompletedProcess[str]]) -> subprocess.CompletedProcess[str]:
+    """What a command came to, given again as long as another run measures on this machine."""
     until = time.monotonic() + PATIENCE_S
     while True:
-        done = once(folder, *words, **more)
+        done = command()
         if "another pglab is measuring" not in f"{done.stderr}" or time.monotonic() > until:
             return done
         time.sleep(1)
