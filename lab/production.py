@@ -95,19 +95,6 @@ def session(info: str) -> Iterator[pg.Connection]:
                 connection.rollback()
 
 
-@contextmanager
-def forgotten() -> Iterator[None]:
-    """The environment without what libpq reads there, for the length of a `with` block: it is about another server.
-
-    PGPORT would move a disposable server too, and PGHOSTADDR or PGSERVICE lead its connections elsewhere.
-    """
-    kept = {name: os.environ.pop(name) for name in list(os.environ) if re.match(r"PG(?!LAB_)", name)}
-    try:
-        yield
-    finally:
-        os.environ.update(kept)
-
-
 # --- the connection -------------------------------------------------------------------------
 
 

@@ -183,7 +183,6 @@ def _of_file(path: Path) -> Record:
 def _server() -> Iterator[tuple[Host, Server]]:
     embedded = parts.load("hosts", "embedded")
     with (
-        production.forgotten(),
         embedded.opened(f"init-{secrets.token_hex(4)}") as host,
         host.private() as private,
         private.server("init", {}, host.workdir("logs")) as server,

@@ -11,7 +11,7 @@ import pytest
 
 import lab
 from lab import load, pace, plain
-from lab.drivers import CALLS, Work, _distributed, _ops
+from lab.drivers import CALLS, Work, _distributed, _ops, _process
 from lab.drivers._clocks import Reading, ours, reading
 from lab.errors import ScenarioError
 from lab.model import Endpoint, Query, Statement, Topology
@@ -225,3 +225,10 @@ def test_the_image_has_the_versions_that_a_run_has():
     )
     lock = (TOP / "requirements/run.lock").read_text()
     assert said == {key: re.search(rf"^{key.lower()}==(\S+)", lock, re.MULTILINE)[1] for key in ("LOCUST", "PSYCOPG")}
+
+
+def test_a_generator_is_led_by_no_environment_to_another_server(monkeypatch):
+    monkeypatch.setenv("PGHOSTADDR", "127.0.0.1")
+    monkeypatch.setenv("LAB_DSN", "kept")
+    found = _process.environment()
+    assert ("PGHOSTADDR" in found, found["LAB_DSN"]) == (False, "kept")

@@ -9,6 +9,7 @@ from multiprocessing.connection import Connection, Pipe
 from pathlib import Path
 from typing import Any
 
+from lab import pg
 from lab.drivers._clocks import SAME, Reading
 from lab.errors import DriverError
 
@@ -56,8 +57,9 @@ def command(script: str, *arguments: str) -> list[str]:
 
 
 def environment() -> dict[str, str]:
-    """Ours, and where the lab is imported from."""
-    return {**os.environ, "PYTHONPATH": os.pathsep.join([str(_ROOT), os.environ.get("PYTHONPATH", "")])}
+    """Ours without what libpq reads there, and where the lab is imported from."""
+    own = {name: value for name, value in os.environ.items() if not pg.of_libpq(name)}
+    return {**own, "PYTHONPATH": os.pathsep.join([str(_ROOT), os.environ.get("PYTHONPATH", "")])}
 
 
 def end(process: "subprocess.Popen[bytes]") -> None:

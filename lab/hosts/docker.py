@@ -48,7 +48,7 @@ def opened(name: str, tell: _images.Tell = _images.silent) -> Iterator["Docker"]
 
     *tell* gets a line at a time where an image has to be pulled or built.
     """
-    with home(name) as folder, answering(name) as engine, _reaper.beside(engine, tell):
+    with pg.forgotten(), home(name) as folder, answering(name) as engine, _reaper.beside(engine, tell):
         yield Docker(folder, engine, _images.default(engine.client, tell), tell)
 
 

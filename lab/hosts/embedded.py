@@ -42,7 +42,7 @@ _LIBC = ctypes.CDLL(None, use_errno=True)
 def opened(name: str, tell: Callable[[str], None] | None = None) -> Iterator["Embedded"]:
     """The host for one run, with a folder of its own that is gone afterwards; there is nothing to *tell*."""
     del tell
-    with home(name) as folder:
+    with pg.forgotten(), home(name) as folder:
         yield Embedded(folder)
 
 

@@ -31,6 +31,23 @@ def test_a_server_answers_with_the_settings_asked_for(host, tmp_path):
         assert server.cpu_s() > 0
 
 
+def test_what_the_environment_says_of_another_server_leads_nobody_there(tmp_path, monkeypatch):
+    for name, word in {
+        "PGPORT": "1",
+        "PGHOSTADDR": "127.0.0.1",
+        "PGSERVICE": "absent",
+        "PGOPTIONS": "-c a.b=c",
+    }.items():
+        monkeypatch.setenv(name, word)
+    with (
+        embedded.opened("talone") as host,
+        host.server("one", {"shared_preload_libraries": "pg_stat_statements"}, tmp_path) as server,
+        pg.connected(server.conninfo()) as connection,
+    ):
+        assert pg.ask(connection, "SELECT current_setting('a.b', true) AS told") == {"told": None}
+    assert os.environ["PGPORT"] == "1"
+
+
 def test_a_server_that_refuses_a_setting_says_so(host, tmp_path):
     with (
         pytest.raises(ClusterError, match=r"one: the server did not start: .*shared_buffers"),
