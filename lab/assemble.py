@@ -246,6 +246,8 @@ class Build:
                 self.mistakes.add(self.page.at("timeline"), str(error))
                 return (), ()
         self._moving(built, lab, [step.do for step in inside], paths)
+        for name, candidate in built.items():
+            self._ways(candidate, "append" in [step.do for step in inside], paths[name])
         rows = lab.rows // lab.days if lab.rows and lab.days else None
         filled = tuple(timeline.filled(inside, rows=rows, clients=self.asked.workload.clients))
         return prepare, filled
@@ -265,6 +267,22 @@ class Build:
             if "retire" not in candidate.steps:
                 where = self.page.at(*paths[name])
                 self.mistakes.add(where, "the round retires rows, and nothing says how (sql: {retire: retire.sql})")
+
+    def _ways(self, candidate: Candidate, appends: bool, path: Keys) -> None:
+        """Note what a candidate's ways to bring rows in are right in themselves, and cannot do here."""
+        first = candidate.ingest
+        later = first.get("append", first) if appends else None
+        needs = {"load": [first] if candidate.load else [], "append": [later] if later else []}
+        needs |= {
+            kind: [first, later] if later and later is not first else [first] for kind in _nested(candidate.topology)
+        }
+        for need, ways in needs.items():
+            for way in ways:
+                cannot = candidates.cannot(way, self.parts)
+                if need in cannot:
+                    where = self.page.at(*(*path, "ingest") if self.page.has(*path, "ingest") else ("ingest",))
+                    words = _NEEDS.get(need, f"bring rows into {need}")
+                    self.mistakes.add(where, f"{way['method']} cannot {words} ({cannot[need]})")
 
     # --- what is asked of the candidates
 
@@ -319,6 +337,12 @@ class Build:
 
     def _place(self, *path: str | int) -> str:
         return f"{self.page.file}:{self.page.line(path)}"
+
+
+_NEEDS = {
+    "append": "add to rows that are there, as the round does",
+    "load": "bring rows to a candidate's own load SQL",
+}
 
 
 def _nested(topology: Topology) -> Iterator[str]:

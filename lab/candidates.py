@@ -267,12 +267,28 @@ def _beyond(candidate: Candidate, desk: Desk, path: Path) -> None:
 
 
 def _ingest(form: keys.Ingest, desk: Desk, path: Path) -> dict[str, Any]:
-    """How rows come in, as mapping: method, connections, and the options of the method."""
+    """How rows come in, as mapping: method, connections, the options of the method, and `append` where it is given."""
+    way = _way(form, desk, path)
+    return way if form.append is None else {**way, "append": _way(form.append, desk, (*path, "append"))}
+
+
+def cannot(way: Mapping[str, Any], parts: keys.Parts) -> Mapping[str, str]:
+    """What a way for rows to come in, which is right in itself, says it cannot do -> the way out."""
+    takes = parts.options("ingest", way["method"])
+    options = {key: value for key, value in way.items() if key not in ("method", "append")}
+    given = takes.model_validate(options) if takes else None
+    found: Mapping[str, str] = getattr(given, "cannot", dict)()
+    return found
+
+
+def _way(form: keys.Way, desk: Desk, path: Path) -> dict[str, Any]:
+    """A method that is known, and its options as it takes them."""
+    given = form.model_dump(exclude={"append"})
     if mix.kind_known(desk.parts, "ingest", form.method, desk.page, (*path, "method"), desk.mistakes):
         takes = desk.parts.options("ingest", form.method)
         extra = dict(form.model_extra or {})
         for key in [] if takes else extra:
             desk.mistakes.add(desk.page.at(*path), f"unknown key {key!r} {among(key, ['connections', 'method'])}")
         if takes is not None:
-            check(takes, desk.page, desk.mistakes, path, extra)
-    return form.model_dump()
+            check(takes, desk.page, desk.mistakes, path, {**extra, "connections": form.connections})
+    return given
