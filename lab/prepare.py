@@ -316,6 +316,7 @@ def load_metrics(
         "ingest.rows_per_s": (rows / report["seconds"],),
         "wal.record_bytes_per_row": (total["record_bytes"] / rows,),
         "wal.fpi_bytes_per_row": (total["fpi_bytes"] / rows,),
+        "wal.bytes_per_row": (sum(total.values()) / rows,),
         "xids_per_million_rows": (xids * _MILLION / rows,),
     }
 
