@@ -195,25 +195,24 @@ def copying(
 Texts = Sequence[bytes | None]
 
 
-def prepared(connection: Connection, name: str, statement: str) -> Callable[[Texts], int]:
-    """Prepare *statement* now, as *name*: what executes it with values as text, and says how many rows it touched.
+def prepared(connection: Connection, name: str, statement: str) -> Callable[[Texts], None]:
+    """Prepare *statement* now, as *name*: what executes it with values as text; Error where the server refuses.
 
-    It is a transaction of its own where none is open. Error where the server refuses.
+    By libpq's own calls, so that each execution is a transaction of its own unless one is open on the server.
     """
     libpq: Any = connection.pgconn  # which takes None for NULL, though its types do not say so
     called = name.encode()
 
-    def execute(values: Texts) -> int:
-        return _taken(libpq.exec_prepared(called, values)).command_tuples or 0
+    def execute(values: Texts) -> None:
+        _taken(libpq.exec_prepared(called, values))
 
     _taken(libpq.prepare(called, statement.encode()))
     return execute
 
 
-def _taken(result: PGresult) -> PGresult:
+def _taken(result: PGresult) -> None:
     if result.status in _REFUSED:
         raise psycopg.errors.error_from_result(result)
-    return result
 
 
 # --- load -----------------------------------------------------------------------------------

@@ -1,11 +1,12 @@
 """Ways for rows to come in, as a scenario says them: what cannot be is told at its line, with the way out."""
 
+import pyarrow as pa
 import pytest
 
 from lab import parts, scenario
 from lab.change import way
 from lab.errors import ScenarioError
-from lab.ingest import Loaded
+from lab.ingest import Loaded, _feed
 from lab.model import Candidate
 from lab.ways import bound
 
@@ -139,3 +140,10 @@ def test_a_way_reads_as_its_author_wrote_it(read):
     candidates = read().candidates
     assert way(candidates["frozen-first"].ingest) == "copy_freeze, later rows by copy_binary"
     assert way(candidates["upsert"].ingest) == "on_conflict (rows: 500, action: nothing, duplicates: 0.01)"
+
+
+def test_no_transaction_spans_two_batches_however_rows_are_made():
+    made = [pa.record_batch({"a": range(first, first + 700)}) for first in range(0, 7_000, 700)]
+    found = list(_feed.cut(made, 300))
+    assert [one.num_rows for one in found] == [1_200] * 5 + [1_000]
+    assert [value for one in found for value in one["a"].to_pylist()] == list(range(7_000))

@@ -92,7 +92,7 @@ class _Sender:
     fit: _fit.Fit
     form: Form
     ending: str
-    prepared: dict[int, Callable[[pg.Texts], int]] = field(default_factory=dict)
+    prepared: dict[int, Callable[[pg.Texts], None]] = field(default_factory=dict)
 
     def send(self, feed: _feed.Feed, given: Statements) -> tuple[int, int]:
         """Send all that the feed gives; the one transaction of all rows is the caller's to end."""
@@ -118,7 +118,7 @@ class _Sender:
             size += sum(map(len, filter(None, values)))
         return size
 
-    def _statement(self, rows: int) -> Callable[[pg.Texts], int]:
+    def _statement(self, rows: int) -> Callable[[pg.Texts], None]:
         """What executes the statement for so many rows, prepared at its first use."""
         if rows not in self.prepared:
             source = self.form.text(self.fit, rows)

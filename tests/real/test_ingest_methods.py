@@ -249,8 +249,27 @@ def test_a_staging_table_is_seen_in_the_wal_and_a_logged_one_twice(empty, admin)
     assert temporary > none + 1
 
 
+def test_copy_writes_a_page_of_rows_at_once_and_on_conflict_confirms_each(empty, admin):
+    found = {}
+    for method, options in (
+        ("copy_binary", {}),
+        ("insert", {}),
+        ("staging", {"then": "merge", "persistence": "temporary"}),
+        ("on_conflict", {}),
+        ("staging", {"then": "on_conflict", "persistence": "temporary"}),
+    ):
+        found[method, options.get("then")] = cost(empty, admin, method, options)["wal.record_bytes_per_row"]
+        run(empty, "TRUNCATE t")
+    copied, inserted, merged, upserted, staged = found.values()
+    assert copied + 20 < inserted
+    assert abs(merged - inserted) < 20
+    assert inserted + 20 < upserted
+    assert abs(staged - upserted) < 20
+
+
 def test_set_logged_writes_the_rows_as_records_and_the_indexes_as_whole_pages(empty, admin):
     found = cost(empty, admin, "unlogged", {})
+    assert found["wal.bytes_per_row"] == found["wal.record_bytes_per_row"] + found["wal.fpi_bytes_per_row"]
     indexes = ask(empty, "SELECT pg_indexes_size('t') AS n")["n"]
     heap = ask(empty, "SELECT pg_relation_size('t') AS n")["n"]
     assert found["wal.record_bytes_per_row"] * ROWS > heap / 2
