@@ -1,6 +1,7 @@
 """Rows in by way of a staging table: COPY into it, then INSERT, INSERT ... ON CONFLICT or MERGE into the target."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal, Self
 
@@ -63,29 +64,38 @@ class _Staging:
 
     def send(self, feed: _feed.Feed) -> tuple[int, int]:
         """Stage and move on until there is no more; the last transaction is the caller's to end."""
-        staging, move = self._made()
-        sent = size = 0
-        batches = iter(feed)
-        while True:
-            rows, more = _copy.binary(self.link, self.fit, _taken(batches, self.given.rows), into=staging)
-            if not rows:
-                break
-            pg.run(self.link, move, f"TRUNCATE {staging}")
-            if self.given.rows is not None and not feed.stopped:
-                self.link.commit()
-            sent, size = sent + rows, size + more
-        pg.run(self.link, f"DROP TABLE {staging}")
-        return sent, size
+        with self._made() as staging:
+            move = self._move(staging)
+            sent = size = 0
+            batches = iter(feed)
+            while True:
+                rows, more = _copy.binary(self.link, self.fit, _taken(batches, self.given.rows), into=staging)
+                if not rows:
+                    return sent, size
+                pg.run(self.link, move, f"TRUNCATE {staging}")
+                if self.given.rows is not None and not feed.stopped:
+                    self.link.commit()
+                sent, size = sent + rows, size + more
 
-    def _made(self) -> tuple[str, str]:
-        """The staging table, which is there now, and the statement that moves rows on; both as SQL."""
+    @contextmanager
+    def _made(self) -> Iterator[str]:
+        """The staging table, as SQL, for the length of a `with` block; gone afterwards, though parts were committed."""
         schema = () if self.given.persistence == "temporary" else (self.fit.table[0],)
         staging = pg.ident(*schema, f"pglab_staging_{self.link.info.backend_pid}")
         kept = f"SELECT {self.fit.names} FROM {self.fit.into} WITH NO DATA"
         pg.run(self.link, f"{_CREATE[self.given.persistence]} {staging} AS {kept}")
-        return staging, self._move(staging)
+        try:
+            yield staging
+        except BaseException:
+            with suppress(pg.Error):
+                self.link.rollback()
+                pg.run(self.link, f"DROP TABLE IF EXISTS {staging}")
+                self.link.commit()
+            raise
+        pg.run(self.link, f"DROP TABLE {staging}")
 
     def _move(self, staging: str) -> str:
+        """The statement that moves rows on to the target."""
         names = self.fit.names
         into = f"INSERT INTO {self.fit.into} ({names})"
         if self.given.then == "insert":
@@ -96,7 +106,7 @@ class _Staging:
             return f"{into} {once} {_target.upsert(self.fit, key, self.given.action)}"
         return self._merge(once, key)
 
-    def _merge(self, once: str, key: list[str]) -> str:
+    def _merge(self, once: str, key: Sequence[str]) -> str:
         names = self.fit.schema.names
         others = [name for name in names if name not in key]
         same = " AND ".join(f"t.{pg.ident(name)} = s.{pg.ident(name)}" for name in key)

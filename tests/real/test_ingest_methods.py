@@ -48,6 +48,7 @@ SCHEMA = pa.schema(
 )
 DIFFERENT = "SELECT count(*) AS n FROM (SELECT t::text FROM t EXCEPT ALL SELECT u::text FROM u) x"
 DIGEST = "SELECT count(*) AS n, md5(string_agg(t::text, ',' ORDER BY id)) AS digest FROM t"
+STAGED = "SELECT count(*) AS n FROM pg_class WHERE relkind = 'r' AND relname ~ 'staging'"
 START = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
 
 
@@ -105,7 +106,7 @@ def test_every_way_leaves_the_same_rows_and_nothing_else(empty):
         left[name] = tuple(ask(empty, DIGEST).values())
     assert set(counted.values()) == {ROWS}
     assert set(left.values()) == {left["binary"]}, left
-    assert ask(empty, "SELECT count(*) AS n FROM pg_class WHERE relkind = 'r' AND relname ~ 'staging'") == {"n": 0}
+    assert ask(empty, STAGED) == {"n": 0}
     assert ask(empty, "SELECT relpersistence::text AS p FROM pg_class WHERE relname = 't'") == {"p": "p"}
     assert {method for method, _ in WAYS.values()} == set(parts.kinds("ingest"))
 
@@ -175,6 +176,23 @@ def test_later_rows_are_added_to_those_that_are_there(empty):
         run(empty, "TRUNCATE t")
     assert [one["n"] for one in left] == [1_500] * 6
     assert left == left[:1] * 6
+
+
+def test_partitions_take_every_way_that_needs_no_table_of_its_own(database):
+    run(
+        database,
+        f"CREATE TABLE t ({TABLE.replace(' PRIMARY KEY', '')}, PRIMARY KEY (id, at)) PARTITION BY RANGE (at)",
+        "CREATE TABLE t1 PARTITION OF t FOR VALUES FROM (MINVALUE) TO ('2026-01-01 00:10+00')",
+        "CREATE TABLE t2 PARTITION OF t DEFAULT",
+    )
+    left = []
+    for name, (method, options) in WAYS.items():
+        if name != "a transaction each" and method not in ("copy_freeze", "unlogged"):
+            load(database, method, {key: value for key, value in options.items() if key != "key"})
+            left.append(ask(database, DIGEST))
+            run(database, "TRUNCATE t")
+    assert left == left[:1] * 13
+    assert left[0]["n"] == ROWS
 
 
 # --- rows that come twice -------------------------------------------------------------------
@@ -346,5 +364,6 @@ def test_what_the_server_refuses_is_told_in_its_words_and_leaves_a_table_that_su
             load(empty, method, options)
         left = ask(empty, "SELECT count(*) AS n FROM t")["n"]
         assert left == 0 or name not in whole or "rows" in options, name
+        assert ask(empty, STAGED) == {"n": 0}, name
         assert ask(empty, "SELECT relpersistence::text AS p FROM pg_class WHERE relname = 't'") == {"p": "p"}
         run(empty, "TRUNCATE t")
