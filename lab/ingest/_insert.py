@@ -4,6 +4,7 @@ A statement is prepared once on each connection, as drivers of applications do, 
 is not paid for with each; the last rows, which are fewer, may take another.
 """
 
+import itertools
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass, field
@@ -18,6 +19,9 @@ from lab.ingest._options import Statements
 
 _MOST_PARAMETERS = 65_535  # of one statement: the protocol counts them in 16 bits
 
+# Gives the parameters of the statement for rows [start, end).
+Parameters = Callable[[int, int], pg.Texts]
+
 
 class Form(Protocol):
     """How rows become a statement: what stands after the table's columns, and its parameters."""
@@ -26,8 +30,8 @@ class Form(Protocol):
         """The source of a statement for so many rows; IngestError where there can be none."""
         ...
 
-    def values(self, rows: pa.RecordBatch) -> list[bytes | None]:
-        """Its parameters, for these rows."""
+    def parameters(self, rows: pa.RecordBatch) -> Parameters:
+        """What gives its parameters for some of these rows."""
         ...
 
 
@@ -45,9 +49,10 @@ class Values:
         one = (", ".join(f"${row * wide + at}" for at in range(1, wide + 1)) for row in range(rows))
         return f"VALUES {', '.join(f'({row})' for row in one)}"
 
-    def values(self, rows: pa.RecordBatch) -> list[bytes | None]:
-        """See Form."""
-        return _text.values(rows)
+    def parameters(self, rows: pa.RecordBatch) -> Parameters:
+        """See Form. All are encoded at once: a row at a time would cost more than the server takes for it."""
+        encoded = _text.rows(rows)
+        return lambda start, end: list(itertools.chain.from_iterable(encoded[start:end]))
 
 
 class Unnest:
@@ -66,9 +71,9 @@ class Unnest:
         arrays = (f"${at}::{pg.ident(kind.schema, kind.type)}[]" for at, kind in enumerate(kinds, 1))
         return f"SELECT * FROM unnest({', '.join(arrays)})"
 
-    def values(self, rows: pa.RecordBatch) -> list[bytes | None]:
+    def parameters(self, rows: pa.RecordBatch) -> Parameters:
         """See Form."""
-        return [_text.array(column) for column in rows.columns]
+        return lambda start, end: [_text.array(column) for column in rows.slice(start, end - start).columns]
 
 
 # What stands at the end of a statement, such as ON CONFLICT, by the table that it is for.
@@ -101,20 +106,21 @@ class _Sender:
         several = given.transaction_rows is not None and given.transaction_rows > given.rows
         sent = size = 0
         for at, batch in feed:
-            rows = self.fit(batch, at)
-            for start in range(0, rows.num_rows, given.unit()):
+            parameters = self.form.parameters(self.fit(batch, at))
+            for start in range(0, batch.num_rows, given.unit()):
+                end = min(start + given.unit(), batch.num_rows)
                 with self.link.transaction() if several else nullcontext():
-                    size += self._statements(rows.slice(start, given.unit()), given.rows)
-            sent += rows.num_rows
+                    size += self._statements(parameters, range(start, end, given.rows))
+            sent += batch.num_rows
         return sent, size
 
-    def _statements(self, rows: pa.RecordBatch, each: int) -> int:
-        """Send *rows* by statements of *each* so many; how many bytes their values were."""
+    def _statements(self, parameters: Parameters, rows: range) -> int:
+        """Send *rows*, each statement a step of them; how many bytes their values were."""
         size = 0
-        for start in range(0, rows.num_rows, each):
-            part = rows.slice(start, each)
-            values = self.form.values(part)
-            self._statement(part.num_rows)(values)
+        for start in rows:
+            end = min(start + rows.step, rows.stop)
+            values = parameters(start, end)
+            self._statement(end - start)(values)
             size += sum(map(len, filter(None, values)))
         return size
 

@@ -78,11 +78,10 @@ def _elements(values: Any) -> Any:
     return pc.fill_null(found, "NULL")
 
 
-def values(batch: pa.RecordBatch) -> list[bytes | None]:
-    """Every value, row by row, as the parameters of one statement.
+def rows(batch: pa.RecordBatch) -> list[tuple[bytes | None, ...]]:
+    """Every row, its values as parameters of a statement.
 
-    >>> values(pa.record_batch({"a": [1, 2], "b": ["x", None]}))
-    [b'1', b'x', b'2', None]
+    >>> rows(pa.record_batch({"a": [1, 2], "b": ["x", None]}))
+    [(b'1', b'x'), (b'2', None)]
     """
-    columns = [pc.cast(texts(column), pa.binary()).to_pylist() for column in batch.columns]
-    return [value for row in zip(*columns, strict=True) for value in row]
+    return list(zip(*(pc.cast(texts(column), pa.binary()).to_pylist() for column in batch.columns), strict=True))
