@@ -31,7 +31,7 @@ WAYS = {
     "staged, not updated": ("staging", {"action": "nothing", "duplicates": 0.1}),
     "merged": ("staging", {"then": "merge", "persistence": "logged", "rows": 400, "duplicates": 0.1}),
     "merged, not updated": ("staging", {"then": "merge", "action": "nothing", "duplicates": 0.1}),
-    "staged and inserted": ("staging", {"then": "insert", "connections": 2}),
+    "staged and inserted": ("staging", {"then": "insert", "connections": 2, "rows": 300}),
     "frozen": ("copy_freeze", {}),
     "unlogged meanwhile": ("unlogged", {"connections": 2}),
 }
