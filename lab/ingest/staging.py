@@ -63,8 +63,8 @@ class _Staging:
     given: Options
 
     def send(self, feed: _feed.Feed) -> tuple[int, int]:
-        """Stage and move on until there is no more; the last transaction is the caller's to end."""
-        with self._made() as staging:
+        """Stage and move on until there is no more; commit, unless another connection has failed."""
+        with self._made(feed) as staging:
             move = self._move(staging)
             sent = size = 0
             batches = iter(feed)
@@ -78,7 +78,7 @@ class _Staging:
                 sent, size = sent + rows, size + more
 
     @contextmanager
-    def _made(self) -> Iterator[str]:
+    def _made(self, feed: _feed.Feed) -> Iterator[str]:
         """The staging table, as SQL, for the length of a `with` block; gone afterwards, though parts were committed."""
         schema = () if self.given.persistence == "temporary" else (self.fit.table[0],)
         staging = pg.ident(*schema, f"pglab_staging_{self.link.info.backend_pid}")
@@ -87,12 +87,19 @@ class _Staging:
         try:
             yield staging
         except BaseException:
-            with suppress(pg.Error):
-                self.link.rollback()
-                pg.run(self.link, f"DROP TABLE IF EXISTS {staging}")
-                self.link.commit()
+            self._undo(staging)
             raise
-        pg.run(self.link, f"DROP TABLE {staging}")
+        if feed.stopped:
+            self._undo(staging)
+        else:
+            pg.run(self.link, f"DROP TABLE {staging}")
+            self.link.commit()
+
+    def _undo(self, staging: str) -> None:
+        with suppress(pg.Error):
+            self.link.rollback()
+            pg.run(self.link, f"DROP TABLE IF EXISTS {staging}")
+            self.link.commit()
 
     def _move(self, staging: str) -> str:
         """The statement that moves rows on to the target."""
