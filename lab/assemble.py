@@ -9,6 +9,7 @@ from lab.errors import ScenarioError
 from lab.model import (
     Candidate,
     Catalogue,
+    Json,
     Lab,
     LeastEffect,
     Production,
@@ -246,6 +247,8 @@ class Build:
                 self.mistakes.add(self.page.at("timeline"), str(error))
                 return (), ()
         self._moving(built, lab, [step.do for step in inside], paths)
+        for name, candidate in built.items():
+            self._ways(candidate, "append" in [step.do for step in inside], paths[name])
         rows = lab.rows // lab.days if lab.rows and lab.days else None
         filled = tuple(timeline.filled(inside, rows=rows, clients=self.asked.workload.clients))
         return prepare, filled
@@ -265,6 +268,24 @@ class Build:
             if "retire" not in candidate.steps:
                 where = self.page.at(*paths[name])
                 self.mistakes.add(where, "the round retires rows, and nothing says how (sql: {retire: retire.sql})")
+
+    def _ways(self, candidate: Candidate, appends: bool, path: Keys) -> None:
+        """Note what a candidate's ways to bring rows in are right in themselves, and cannot do here."""
+        where = self.page.at(*(*path, "ingest") if self.page.has(*path, "ingest") else ("ingest",))
+        shape = candidate.topology
+        first = candidate.ingest
+        later = first.get("append", first) if appends else None
+        asked = {kind: [first] if later in (first, None) else [first, later] for kind in _nested(shape)}
+        asked |= {"load": [first] if candidate.load else [], "append": [later] if later else []}
+        for need, way in ((need, way) for need, ways in asked.items() for way in ways):
+            cannot = candidates.cannot(self.parts, "ingest", way["method"], _options(way))
+            if need in cannot:
+                words = _NEEDS.get(need, f"bring rows into {need}")
+                self.mistakes.add(where, f"{way['method']} cannot {words} ({cannot[need]})")
+        taken = candidates.needs(self.parts, "ingest", later["method"], _options(later)) if later else frozenset()
+        for need, out in candidates.cannot(self.parts, "clusters", shape.kind, shape.options).items():
+            if later and need in taken:
+                self.mistakes.add(where, f"{shape.kind} cannot do {need} here, which {later['method']} needs ({out})")
 
     # --- what is asked of the candidates
 
@@ -319,6 +340,17 @@ class Build:
 
     def _place(self, *path: str | int) -> str:
         return f"{self.page.file}:{self.page.line(path)}"
+
+
+_NEEDS = {
+    "append": "add to rows that are there, as the round does",
+    "load": "bring rows to a candidate's own load SQL",
+}
+
+
+def _options(way: Mapping[str, Json]) -> dict[str, Json]:
+    """The options of a way to bring rows in, without its name and that of later rows."""
+    return {key: value for key, value in way.items() if key not in ("method", "append")}
 
 
 def _nested(topology: Topology) -> Iterator[str]:

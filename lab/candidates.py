@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from pydantic import BaseModel
+
 from lab import keys, mix, statement
 from lab.errors import ScenarioError
 from lab.model import Candidate, Query, SqlFile, Topology, Workload
@@ -257,22 +259,43 @@ def shape(tree: Mapping[str, Any], desk: Desk, path: Path) -> Topology:
 def _beyond(candidate: Candidate, desk: Desk, path: Path) -> None:
     """Note what the queries need and the topology, which is right in itself, says it `cannot`."""
     topology = candidate.topology
-    takes = desk.parts.options("clusters", topology.kind)
-    given = takes.model_validate(dict(topology.options)) if takes else None
-    cannot: Mapping[str, str] = getattr(given, "cannot", dict)()
-    for need, way in cannot.items():
+    for need, way in cannot(desk.parts, "clusters", topology.kind, topology.options).items():
         if lacking := [query.name for query in candidate.queries if need in mix.needs(query)]:
             what = f"{topology.kind} cannot do {need} here, which {', '.join(lacking)} needs ({way})"
             desk.mistakes.add(desk.page.at(*path), what)
 
 
 def _ingest(form: keys.Ingest, desk: Desk, path: Path) -> dict[str, Any]:
-    """How rows come in, as mapping: method, connections, and the options of the method."""
+    """How rows come in, as mapping: method, connections, the options of the method, and `append` where it is given."""
+    way = _way(form, desk, path)
+    return way if form.append is None else {**way, "append": _way(form.append, desk, (*path, "append"))}
+
+
+def cannot(parts: keys.Parts, package: str, kind: str, options: Mapping[str, Any]) -> Mapping[str, str]:
+    """What a kind with these options, which are right in themselves, says it cannot do -> the way out."""
+    found: Mapping[str, str] = getattr(_given(parts, package, kind, options), "cannot", dict)()
+    return found
+
+
+def needs(parts: keys.Parts, package: str, kind: str, options: Mapping[str, Any]) -> frozenset[str]:
+    """What a kind with these options says that it needs of a shape, in the words of mix.needs."""
+    found: frozenset[str] = getattr(_given(parts, package, kind, options), "needs", frozenset)()
+    return found
+
+
+def _given(parts: keys.Parts, package: str, kind: str, options: Mapping[str, Any]) -> BaseModel | None:
+    takes = parts.options(package, kind)
+    return takes.model_validate(dict(options)) if takes else None
+
+
+def _way(form: keys.Way, desk: Desk, path: Path) -> dict[str, Any]:
+    """A method that is known, and its options as it takes them."""
+    given = form.model_dump(exclude={"append"})
     if mix.kind_known(desk.parts, "ingest", form.method, desk.page, (*path, "method"), desk.mistakes):
         takes = desk.parts.options("ingest", form.method)
         extra = dict(form.model_extra or {})
         for key in [] if takes else extra:
             desk.mistakes.add(desk.page.at(*path), f"unknown key {key!r} {among(key, ['connections', 'method'])}")
         if takes is not None:
-            check(takes, desk.page, desk.mistakes, path, extra)
-    return form.model_dump()
+            check(takes, desk.page, desk.mistakes, path, {**extra, "connections": form.connections})
+    return given

@@ -1,4 +1,4 @@
-"""What would change from one candidate to another: schema, queries, settings, and what is promised."""
+"""What would change from one candidate to another: schema, queries, settings, how rows come in, what is promised."""
 
 import difflib
 import re
@@ -29,6 +29,7 @@ def changes(base: Candidate, own: Candidate, was: Prepared | None, now: Prepared
         "compared": bool(was and now),
         "partitioned": partitioned(base.schema.text),
         "shape": _shape(base, own),
+        "ways": {} if base.ingest == own.ingest else {"was": way(base.ingest), "now": way(own.ingest)},
     }
 
 
@@ -39,6 +40,21 @@ def _shape(base: Candidate, own: Candidate) -> dict[str, Any]:
     waits = str(own.topology.options.get("sync", "off")) != "off"
     words = {"was": shape.words(base.topology), "now": shape.words(own.topology)}
     return {**words, "kind": own.topology.kind, "waits": waits}
+
+
+def way(ingest: Mapping[str, Any]) -> str:
+    """How rows come in, in a line, as the author wrote it.
+
+    >>> way({"method": "insert", "connections": 1, "rows": 500})
+    'insert (rows: 500)'
+    >>> way({"method": "unlogged", "connections": 2, "append": {"method": "copy_csv", "connections": 1}})
+    'unlogged (connections: 2), later rows by copy_csv'
+    """
+    told = {key: value for key, value in ingest.items() if key not in ("method", "append")}
+    told = {key: value for key, value in told.items() if (key, value) != ("connections", 1)}
+    options = ", ".join(f"{key}: {value}" for key, value in told.items())
+    later = f", later rows by {way(ingest['append'])}" if "append" in ingest else ""
+    return f"{ingest['method']}{options and f' ({options})'}{later}"
 
 
 def setting(found: Mapping[str, Any] | None) -> str:

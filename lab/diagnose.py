@@ -28,6 +28,7 @@ from lab import (
     sizing,
     statement,
     trial,
+    ways,
     workload,
 )
 from lab.errors import IngestError, ScenarioError
@@ -175,8 +176,9 @@ def _loaded(read: Scenario, on: str, tell: Callable[[str], None]) -> Iterator[tu
         instance = Instance(candidate.name, 1)
         with opened as cluster, run.connected(instance, candidate, cluster, read, HostProbe()) as kept:
             prepare.apply(host.psql(), kept.direct, candidate.schema, candidate.name)
-            loads = parts.load("ingest", str(candidate.ingest["method"])).load
-            prepare.fill(host.psql(), kept.direct, candidate, loads, sources, Span())
+            method = str(candidate.ingest["method"])
+            load = ways.bound({method: parts.load("ingest", method).load}, candidate)
+            prepare.fill(host.psql(), kept.direct, candidate, load, sources, Span())
             prepare.settle(kept.nodes)
             start, end = trial.window(kept, sources)
             samples = {one.name: one.sample(SAMPLE_ROWS, seed=SEED) for one in sources}

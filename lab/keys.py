@@ -130,13 +130,19 @@ class Topology(BaseModel):
     ) = None
 
 
-class Ingest(BaseModel):
-    """How rows come in; further keys are the options of the method."""
+class Way(BaseModel):
+    """A way for rows to come in; further keys are the options of the method."""
 
     model_config = ConfigDict(frozen=True, extra="allow")
 
     method: Text = "copy_binary"
     connections: Annotated[int, Field(strict=True, gt=0, le=64, description="1 to 64 connections")] = 1
+
+
+class Ingest(Way):
+    """How the first rows come in and, unless *append* says otherwise, those of the rounds."""
+
+    append: Annotated[Way | None, Field(description="a way for later rows, such as {method: copy_binary}")] = None
 
 
 class Resources(_Form):

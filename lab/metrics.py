@@ -93,6 +93,7 @@ TABLE: tuple[Metric, ...] = (
     Metric("size.bytes_per_row", "bytes/row", "exact", "lower", "count", invariants=_WIDE),
     Metric("wal.record_bytes_per_row", "bytes/row", "exact", "lower", "ingest", invariants=_WIDE),
     Metric("wal.fpi_bytes_per_row", "bytes/row", "exact", "lower", "ingest", True, 1, ("checkpoint distance",)),
+    Metric("wal.bytes_per_row", "bytes/row", "exact", "lower", "ingest", invariants=(*_WIDE, "checkpoint distance")),
     Metric("xids_per_million_rows", "xids", "exact", "lower", "ingest", True, 1, ("rows in all",)),
 )
 

@@ -210,15 +210,40 @@ def in_transaction(connection: Connection) -> bool:
 
 
 @contextmanager
-def copying(connection: Connection, table: str, columns: str) -> Iterator[Callable[[bytes], None]]:
-    """COPY FROM STDIN in binary for the length of a `with` block, which yields the function that sends.
+def copying(
+    connection: Connection, table: str, columns: str, how: str = "FORMAT binary"
+) -> Iterator[Callable[[bytes], None]]:
+    """COPY FROM STDIN for the length of a `with` block, which yields the function that sends.
 
-    *table* and *columns* are SQL. Bytes may be cut anywhere. An exception in the block ends the
-    COPY as failed; what the server refuses is raised at the latest when the block ends.
+    *table*, *columns* and *how*, COPY's options, are SQL. Bytes may be cut anywhere. An exception in the
+    block ends the COPY as failed; what the server refuses is raised at the latest when the block ends.
     """
-    statement = f"COPY {table} ({columns}) FROM STDIN (FORMAT binary)"
+    statement = f"COPY {table} ({columns}) FROM STDIN ({how})"
     with connection.cursor() as cursor, cursor.copy(statement.encode()) as copy:
         yield copy.write
+
+
+Texts = Sequence[bytes | None]
+
+
+def prepared(connection: Connection, name: str, statement: str) -> Callable[[Texts], None]:
+    """Prepare *statement* now, as *name*: what executes it with values as text; Error where the server refuses.
+
+    By libpq's own calls, so that each execution is a transaction of its own unless one is open on the server.
+    """
+    libpq: Any = connection.pgconn  # which takes None for NULL, though its types do not say so
+    called = name.encode()
+
+    def execute(values: Texts) -> None:
+        _taken(libpq.exec_prepared(called, values))
+
+    _taken(libpq.prepare(called, statement.encode()))
+    return execute
+
+
+def _taken(result: PGresult) -> None:
+    if result.status in _REFUSED:
+        raise psycopg.errors.error_from_result(result)
 
 
 # --- load -----------------------------------------------------------------------------------

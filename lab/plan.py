@@ -296,13 +296,19 @@ def _sides(candidate: str, judged: Judged, book: Book) -> dict[str, Any]:
     def required(wanted: Verdict) -> list[Place]:
         return [place for place in limits if place is not None and place["verdict"] == str(wanted)]
 
+    unclear = claimed(Verdict.UNCLEAR)
+    known = set(map(_metric, unclear))
     return {
         "candidate": book.place(address("scenario", "candidates", candidate)),
         "for": _grouped(claimed(Verdict.BETTER)),
         "against": _grouped(claimed(Verdict.WORSE)),
         "failed": required(Verdict.NOT_MET),
-        "open": claimed(Verdict.UNCLEAR) + required(Verdict.NOT_SHOWN),
+        "open": unclear + [place for place in required(Verdict.NOT_SHOWN) if _metric(place) not in known],
     }
+
+
+def _metric(place: Place) -> str:
+    return place["metric"].printed("name").text
 
 
 def _grouped(places: Iterable[Place]) -> list[list[Place]]:
@@ -317,7 +323,7 @@ def _open(sides: Sequence[dict[str, Any]]) -> list[list[Place]]:
     """What is not shown, by metric: for each the evidence of the candidates it is not shown of."""
     groups: dict[str, list[Place]] = {}
     for place in (place for side in sides for place in side["open"]):
-        groups.setdefault(place["metric"].printed("name").text, []).append(place)
+        groups.setdefault(_metric(place), []).append(place)
     return list(groups.values())
 
 

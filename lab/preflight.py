@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from lab import count, prepare, statement, timeline, trial
+from lab import count, prepare, statement, timeline, trial, ways
 from lab.clusters import Cluster
 from lab.drivers import CanRefuse
 from lab.errors import IngestError, LabError
@@ -45,7 +45,7 @@ def _by_cluster(scenario: Scenario) -> dict[int, list[Candidate]]:
 
 def _try(candidate: Candidate, cluster: Cluster, scenario: Scenario, tools: Tools) -> None:
     few = Span(limit=ROWS)
-    load = tools.loads[candidate.ingest["method"]]
+    load = ways.bound(tools.loads, candidate)
     with connected(Instance(candidate.name, 1), candidate, cluster, scenario, HostProbe()) as kept:
         kept.span = few
         prepare.apply(tools.psql, kept.direct, candidate.schema, candidate.name)
@@ -89,10 +89,10 @@ def _rehearse(kept: Kept, steps: Sequence[timeline.Step], tools: Tools) -> None:
                 assert step.rows is not None
                 bounds = trial.bounds_of(source, source.rows, source.rows + step.rows)
                 trial.author(kept, "before_append", bounds)
-                load = tools.loads[kept.candidate.ingest["method"]]
+                load = ways.bound(tools.loads, kept.candidate, later=True)
                 table = prepare.table_of(kept.admin, kept.candidate, source.name)
                 rows = source.batches(source.rows, source.rows + min(few, step.rows))
-                prepare.sent(load, kept.cluster.write(), kept.candidate, table, source.schema, rows)
+                ways.sent(load, kept.cluster.write(), kept.candidate, table, source.schema, rows)
                 trial.author(kept, "after_append", bounds)
             elif step.do == "retire":
                 trial.author(kept, "retire", trial.bounds_of(source, 0, tools.window_rows))

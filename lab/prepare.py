@@ -8,16 +8,16 @@ import re
 import secrets
 import subprocess
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
-from lab import pg, shape
+from lab import pg, shape, ways
 from lab.errors import ClusterError, IngestError
-from lab.ingest import Load, Loaded
+from lab.ingest import Load
 from lab.model import Candidate, Endpoint, Json, SqlFile, Topology
 from lab.probes.server import Node, added, hold, written
 from lab.sources import Source
@@ -106,8 +106,8 @@ def fill(
     """Bring the rows of *span* into a candidate's tables and give the load report.
 
     The report has `seconds`, `load_sql_s` (the candidate's own load.sql, shown apart), `rows` and
-    `streams`: name -> {rows, bytes, seconds}. With load.sql the streams are tables in schema
-    `source` until it has run; without it each goes to the table of its name.
+    `streams`: name -> ways.told. With load.sql the streams are tables in schema `source` until it
+    has run; without it each goes to the table of its name.
     """
     start = time.monotonic()
     streams: dict[str, Json] = {}
@@ -121,10 +121,10 @@ def fill(
         }
     for source in sources:
         first, last = span.of(source)
-        loaded = sent(load, endpoint, candidate, tables[source.name], source.schema, source.batches(first, last))
+        loaded = ways.sent(load, endpoint, candidate, tables[source.name], source.schema, source.batches(first, last))
         if loaded.rows != last - first:
             raise IngestError(f"{candidate.name}: {source.name}: {loaded.rows} of {last - first} rows arrived")
-        streams[source.name] = {"rows": loaded.rows, "bytes": loaded.bytes, "seconds": loaded.seconds}
+        streams[source.name] = ways.told(loaded)
     if candidate.load is not None:
         moved = time.monotonic()
         apply(psql, endpoint, candidate.load, candidate.name)
@@ -133,21 +133,6 @@ def fill(
             pg.run(connection, "DROP SCHEMA source CASCADE")
     rows = sum(one["rows"] for one in streams.values())
     return {"rows": rows, "seconds": time.monotonic() - start, "load_sql_s": load_sql_s, "streams": streams}
-
-
-def sent(
-    load: Load,
-    endpoint: Endpoint,
-    candidate: Candidate,
-    table: tuple[str, str],
-    schema: pa.Schema,
-    batches: Iterable[pa.RecordBatch],
-) -> Loaded:
-    """Rows brought in by the candidate's own way; where they do not fit, the message names the candidate."""
-    try:
-        return load(endpoint, table, schema, batches, connections=int(candidate.ingest.get("connections", 1)))
-    except IngestError as error:
-        raise IngestError(f"{candidate.name}: {error}") from None
 
 
 @dataclass(frozen=True)
@@ -331,6 +316,7 @@ def load_metrics(
         "ingest.rows_per_s": (rows / report["seconds"],),
         "wal.record_bytes_per_row": (total["record_bytes"] / rows,),
         "wal.fpi_bytes_per_row": (total["fpi_bytes"] / rows,),
+        "wal.bytes_per_row": (sum(total.values()) / rows,),
         "xids_per_million_rows": (xids * _MILLION / rows,),
     }
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
-from lab import count, modes, pg, prepare, shape, store, timeline, trial, workload
+from lab import count, modes, pg, prepare, shape, store, timeline, trial, ways, workload
 from lab.clock import Clock, Tell
 from lab.clusters import Cluster, OpenCluster
 from lab.design import Design
@@ -248,7 +248,7 @@ def prepare_instance(kept: Kept, scenario: Scenario, tools: Tools, *, again: boo
         if step.do == "ingest":
             prepare.apply(tools.psql, kept.direct, candidate.schema, candidate.name)
             before = prepare.positions(kept.nodes)  # from here on it is the rows that write
-            load = tools.loads[candidate.ingest["method"]]
+            load = ways.bound(tools.loads, candidate)
             report = prepare.fill(tools.psql, kept.direct, candidate, load, tools.sources, kept.span)
             metrics |= prepare.load_metrics(kept.nodes, before, report)
         elif step.do == "settle":

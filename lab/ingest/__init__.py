@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import pyarrow as pa
 
@@ -11,18 +11,27 @@ from lab.model import Endpoint
 
 @dataclass(frozen=True)
 class Loaded:
-    """What one load did. *bytes* is what went over the wire."""
+    """What one load did. *rows* are those of the stream; *again* how many of them were sent a second time.
+
+    *bytes* is what went over the wire for all of these, the protocol's own aside.
+    """
 
     rows: int
     bytes: int
     seconds: float
+    again: int = 0
 
 
 class Load(Protocol):
     """Put *batches* into *table* (schema-qualified) of the endpoint; commit; say what was done.
 
-    Raise IngestError, with the table, the column and the server's words, where rows do not fit;
-    nothing is left half-loaded on one connection.
+    *options* are fields of the kind's Options; those left out have its defaults. Afterwards the
+    table holds every row of the stream once and survives a crash, whatever the way: candidates that
+    differ only in it must agree. Raise IngestError, with the table, the column and the server's
+    words, where rows do not fit or this way is none into this table. Nothing is left half-loaded on
+    one connection, but what a kind is asked to commit on the way.
+
+    A kind's Options may have `cannot()`: what it cannot do, in the words of ingest.needs -> the way out.
     """
 
     def __call__(
@@ -31,6 +40,5 @@ class Load(Protocol):
         table: tuple[str, str],
         schema: pa.Schema,
         batches: Iterable[pa.RecordBatch],
-        *,
-        connections: int = 1,
+        **options: Any,
     ) -> Loaded: ...

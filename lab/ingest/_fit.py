@@ -2,7 +2,7 @@
 
 import difflib
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -34,7 +34,7 @@ _WHOLE_DIGITS = 19  # of any 64-bit number
 
 @dataclass(frozen=True)
 class Column:
-    """A column of the table. *precision* and *scale* are those of numeric, None where open."""
+    """A column of the table. *precision* and *scale* are those of numeric, None where open; *schema* is the type's."""
 
     name: str
     type: str
@@ -42,15 +42,26 @@ class Column:
     scale: int | None
     generated: bool
     enumerated: bool
+    schema: str = "pg_catalog"
 
 
 @dataclass(frozen=True)
 class Fit:
-    """How the rows' columns become the table's: *schema* is what is encoded, *jsonb* names the columns that are."""
+    """How the rows' columns become the table's: *schema* is what is encoded, *types* what each is in the table."""
 
-    table: str
+    table: tuple[str, str]
     schema: pa.Schema
-    jsonb: frozenset[str]
+    types: Mapping[str, Column]
+
+    @property
+    def into(self) -> str:
+        """The table, as SQL."""
+        return pg.ident(*self.table)
+
+    @property
+    def names(self) -> str:
+        """The columns that rows bring, as SQL."""
+        return listed(self.schema.names)
 
     def __call__(self, batch: pa.RecordBatch, at: int = 0) -> pa.RecordBatch:
         """*batch* in the types of the table; IngestError where a value does not fit. *at* rows came before it."""
@@ -64,7 +75,7 @@ class Fit:
             return _as(values, field.type)
         except (pa.ArrowInvalid, ValueError):
             row, error = _misfit(values, field.type)
-            place = f"table {self.table}: column {field.name}: row {at + row + 1}: {values[row].as_py()!r}"
+            place = f"table {dotted(self.table)}: column {field.name}: row {at + row + 1}: {values[row].as_py()!r}"
             raise IngestError(f"{place} does not fit: {error}") from None
 
 
@@ -97,6 +108,15 @@ def dotted(table: tuple[str, str]) -> str:
     return ".".join(table)
 
 
+def listed(names: Iterable[str], before: str = "") -> str:
+    """Column names as SQL writes several, each after *before*.
+
+    >>> listed(["id", "Odd name"], "s.")
+    's."id", s."Odd name"'
+    """
+    return ", ".join(before + pg.ident(name) for name in names)
+
+
 def fitted(table: tuple[str, str], schema: pa.Schema, known: Sequence[Column]) -> Fit:
     """Match the rows' *schema* to the table's *known* columns; IngestError names all that do not fit.
 
@@ -117,8 +137,7 @@ def fitted(table: tuple[str, str], schema: pa.Schema, known: Sequence[Column]) -
             fields.append(pa.field(field.name, target))
     if mistakes:
         raise IngestError("\n".join(mistakes))
-    jsonb = frozenset(field.name for field in fields if by_name[field.name].type == "jsonb")
-    return Fit(dotted(table), pa.schema(fields), jsonb)
+    return Fit(table, pa.schema(fields), by_name)
 
 
 def _target(field: Any, known: Mapping[str, Column]) -> pa.DataType | str:

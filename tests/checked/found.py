@@ -10,7 +10,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from lab import parts, pg, prepare, run, statement, trial, workload
+from lab import parts, pg, prepare, run, statement, trial, ways, workload
 from lab.hosts import embedded
 from lab.model import Instance, Query, Scenario
 from lab.prepare import Span
@@ -74,7 +74,8 @@ def loaded(read: Scenario, candidate: str, stored: Mapping[str, Any]) -> Iterato
         kept = stack.enter_context(run.connected(Instance(candidate, 1), own, cluster, read, HostProbe()))
         prepare.apply(host.psql(), kept.direct, own.schema, candidate)
         (before,) = pg.rows(kept.admin, "SELECT pg_current_wal_insert_lsn()::text AS at")
-        load = parts.load("ingest", str(own.ingest["method"])).load
+        method = str(own.ingest["method"])
+        load = ways.bound({method: parts.load("ingest", method).load}, own)
         rows = prepare.fill(host.psql(), kept.direct, own, load, sources, Span())["rows"]
         (after,) = pg.rows(
             kept.admin,
