@@ -3,7 +3,6 @@
 Importable inside Locust: no pandas, no pyarrow.
 """
 
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from importlib.resources import files
@@ -48,36 +47,6 @@ def parsed(info: str) -> dict[str, str]:
     {'user': 'me', 'dbname': 'mine', 'host': 'there'}
     """
     return {key: str(value) for key, value in _conninfo.conninfo_to_dict(info).items() if value is not None}
-
-
-# Of a connection, as libpq lists them; then of a session, of files, and of the server, as its manual does.
-_READ = {one.envvar.decode() for one in pq.Conninfo.get_defaults() if one.envvar} | {
-    *("PGDATESTYLE", "PGTZ", "PGGEQO", "PGSERVICEFILE", "PGSYSCONFDIR", "PGLOCALEDIR", "PGDATA", "PGHOSTADDR"),
-    *("PGREQUIRESSL", "PGREALM"),
-}
-
-
-def of_libpq(variable: str) -> bool:
-    """Does libpq, or a program of PostgreSQL's, read this variable of the environment?
-
-    >>> [of_libpq(one) for one in ("PGSERVICE", "PGPASSWORD", "PGTZ", "PGLAB_BASE", "PG_DSN", "HOME")]
-    [True, True, True, False, False, False]
-    """
-    return variable in _READ
-
-
-@contextmanager
-def forgotten() -> Iterator[None]:
-    """The environment without what libpq reads there, for the length of a `with` block: it is about another server.
-
-    PGPORT would move a disposable server too, PGHOSTADDR or PGSERVICE lead its connections elsewhere, and PGOPTIONS
-    change what is measured.
-    """
-    kept = {name: os.environ.pop(name) for name in list(os.environ) if of_libpq(name)}
-    try:
-        yield
-    finally:
-        os.environ.update(kept)
 
 
 def ident(*parts: str) -> str:

@@ -9,7 +9,7 @@ from multiprocessing.connection import Connection, Pipe
 from pathlib import Path
 from typing import Any
 
-from lab import pg
+from lab import elsewhere
 from lab.drivers._clocks import SAME, Reading
 from lab.errors import DriverError
 
@@ -58,7 +58,7 @@ def command(script: str, *arguments: str) -> list[str]:
 
 def environment() -> dict[str, str]:
     """Ours without what libpq reads there, and where the lab is imported from."""
-    own = {name: value for name, value in os.environ.items() if not pg.of_libpq(name)}
+    own = {name: value for name, value in os.environ.items() if not elsewhere.read(name)}
     return {**own, "PYTHONPATH": os.pathsep.join([str(_ROOT), os.environ.get("PYTHONPATH", "")])}
 
 

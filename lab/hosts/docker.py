@@ -18,7 +18,7 @@ from typing import Any, cast
 from testcontainers.core.container import DockerContainer
 from testcontainers.core.network import Network
 
-from lab import pg
+from lab import elsewhere, pg
 from lab.errors import ClusterError
 from lab.hosts import Limits, Server, _cgroup, _images, _reaper
 from lab.hosts._container import START_S, Container, Net, Wanted, up
@@ -48,7 +48,7 @@ def opened(name: str, tell: _images.Tell = _images.silent) -> Iterator["Docker"]
 
     *tell* gets a line at a time where an image has to be pulled or built.
     """
-    with pg.forgotten(), home(name) as folder, answering(name) as engine, _reaper.beside(engine, tell):
+    with elsewhere.forgotten(), home(name) as folder, answering(name) as engine, _reaper.beside(engine, tell):
         yield Docker(folder, engine, _images.default(engine.client, tell), tell)
 
 

@@ -22,7 +22,7 @@ from typing import Any
 
 import psutil
 
-from lab import pg
+from lab import elsewhere, pg
 from lab.errors import ClusterError, PlaceError
 from lab.hosts import Server, _tree
 from lab.hosts._home import base, born, guard, home
@@ -42,7 +42,7 @@ _LIBC = ctypes.CDLL(None, use_errno=True)
 def opened(name: str, tell: Callable[[str], None] | None = None) -> Iterator["Embedded"]:
     """The host for one run, with a folder of its own that is gone afterwards; there is nothing to *tell*."""
     del tell
-    with pg.forgotten(), home(name) as folder:
+    with elsewhere.forgotten(), home(name) as folder:
         yield Embedded(folder)
 
 
