@@ -7,6 +7,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import psutil
+
+from lab import alone
+from lab.errors import PlaceError
+
 PATIENCE_S = 150.0  # for another run on this machine to end
 
 SCENARIO = """\
@@ -89,6 +94,26 @@ def patiently(command: Callable[[], subprocess.CompletedProcess[str]]) -> subpro
         if "another pglab is measuring" not in f"{done.stderr}" or time.monotonic() > until:
             return done
         time.sleep(1)
+
+
+def wait_for_the_machine() -> None:
+    """Return when no other run measures on this machine; a test fails whose turn does not come."""
+    until = time.monotonic() + PATIENCE_S
+    while True:
+        try:
+            with alone.measuring():
+                return
+        except PlaceError:
+            assert time.monotonic() < until, "another run does not end"
+            time.sleep(0.5)
+
+
+def words(process: psutil.Process) -> str:
+    """A process's command line, "" where it is gone by now, or is about to be."""
+    try:
+        return " ".join(process.cmdline())
+    except psutil.Error:
+        return ""
 
 
 def once(folder: Path, *words: str, **more: object) -> subprocess.CompletedProcess[str]:

@@ -23,6 +23,7 @@ from lab.clusters import CanKill, CanLag, Cluster
 from lab.errors import ClusterError, PlaceError
 from lab.hosts import Host, embedded
 from lab.model import Endpoint, Topology
+from tests.real import small
 
 pytestmark = pytest.mark.server
 
@@ -295,13 +296,20 @@ def kernel_has() -> Iterator[tuple[str, str]]:
     """What the kernel knows of the embedded servers that this process has started."""
     for process in psutil.Process().children(recursive=True):
         yield "process", f"{process.pid} {embedded.born(process.pid)}"
-        maps = Path(f"/proc/{process.pid}/maps")
-        for line in maps.read_text().splitlines() if maps.exists() else ():
+        for line in maps_of(process.pid):
             *_, inode, path = [*line.split(maxsplit=5), ""][4:6]
             if path.startswith("/dev/shm/PostgreSQL."):
                 yield "shared memory", path
             elif path.startswith("/SYSV"):
                 yield "segment", inode
+
+
+def maps_of(pid: int) -> list[str]:
+    """What a process has mapped, a line each; nothing where it is gone by now."""
+    try:
+        return Path(f"/proc/{pid}/maps").read_text().splitlines()
+    except OSError:
+        return []
 
 
 def there() -> Iterator[tuple[str, str]]:
@@ -346,7 +354,7 @@ def test_closed_leaves_nothing_but_logs(place, case, tmp_path, how):
         began = set(kernel_has()) - before
         made = (labelled(place) | mounted(place)) - own
         assert began or made
-        names = {str(one.pid): " ".join(one.cmdline()) for one in psutil.Process().children(recursive=True)}
+        names = {str(one.pid): small.words(one) for one in psutil.Process().children(recursive=True)}
         if how == "killed" and isinstance(cluster, CanKill):
             cluster.pause(cluster.nodes()[-1].node)
             cluster.kill("leader")

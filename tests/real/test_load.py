@@ -24,7 +24,7 @@ def kill_a_worker_after(folder, trials, within_s=small.PATIENCE_S):
         assert time.monotonic() < until, "no trial came"
         time.sleep(0.02)
     labs = {one.pid for one in psutil.process_iter() if _cwd(one) == str(folder)}
-    workers = [one for pid in labs for one in _children(pid) if "_worker.py" in " ".join(one.cmdline())]
+    workers = [one for pid in labs for one in _children(pid) if "_worker.py" in small.words(one)]
     assert len(workers) == 2
     os.kill(workers[0].pid, signal.SIGKILL)
     return workers[0].pid

@@ -182,8 +182,24 @@ def test_a_trial_holds_what_the_server_did(finished):
 # --- interrupted ----------------------------------------------------------------------------
 
 
+_STARTED: list[subprocess.Popen[str]] = []
+
+
+@pytest.fixture(autouse=True)
+def _none_is_left():
+    """A run that a failed test leaves would be measured beside, and end as a zombie of this process."""
+    yield
+    while _STARTED:
+        lab = _STARTED.pop()
+        if lab.returncode is None:
+            lab.kill()
+            lab.communicate()
+
+
 def start(folder: Path, *words: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
+    """The small scenario's run, begun when no other measures on this machine."""
+    small.wait_for_the_machine()
+    lab = subprocess.Popen(
         [sys.executable, "-m", "lab.cli", "run", "scenarios/small", "--on", "embedded", *words],
         cwd=folder,
         env=small.environment(),
@@ -192,6 +208,8 @@ def start(folder: Path, *words: str) -> subprocess.Popen[str]:
         text=True,
         start_new_session=True,
     )
+    _STARTED.append(lab)
+    return lab
 
 
 def wait_for_trials(folder: Path, n: int) -> None:
@@ -263,7 +281,7 @@ def test_a_server_that_dies_in_a_trial_loses_no_finished_one(tmp_path):
     lab = start(folder, "--rounds", "30")
     wait_for_trials(folder, 4)
     mine = psutil.Process(lab.pid)
-    postmasters = [p for p in mine.children() if p.name() == "postgres"]
+    postmasters = [p for p in mine.children() if "bin/postgres" in small.words(p)]
     os.kill(postmasters[0].pid, signal.SIGKILL)
     _, err = lab.communicate(timeout=60)
     assert lab.returncode == 3, err
@@ -289,7 +307,9 @@ def test_ctrl_c_while_preparing_is_no_mistake_of_the_authors(tmp_path):
     folder = small.write(tmp_path, **{"scenarios/small/plain.sql": slow})
     lab = start(folder, "--rounds", "2")
     mine, until = psutil.Process(lab.pid), time.monotonic() + 60
-    while not list(folder.glob("results/small/*/run.json")) or "psql" not in {one.name() for one in mine.children()}:
+    while not list(folder.glob("results/small/*/run.json")) or not any(
+        "psql" in small.words(p) for p in mine.children()
+    ):
         assert time.monotonic() < until, "no schema is being applied"
         time.sleep(0.02)
     os.killpg(lab.pid, signal.SIGINT)  # as a terminal does: every process of the group
