@@ -19,6 +19,17 @@ def pytest_configure() -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+REAL = Path(__file__).parent / "real"
+
+
+@pytest.hookimpl(tryfirst=True)  # before those are left out that a marker says
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whatever lies in tests/real needs a server: `make check` leaves it out."""
+    for item in items:
+        if item.path.is_relative_to(REAL):
+            item.add_marker("server")
+
+
 @pytest.fixture(scope="session")
 def host() -> Iterator[embedded.Embedded]:
     with embedded.opened(f"t{secrets.token_hex(3)}") as opened:
