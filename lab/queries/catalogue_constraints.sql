@@ -12,16 +12,22 @@ FROM (
     JOIN pg_index i ON i.indrelid = c.oid AND i.indisunique AND i.indexprs IS NULL
     WHERE pg_table_is_visible(c.oid) AND c.relkind IN ('r', 'p') AND NOT c.relispartition
     UNION ALL
-    SELECT c.oid, c.relname, k.contype::text, true, k.oid,
-           ARRAY(SELECT a.attname::text FROM unnest(k.conkey) WITH ORDINALITY x(attnum, n)
-                 JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = x.attnum ORDER BY x.n),
-           (SELECT o.relname FROM pg_class o WHERE o.oid = k.confrelid),
-           ARRAY(SELECT a.attname::text FROM unnest(k.confkey) WITH ORDINALITY x(attnum, n)
-                 JOIN pg_attribute a ON a.attrelid = k.confrelid AND a.attnum = x.attnum ORDER BY x.n),
-           coalesce(pg_get_expr(k.conbin, k.conrelid), '')
-    FROM pg_class c
-    JOIN pg_constraint k ON k.conrelid = c.oid AND k.contype IN ('f', 'c') AND k.conparentid = 0
+    SELECT c.oid, c.relname, k.kind, true, min(k.oid), k.columns, k.other, k.theirs, k.text
+    FROM (  -- foreign keys of partitions alone are the whole table's for whoever makes its rows
+        SELECT coalesce(pg_partition_root(p.oid), p.oid) AS root, k.oid, k.contype::text AS kind,
+               ARRAY(SELECT a.attname::text FROM unnest(k.conkey) WITH ORDINALITY x(attnum, n)
+                     JOIN pg_attribute a ON a.attrelid = p.oid AND a.attnum = x.attnum ORDER BY x.n) AS columns,
+               (SELECT o.relname FROM pg_class o WHERE o.oid = k.confrelid) AS other,
+               ARRAY(SELECT a.attname::text FROM unnest(k.confkey) WITH ORDINALITY x(attnum, n)
+                     JOIN pg_attribute a ON a.attrelid = k.confrelid AND a.attnum = x.attnum ORDER BY x.n) AS theirs,
+               coalesce(pg_get_expr(k.conbin, k.conrelid), '') AS text
+        FROM pg_constraint k
+        JOIN pg_class p ON p.oid = k.conrelid
+        WHERE k.conparentid = 0 AND (k.contype = 'f' OR (k.contype = 'c' AND NOT p.relispartition))
+    ) k
+    JOIN pg_class c ON c.oid = k.root
     WHERE pg_table_is_visible(c.oid) AND c.relkind IN ('r', 'p') AND NOT c.relispartition
+    GROUP BY c.oid, c.relname, k.kind, k.columns, k.other, k.theirs, k.text
 ) r
 JOIN pg_class c ON c.oid = r.oid
 JOIN pg_namespace n ON n.oid = c.relnamespace

@@ -78,6 +78,18 @@ def test_rows_are_made_that_a_schema_of_many_kinds_takes():
     assert [note.split(":")[0] for note in found.notes] == ["users.tags", "users.ip"]
 
 
+def test_a_foreign_key_of_a_partition_alone_is_kept_to():
+    text = (
+        "CREATE TABLE payers (id int PRIMARY KEY);"
+        "CREATE TABLE paid (payer int NOT NULL, at timestamptz NOT NULL) PARTITION BY RANGE (at);"
+        "CREATE TABLE paid_all (at timestamptz NOT NULL, payer int NOT NULL REFERENCES payers);"
+        "ALTER TABLE paid ATTACH PARTITION paid_all FOR VALUES FROM (MINVALUE) TO (MAXVALUE);"
+    )
+    made, refused = applied(text)
+    assert refused == ()
+    assert made.streams["paid"]["columns"]["payer"]["of"] == "payers"
+
+
 def test_what_the_server_refuses_of_the_rows_is_told_with_table_and_column():
     text = "CREATE TABLE t (a int NOT NULL CHECK (a % 2 = 3), b int);"
     found, (refused,) = applied(text)
