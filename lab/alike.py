@@ -21,7 +21,7 @@ LEAST_EACH = 100  # rows for each value, below which there are fewer values than
 MOST_CHOICES = 20  # values that data.yaml lists one by one
 MANY = 0.95  # of the rows have a value of their own: practically all
 TIED = 0.1  # a correlation beyond chance
-_TEXTS = ("text", "varchar", "bpchar", "name")
+_TEXTS = ("text", "varchar", "bpchar", "name", "citext")
 _HEADER, _JSONB = 1, 5  # bytes that a short text has in a row beside its letters, and a jsonb with one key
 
 
@@ -77,7 +77,7 @@ def adjusted(made: Dataset, tables: Sequence[Table], counted: Mapping[str, Count
     plan = _Plan({one.name: one for one in tables}, counted, made, rows)
     streams = {name: plan.stream(name, dict(one)) for name, one in made.streams.items()}
     told = likely.told(streams, made.entities, (*made.notes, *plan.notes), made.holes)
-    return replace(told, whole=made.whole)
+    return replace(told, whole=made.whole, method=made.method)
 
 
 @dataclass

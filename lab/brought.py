@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from lab import likely, parts
+from lab import likely, literals, parts
 from lab.errors import ScenarioError
 from lab.likely import Dataset, Table
 from lab.model import Json, Lab, Stream
@@ -59,9 +59,14 @@ def dataset(
     order = [name for name in _ordered(tables) if name in streams or name in invented.streams]
     both = {name: streams.get(name) or invented.streams[name] for name in order}
     referred = {one.table for table in tables if table.name in files for one in table.foreign}
-    return replace(
-        likely.told(both, invented.entities, invented.notes, (*invented.holes, *holes)), whole=frozenset(referred)
-    )
+    made = likely.told(both, invented.entities, invented.notes, (*invented.holes, *holes))
+    texts = any(as_text for name in streams for as_text in map(likely.as_text, _brought(_named(tables)[name], streams)))
+    return replace(made, whole=frozenset(referred), method=literals.METHOD if texts else invented.method)
+
+
+def _brought(table: Table, streams: Mapping[str, Mapping[str, Json]]) -> list[likely.Column]:
+    """The columns of *table* that its files bring."""
+    return [one for one in table.columns if one.name in streams[table.name]["columns"]]
 
 
 def _named(tables: Sequence[Table]) -> dict[str, Table]:
@@ -86,7 +91,8 @@ def _stream(table: Table, files: Sequence[str]) -> dict[str, Json]:
     (kind,) = kinds
     options = {"files": files[0] if len(files) == 1 else list(files)}
     source = parts.load("sources", kind).opened(Stream(table.name, kind, options, "--data"), Lab(), seed=0)
-    known = {one.name: "text" if one.labels else likely.type_of(one) for one in table.columns}
+    literal = {one.name for one in table.columns if one.labels or (kind == "csv" and likely.as_text(one))}
+    known = {one.name: "text" if one.name in literal else likely.type_of(one) for one in table.columns}
     columns = {name: {"type": known[name]} if known.get(name) else {} for name in source.schema.names}
     return {"kind": kind, **options, "rows": source.rows, "columns": columns}
 

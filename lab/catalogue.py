@@ -10,13 +10,14 @@ from dataclasses import replace
 from datetime import time
 from typing import Any
 
-from lab import brought, datayaml, partitions, parts, pg
+from lab import brought, datayaml, likely, partitions, parts, pg
 from lab.errors import IngestError
 from lab.ingest import Load
 from lab.likely import Column, Dataset, Foreign, Table
 from lab.model import Endpoint, Lab, Stream
 
 TRIED_ROWS = 300
+_AS_TEXT = "columns have types that the server reads from text alone: every candidate takes its rows by {method}"
 
 
 def of(connection: pg.Connection, rows: int, given: Sequence[str] = (), sizes: Mapping[str, int] = {}) -> Dataset:
@@ -31,7 +32,8 @@ def of(connection: pg.Connection, rows: int, given: Sequence[str] = (), sizes: M
         f"(ALTER ROLE lab SET search_path = public, {one['schema']}; in the schema file, or load it by a load.sql)"
         for one in pg.rows(connection, pg.query("catalogue_elsewhere"))
     )
-    return replace(made, notes=(*made.notes, *elsewhere))
+    way = () if made.method == likely.Dataset.method else (_AS_TEXT.format(method=made.method),)
+    return replace(made, notes=(*made.notes, *way, *elsewhere))
 
 
 def _spread(connection: pg.Connection, made: Dataset, rows: int) -> Dataset:
@@ -83,11 +85,15 @@ def _column(row: Mapping[str, Any]) -> Column:
 
 
 def _modified(type_: str, modifier: int) -> tuple[int | None, int | None, int]:
-    """(length, precision, scale) by pg_attribute.atttypmod, which is 4 too large for both kinds of types.
+    """(length, precision, scale) by pg_attribute.atttypmod, which is 4 too large but for bits.
 
     >>> _modified("varchar", 24), _modified("numeric", (12 << 16) + 2 + 4), _modified("numeric", -1)
     ((20, None, 0), (None, 12, 2), (None, None, 0))
+    >>> _modified("bit", 3)
+    (3, None, 0)
     """
+    if type_ in ("bit", "varbit"):
+        return modifier if modifier > 0 else None, None, 0
     if modifier < 4:
         return None, None, 0
     if type_ in ("varchar", "bpchar"):
@@ -118,7 +124,7 @@ def attempt(endpoint: Endpoint, made: Dataset, *, days: int, rows: int, tried: i
     out; those that refer to it are then not tried.
     """
     lab = Lab(rows=rows, days=days, entities=made.entities)
-    load: Load = parts.load("ingest", "copy_binary").load
+    load: Load = parts.load("ingest", made.method).load
     refused: list[str] = []
     for name, options in made.streams.items():
         stream = Stream(name, options["kind"], datayaml.options(options), "data.yaml")

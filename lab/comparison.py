@@ -260,10 +260,11 @@ def _sources(
             known[name] = {}
             for one in origins.of(connection, name, file, tables, made, asked.rows):
                 words = given.get(one.name) or one.words
-                if not words:
-                    missing.append(_missing(file, one))
                 known[name][one.name] = words
-                note(f"{file.file}: {one.shown()} is drawn from {words}")
+                if words:
+                    note(f"{file.file}: {one.shown()} is drawn from {words}")
+                else:
+                    missing.append(_missing(file, one))
     strangers = set(given) - {parameter for each in known.values() for parameter in each}
     missing += [f"--param {name}: no query takes :{name}" for name in sorted(strangers)]
     if missing:
@@ -301,7 +302,7 @@ def _scenario(
 ) -> dict[str, str]:
     entities = f", entities: {json.dumps(dict(made.entities), ensure_ascii=False)}" if made.entities else ""
     entries = [
-        f"  {_quoted(name)}: {{schema: {_quoted(f'{name}.sql')}, "
+        f"  {_quoted(name)}: {{schema: {_quoted(f'{name}.sql')}, {made.way}"
         f"hypothesis: {_quoted(f'as {Path(file.file).name} has it')}}}"
         for name, file in schemas.items()
     ]

@@ -5,38 +5,18 @@ follows from the schema is kept to; the rest is even, and stands in a file that 
 """
 
 import math
-import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import ceil
 
-from lab import datayaml
+from lab import datayaml, literals
 from lab.bounds import LARGEST, Rules
 from lab.model import Json
 
 FEWER = 10  # times fewer rows in a table that another one refers to
 LEAST_KEYS, MOST_KEYS = 10, 100_000  # of a table that is referred to: the preflight of a run loads it whole, up to here
 START = "2026-01-01"
-_SAME = {
-    "int2": "smallint",
-    "int4": "integer",
-    "int8": "bigint",
-    "float4": "real",
-    "float8": "double precision",
-    "bool": "boolean",
-    "text": "text",
-    "varchar": "text",
-    "bpchar": "text",
-    "name": "text",
-    "date": "date",
-    "timestamptz": "timestamptz",
-    "timestamp": "timestamp",
-    "uuid": "uuid",
-    "bytea": "bytea",
-    "jsonb": "jsonb",
-    "json": "jsonb",
-}
-_TEXTS, _TIMES = ("text", "varchar", "bpchar", "name"), ("timestamptz", "timestamp", "date")
+_TEXTS, _TIMES = ("text", "varchar", "bpchar", "name", "citext"), ("timestamptz", "timestamp", "date")
 _DISTINCT = 16  # letters of a text that is made anew, below which two may be alike
 _MOMENTS = {"date": 365}  # other times: as many seconds as there are keys at most
 _PRIME = 32_749  # the largest below 2 to the 15th
@@ -89,7 +69,7 @@ class Dataset:
 
     *notes*: what was guessed, or left to the server. *holes*: `table.column: why, and the way out`; while there are
     any, the rows do not fit. *streams*: what *text* says, by the table's name (datayaml.text). *whole*: tables of
-    which every row is referred to.
+    which every row is referred to. *method*: the way to bring them in, of which `as_text` says why.
     """
 
     text: str
@@ -98,6 +78,12 @@ class Dataset:
     holes: tuple[str, ...]
     streams: Mapping[str, Mapping[str, Json]]
     whole: frozenset[str] = frozenset()
+    method: str = "copy_binary"
+
+    @property
+    def way(self) -> str:
+        """What each candidate's line in scenario.yaml says of the method: "" where it is what nobody need say."""
+        return "" if self.method == Dataset.method else f"ingest: {{method: {self.method}}}, "
 
 
 def dataset(tables: Sequence[Table], rows: int, sizes: Mapping[str, int] = {}) -> Dataset:
@@ -127,7 +113,9 @@ def dataset(tables: Sequence[Table], rows: int, sizes: Mapping[str, int] = {}) -
     used = {str(column["of"]) for one in streams.values() for column in one["columns"].values() if "of" in column}
     used |= {one["rows"] for one in streams.values() if "rows" in one}
     entities = {name: size for name, size in plan.sizes.items() if name in used}
-    return told(streams, entities, plan.notes, plan.holes)
+    made = told(streams, entities, plan.notes, plan.holes)
+    given = (one for name in streams for one in plan.tables[name].columns if one.name in streams[name]["columns"])
+    return replace(made, method=literals.METHOD) if any(as_text(one) for one in given) else made
 
 
 def told(
@@ -242,7 +230,7 @@ class _Plan:
             if column.generated or (column.counted and len(table.columns) > 1):
                 continue
             if column.name == time:
-                made: dict[str, Json] | None = {"type": _SAME[column.type]}
+                made: dict[str, Json] | None = {"type": type_of(column)}
             else:
                 made = self._column(table, column, rules[column.name], unique=column.name in distinct)
             if made is not None:
@@ -280,7 +268,7 @@ class _Plan:
 
     def _column(self, table: Table, column: Column, rules: "Rules", *, unique: bool) -> dict[str, Json] | None:
         """One column's way; None where it is left to the server, which is told where it is not plain."""
-        type_ = "text" if column.labels else type_of(column)
+        type_ = "text" if column.labels or as_text(column) else type_of(column)
         if type_ is None:
             self._without(table, column)
             return None
@@ -288,6 +276,11 @@ class _Plan:
         referred = any(
             one.table == table.name and column.name in one.theirs for t in self.tables.values() for one in t.foreign
         )
+        if as_text(column):
+            if unique or referring or referred:
+                what = literals.shown(column.type)
+                self.holes.append(f"{table.name}.{column.name}: keys of type {what} are not invented (give the rows)")
+            return {"type": type_, "choices": dict.fromkeys(literals.of(column.type, column.length), 1)}
         if referring or referred:
             once = referred or unique or (table.name, column.name) in self.in_turn
             width = {"width": min(column.length, _DISTINCT)} if type_ == "text" and column.length else {}
@@ -313,7 +306,7 @@ class _Plan:
         return {"type": type_, "sequence": max(1, rules.first())}
 
     def _without(self, table: Table, column: Column) -> None:
-        where, type_ = f"{table.name}.{column.name}", re.sub("^_(.*)", r"\1[]", column.type)
+        where, type_ = f"{table.name}.{column.name}", literals.shown(column.type)
         if column.defaulted:
             self.notes.append(f"{where}: no {type_} can be invented; every row takes the default")
         elif not column.not_null:
@@ -330,11 +323,12 @@ class _Plan:
 
 def type_of(column: Column) -> str | None:
     """The type as data.yaml names it, None where no such values are made."""
-    if column.type == "numeric":
-        precision = column.precision if column.precision is not None else 12
-        scale = column.scale if column.precision is not None else 2
-        return f"numeric({precision}, {scale})" if precision <= 38 and scale <= precision else None
-    return _SAME.get(column.type)
+    return literals.named(column.type, column.precision, column.scale)
+
+
+def as_text(column: Column) -> bool:
+    """Are its values literals that the server reads, so that a method has to send them as text?"""
+    return not column.labels and bool(literals.of(column.type, column.length))
 
 
 def _keys(rows: int, height: int) -> int:

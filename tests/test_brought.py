@@ -50,6 +50,14 @@ def test_brought_rows_take_the_tables_types_and_the_others_are_invented():
     assert made.streams["events"]["rows"] == 3
 
 
+def test_brought_texts_of_types_that_the_server_reads_from_text_name_the_method(here):
+    (here / "hosts.csv").write_text("ip,cost\n10.0.0.1,1.50\n")
+    hosts = Table("hosts", (Column("ip", "inet"), Column("cost", "money")))
+    made = brought.dataset([hosts, NOTES], {"hosts": ["hosts.csv"]}, 100)
+    assert made.method == "copy_csv"
+    assert yaml(made)["hosts"]["columns"] == {"ip": "text", "cost": "text"}
+
+
 def test_several_files_are_one_stream_and_their_rows_are_counted_together():
     made = brought.dataset([DEVICES], {"devices": ["devices.csv", "devices.csv"]}, 100)
     assert yaml(made)["devices"]["files"] == ["devices.csv", "devices.csv"]

@@ -103,15 +103,32 @@ def test_a_check_that_is_not_understood_is_told():
 def test_what_cannot_be_invented_is_left_out_or_named_with_the_way_out():
     columns = (
         ID,
-        Column("ip", "inet"),
-        Column("tags", "_text", True, defaulted=True),
-        Column("wait", "interval", True),
+        Column("near", "vector"),
+        Column("far", "vector", True, defaulted=True),
+        Column("shape", "geometry", True),
     )
     made = likely.dataset((Table("t", columns),), 10)
     assert list(made.streams["t"]["columns"]) == ["id"]
-    assert [one.partition(":")[0] for one in made.notes] == ["t.ip", "t.tags"]
+    assert [one.partition(":")[0] for one in made.notes] == ["t.near", "t.far"]
     (hole,) = made.holes
-    assert hole.startswith("t.wait: no interval can be invented, and it may not be null (give it a DEFAULT")
+    assert hole.startswith("t.shape: no geometry can be invented, and it may not be null (give it a DEFAULT")
+    assert (made.method, made.way) == ("copy_binary", "")
+
+
+def test_types_that_the_server_reads_from_text_alone_are_literals_and_name_the_method():
+    columns = (ID, Column("tags", "_text", True), Column("ip", "inet"), Column("mask", "bit", True, length=3))
+    made = likely.dataset((Table("t", columns),), 100)
+    assert made.method == "copy_csv"
+    assert made.way == "ingest: {method: copy_csv}, "
+    found = rows_of(Table("t", columns))["t"]
+    assert set(found["tags"]) == {"{a}", "{a,b}", "{a,b,c}"}
+    assert set(found["mask"]) == {"000", "111"}
+
+
+def test_keys_of_such_types_are_holes():
+    keyed = Table("t", (Column("ip", "inet", True),), (("ip",),))
+    (hole,) = likely.dataset((keyed,), 100).holes
+    assert hole == "t.ip: keys of type inet are not invented (give the rows)"
 
 
 def test_pairs_of_one_table_with_itself_are_no_guess():

@@ -37,8 +37,10 @@ class Rows:
 Send = Callable[[pg.Connection, _fit.Fit, "Feed"], tuple[int, int]]
 
 
-def share(rows: Rows, send: Send, *, connections: int = 1, autocommit: bool = False) -> Loaded:
+def share(rows: Rows, send: Send, *, connections: int = 1, autocommit: bool = False, texts: bool = False) -> Loaded:
     """Load *rows*, each connection by *send*; what a connection has not committed by itself is committed at its end.
+
+    *texts*: whether *send* sends values as text; see _fit.fitted.
 
     A failure rolls every connection back, but what had been committed. Each commits at its own end:
     one that waited for the others could hold a key that another waits for, and the server sees no
@@ -49,7 +51,7 @@ def share(rows: Rows, send: Send, *, connections: int = 1, autocommit: bool = Fa
         links = [
             stack.enter_context(pg.connected(rows.endpoint.conninfo, autocommit=autocommit)) for _ in range(connections)
         ]
-        fit = _fit.fitted(rows.table, rows.schema, _fit.columns(links[0], rows.table))
+        fit = _fit.fitted(rows.table, rows.schema, _fit.columns(links[0], rows.table), texts=texts)
         with _ahead(rows.batches) as feed, ThreadPoolExecutor(connections) as pool:
             sent = list(pool.map(lambda link: _sent(link, fit, feed, send), links))
     loaded, size = (sum(column) for column in zip(*sent, strict=True))

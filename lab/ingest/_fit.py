@@ -27,7 +27,7 @@ _EXACT: Mapping[str, pa.DataType] = {
     "timestamptz": pa.timestamp("us", tz="UTC"),
     "uuid": pa.binary(16),
 }
-_TEXTS = frozenset(("text", "varchar", "bpchar", "name", "json", "jsonb"))
+_TEXTS = frozenset(("text", "varchar", "bpchar", "name", "json", "jsonb", "citext"))
 _IN_ARRAYS = frozenset(("_bool", "_date", "_float4", "_float8", "_int2", "_int4", "_int8", "_text"))
 _WHOLE_DIGITS = 19  # of any 64-bit number
 
@@ -117,10 +117,11 @@ def listed(names: Iterable[str], before: str = "") -> str:
     return ", ".join(before + pg.ident(name) for name in names)
 
 
-def fitted(table: tuple[str, str], schema: pa.Schema, known: Sequence[Column]) -> Fit:
+def fitted(table: tuple[str, str], schema: pa.Schema, known: Sequence[Column], *, texts: bool = False) -> Fit:
     """Match the rows' *schema* to the table's *known* columns; IngestError names all that do not fit.
 
-    Columns that only the table has take their defaults.
+    Columns that only the table has take their defaults. *texts*: whether values are sent as text, which the server
+    reads for every type.
 
     >>> fitted(("s", "t"), pa.schema([("c", pa.int64())]), [Column("c", "text", None, None, False, False)])
     Traceback (most recent call last):
@@ -130,7 +131,7 @@ def fitted(table: tuple[str, str], schema: pa.Schema, known: Sequence[Column]) -
     by_name = {column.name: column for column in known}
     fields, mistakes = [], []
     for field in schema:
-        target = _target(field, by_name)
+        target = _target(field, by_name, texts=texts)
         if isinstance(target, str):
             mistakes.append(f"table {dotted(table)}: column {field.name}: {target}")
         else:
@@ -140,7 +141,7 @@ def fitted(table: tuple[str, str], schema: pa.Schema, known: Sequence[Column]) -
     return Fit(table, pa.schema(fields), by_name)
 
 
-def _target(field: Any, known: Mapping[str, Column]) -> pa.DataType | str:
+def _target(field: Any, known: Mapping[str, Column], *, texts: bool) -> pa.DataType | str:
     """The type that is encoded for *field*, or what is wrong with it."""
     if field.name not in known:
         near = difflib.get_close_matches(field.name, known, 1)
@@ -149,9 +150,10 @@ def _target(field: Any, known: Mapping[str, Column]) -> pa.DataType | str:
     column = known[field.name]
     if column.generated:
         return "the table generates it; the stream may not give it"
-    target = wire_type(field.type, column)
+    target = wire_type(field.type, column) or (_read_from_text(field.type, column) if texts else None)
     if target is None:
-        return f"what the rows have ({field.type}) and what the table has ({column.type}) do not fit"
+        way = "" if texts or _read_from_text(field.type, column) is None else "; as text they do (method: copy_csv)"
+        return f"what the rows have ({field.type}) and what the table has ({column.type}) do not fit{way}"
     return target
 
 
@@ -173,6 +175,18 @@ def wire_type(rows: pa.DataType, column: Column) -> pa.DataType | None:
         return None if element is None else pa.list_(element)
     target = _EXACT.get(column.type)
     return target if target is not None and _fits(rows, target) else None
+
+
+def _read_from_text(rows: pa.DataType, column: Column) -> pa.DataType | None:
+    """The type as which rows of *rows* become text that the server reads: for types that `wire_type` knows nothing of.
+
+    What it knows stays as strict: a text is no number, though the server would read it as one.
+    """
+    if column.type in (*_EXACT.keys() - {"interval", "time"}, *_TEXTS, "numeric") or column.enumerated:
+        return None
+    if _is_text(rows):
+        return pa.string()
+    return rows if column.type.startswith("_") and pa.types.is_list(rows) else None
 
 
 def _element(rows: pa.DataType, column: Column) -> pa.DataType | None:

@@ -86,7 +86,7 @@ def load(rows: _feed.Rows, form: Form, given: Statements, ending: Ending = lambd
     def send(link: pg.Connection, fit: _fit.Fit, feed: _feed.Feed) -> tuple[int, int]:
         return _Sender(link, fit, form, ending(link, fit)).send(feed, given)
 
-    return _feed.share(rows, send, connections=given.connections, autocommit=True)
+    return _feed.share(rows, send, connections=given.connections, autocommit=True, texts=True)
 
 
 @dataclass

@@ -43,6 +43,10 @@ class Statements(Way):
             )
         return given
 
+    def needs(self) -> frozenset[str]:
+        """What it takes of the connection, in the words of mix.needs: statements are prepared once."""
+        return frozenset({"prepared"})
+
     def unit(self) -> int:
         """So many rows may be handed over together: they begin and end a transaction, or a statement."""
         return self.transaction_rows or self.rows

@@ -19,7 +19,10 @@ class Options(Way):
 def load(
     endpoint: Endpoint, table: tuple[str, str], schema: pa.Schema, batches: Iterable[pa.RecordBatch], **options: Any
 ) -> Loaded:
-    """See ingest.Load. Each connection's COPY is a transaction; the lines are made as they are sent."""
+    """See ingest.Load. Each connection's COPY is a transaction; the lines are made as they are sent.
+
+    Texts go into columns of any type whose binary form the lab does not write, such as inet or tsvector.
+    """
     given = Options(**options)
     rows = _feed.Rows(endpoint, table, schema, batches)
-    return _feed.share(rows, _copy.csv, connections=given.connections)
+    return _feed.share(rows, _copy.csv, connections=given.connections, texts=True)

@@ -15,10 +15,6 @@ KIND = "insert"
 class Options(Statements):
     """See Statements. `rows: 1, transaction_rows: 1`: each row its own statement and its own transaction."""
 
-    def needs(self) -> frozenset[str]:
-        """What it takes of the connection, in the words of mix.needs."""
-        return frozenset({"prepared"})
-
 
 def load(
     endpoint: Endpoint, table: tuple[str, str], schema: pa.Schema, batches: Iterable[pa.RecordBatch], **options: Any

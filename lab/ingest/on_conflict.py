@@ -20,10 +20,6 @@ class Options(Statements, Keyed):
 
     source: Literal["values", "unnest"] = "values"
 
-    def needs(self) -> frozenset[str]:
-        """What it takes of the connection, in the words of mix.needs."""
-        return frozenset({"prepared"})
-
     def cannot(self) -> dict[str, str]:
         """See ingest.Load."""
         return {"load": NO_KEY}

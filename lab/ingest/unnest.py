@@ -15,10 +15,6 @@ KIND = "unnest"
 class Options(Statements):
     """See Statements."""
 
-    def needs(self) -> frozenset[str]:
-        """What it takes of the connection, in the words of mix.needs."""
-        return frozenset({"prepared"})
-
 
 def load(
     endpoint: Endpoint, table: tuple[str, str], schema: pa.Schema, batches: Iterable[pa.RecordBatch], **options: Any

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from lab import catalogue, check, comparison, parts, pg, prepare, scenario, session
+from lab import catalogue, check, comparison, literals, parts, pg, prepare, scenario, session
 from lab.errors import IngestError, LabError, ScenarioError
 from lab.model import Endpoint, SqlFile
 from tests.real.small import pglab
@@ -75,7 +75,22 @@ def test_rows_are_made_that_a_schema_of_many_kinds_takes():
     found, refused = applied(SHOP)
     assert (refused, found.holes) == ((), ())
     assert [*found.streams] == ["tenants", "users", "orders", "likes", "profiles", "lines"]
-    assert [note.split(":")[0] for note in found.notes] == ["users.tags", "users.ip"]
+    assert found.method == "copy_csv"
+    assert found.notes == (catalogue._AS_TEXT.format(method="copy_csv"),)
+
+
+def test_the_server_reads_every_literal_of_every_type():
+    known = [*literals._LITERALS, *(f"_{one}" for one in [*literals._ELEMENTS, "inet"])]
+    types = [one for one in known if one not in ("hstore", "ltree", "_citext")]
+    columns = ", ".join(f"c{at} {literals.shown(one)} NOT NULL" for at, one in enumerate(types))
+    text = f"CREATE EXTENSION citext; CREATE EXTENSION hstore; CREATE EXTENSION ltree; CREATE TABLE t ({columns}, "
+    found, refused = applied(
+        f"{text} h hstore NOT NULL, l ltree NOT NULL, c citext[] NOT NULL, bits bit(5), b varbit(2));"
+    )
+    assert (refused, found.holes) == ((), ())
+    given = found.streams["t"]["columns"]
+    assert len(given) == len(known) + 2
+    assert all(one["choices"] for one in given.values())
 
 
 def test_a_foreign_key_of_a_partition_alone_is_kept_to():

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from lab import parts, pg, prepare
+from lab import literals, parts, pg, prepare
 from lab.errors import IngestError
 from lab.ingest import _again
 from lab.probes.server import Node
@@ -165,6 +165,44 @@ def test_arrays_arrive_as_binary_copy_brings_them(database):
         load(database, method, {}, [rows], rows.schema, ("public", "u"))
         assert ask(database, DIFFERENT) == {"n": 0}, method
         run(database, "TRUNCATE u")
+
+
+AS_TEXT = {"a": "inet", "b": "interval", "c": "tsvector", "d": "int4range", "e": "_varchar", "f": "_uuid", "g": "_inet"}
+
+
+@pytest.mark.parametrize("method", ["copy_csv", "insert", "unnest"])
+def test_texts_are_read_by_the_server_for_types_of_which_no_binary_is_written(database, method):
+    names = "abcd" if method == "unnest" else "abcdefg"  # which would take arrays apart
+    run(database, f"CREATE TABLE t ({', '.join(f'{one} {literals.shown(AS_TEXT[one])}' for one in names)})")
+    given = {
+        "a": ["10.0.0.1", None], "b": ["1 day", None], "c": ["'a b' 'it''s'", None], "d": ["[1,5)", None],
+        "e": pa.array([['x"', "NULL", ""], None]), "f": pa.array([[str(uuid.UUID(int=7))], None]),
+        "g": ["{10.0.0.1,::1}", None],
+    }  # fmt: skip
+    rows = pa.record_batch({one: given[one] for one in names})
+    load(database, method, {}, [rows], rows.schema)
+    found = ask(database, f"SELECT {', '.join(f'{one}::text' for one in names)} FROM t WHERE a IS NOT NULL")
+    every = ["10.0.0.1/32", "1 day", "'a b' 'it''s'", "[1,5)", r"""{"x\"","NULL",""}""", f"{{{uuid.UUID(int=7)}}}"]
+    assert list(found.values()) == [*every, "{10.0.0.1,::1}"][: len(names)]
+    empty_row = " AND ".join(f"{one} IS NULL" for one in names)
+    assert ask(database, f"SELECT count(*) AS n FROM t WHERE {empty_row}") == {"n": 1}
+
+
+def test_what_is_no_literal_of_the_type_is_refused_with_table_and_column(database):
+    run(database, "CREATE TABLE t (a inet)")
+    rows = pa.record_batch({"a": ["10.0.0.1", "here"]})
+    with pytest.raises(
+        IngestError, match=r'table public\.t: invalid input syntax for type inet: "here".*line 2, column a'
+    ):
+        load(database, "copy_csv", {}, [rows], rows.schema)
+    assert ask(database, "SELECT count(*) AS n FROM t") == {"n": 0}
+
+
+def test_a_text_is_no_number_though_the_server_would_read_it_as_one(database):
+    run(database, "CREATE TABLE t (a int)")
+    rows = pa.record_batch({"a": ["1"]})
+    with pytest.raises(IngestError, match=r"what the rows have \(string\) and what the table has \(int4\) do not fit$"):
+        load(database, "copy_csv", {}, [rows], rows.schema)
 
 
 def test_later_rows_are_added_to_those_that_are_there(empty):
