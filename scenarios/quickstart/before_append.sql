@@ -1,2 +1,2 @@
--- The partition must be there before its rows.
-CALL add_partition(:from);
+-- The partitions must be there before their rows.
+CALL add_partitions(:from, :to);
