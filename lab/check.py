@@ -148,11 +148,17 @@ def _differing(right: Sequence[str], given: Sequence[str]) -> list[int | None]:
 def uneven(prepared: Iterable[Prepared], baseline: str) -> frozenset[str]:
     """The candidates that a crash would leave with another part of their data than the *baseline*'s.
 
-    By the settings without which a crash may lose everything. What may lose the last commits only
-    (synchronous_commit) is a guarantee like others, listed as lost and compared.
+    By the settings without which a crash may lose everything, and by unlogged tables. What may lose the last commits
+    only (synchronous_commit) is a guarantee like others, listed as lost and compared.
     """
-    weak = {p.instance.candidate: frozenset(filter(partial(_off, p), CRASH_SAFE)) for p in prepared}
+    weak = {p.instance.candidate: _weak(p) for p in prepared}
     return frozenset(name for name, off in weak.items() if off != weak.get(baseline, frozenset()))
+
+
+def _weak(prepared: Prepared) -> frozenset[str]:
+    """What of an instance a crash may leave nothing of."""
+    unlogged = ("unlogged tables",) if prepared.report.get("unlogged") else ()
+    return frozenset((*filter(partial(_off, prepared), CRASH_SAFE), *unlogged))
 
 
 def _off(prepared: Prepared, setting: str) -> bool:

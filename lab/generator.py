@@ -72,7 +72,8 @@ class Turn:
             for seq in self._seqs:
                 if time.monotonic_ns() >= end_ns:
                     break
-                yield seq, *call(seq)
+                query, values = call(seq)
+                yield seq, query, values
         else:
             for seq in self._seqs:
                 query, values = call(seq)
@@ -172,7 +173,8 @@ class Client(locust.User):
             wire, asked = routes[query]
             start_ns = time.monotonic_ns()
             try:
-                log.add(seq, start_ns, *wire.run(asked, values))
+                rows, outcome, sqlstate = wire.run(asked, values)
+                log.add(seq, start_ns, rows, outcome, sqlstate)
             except Stopped:
                 log.add(seq, start_ns, 0, "unknown", None)
                 self.forget(turn.order.connection)

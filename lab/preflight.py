@@ -1,5 +1,6 @@
 """Before the first trial: every candidate once, with few rows, to find the author's mistakes."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,6 +15,9 @@ from lab.run import Bench, brought_up, connected, sets_of
 from lab.trial import Kept, Tools
 
 ROWS = 1_000
+_HURRIED = re.compile(
+    r"""synchronous_commit['"]?\s*(?:=|,|\bto\b)\s*['"]?(?:off|of|false|no|n|f|0)\b['"]?""", re.IGNORECASE
+)
 
 
 def preflight(scenario: Scenario, bench: Bench, logs: Path) -> None:
@@ -51,6 +55,7 @@ def _try(candidate: Candidate, cluster: Cluster, scenario: Scenario, tools: Tool
         prepare.apply(tools.psql, kept.direct, candidate.schema, candidate.name)
         if scenario.unsafe is None:
             prepare.durable(kept.direct, f"{candidate.name}: {candidate.schema.file}")
+            _waits_for_the_disk(candidate)
         prepare.fill(tools.psql, kept.direct, candidate, load, tools.sources, few)
         sets = sets_of(kept, tools, 1)
         try:
@@ -59,7 +64,27 @@ def _try(candidate: Candidate, cluster: Cluster, scenario: Scenario, tools: Tool
         except IngestError as error:
             raise IngestError(f"{candidate.name}: {error}") from None
         _rehearse(kept, scenario.round, tools)
+        if scenario.unsafe is None:  # what its later SQL has made of the tables
+            prepare.durable(kept.direct, f"{candidate.name}: {', '.join(sorted(_files(candidate)))}")
         _try_drivers(kept, scenario, tools)
+
+
+def _files(candidate: Candidate) -> dict[str, str]:
+    """The candidate's own SQL by its file: its schema, what loads rows, what its steps and its queries do."""
+    queries = {one.file: "; ".join(each.text for each in one.statements) for one in candidate.queries}
+    own = [candidate.schema, *filter(None, [candidate.load]), *candidate.steps.values()]
+    return {**queries, **{one.file: one.text for one in own}}
+
+
+def _waits_for_the_disk(candidate: Candidate) -> None:
+    """Refuse SQL by which a transaction would not wait for its own WAL; IngestError names the file."""
+    for file, text in _files(candidate).items():
+        said = "".join(one.text for one in statement.tokens(file, text) if one.kind != "comment")
+        if found := _HURRIED.search(said):
+            raise IngestError(
+                f"{candidate.name}: {file}: {found[0]}: would not survive a crash, and is compared with what does "
+                "(leave it out, or say `unsafe: why` in scenario.yaml)"
+            )
 
 
 def _try_reads(kept: Kept, sets: count.Sets) -> None:

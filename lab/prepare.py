@@ -381,6 +381,12 @@ def durable(endpoint: Endpoint, who: str) -> None:
         )
 
 
+def unlogged(admin: pg.Connection) -> list[str]:
+    """The tables that a crash would empty."""
+    found = (row["what"].partition("unlogged table ") for row in pg.rows(admin, pg.query("undurable")))
+    return [table for before, _, table in found if not before]
+
+
 def guarantees(admin: pg.Connection) -> tuple[str, ...]:
     """What the schema promises: constraints and unique indexes as the catalogs word them."""
     return tuple(row["promise"] for row in pg.rows(admin, pg.query("guarantees")))

@@ -266,6 +266,7 @@ def prepare_instance(kept: Kept, scenario: Scenario, tools: Tools, *, again: boo
     kept.rows = kept.rows_before = prepare.rows_in(admin)
     report["rows_in_tables"] = kept.rows
     report |= inventory(admin)
+    report |= {"unlogged": unlogged} if (unlogged := prepare.unlogged(admin)) else {}
     report["partitions"] = pg.ask(admin, pg.query("partitions"))["n"]
     promised: tuple[str, ...] = ()
     if kept.shaped:

@@ -161,6 +161,12 @@ def split(steps: Sequence[Written]) -> tuple[tuple[Step, ...], tuple[Step, ...]]
     names = [step.do for step in prepare]
     if not names or names[0] != "ingest" or names.count("ingest") > 1:
         raise ValueError("the first step must be the one `ingest` ([{do: ingest}, {do: settle}, {do: count}, ...])")
+    if "settle" not in names or "count" not in names[names.index("settle") :]:
+        raise ValueError(
+            "before the round there must be `settle` and then `count`: what is not settled measures its own vacuum, "
+            "and of what is not counted nobody knows whether the answers agree "
+            "([{do: ingest}, {do: settle}, {do: count}, {do: round, ...}])"
+        )
     if not any(isinstance(step, Drive | Saturate) for step in rounds[0].steps):
         raise ValueError("nothing is driven in the round (steps: [{do: drive, for: 450ms, rate: 400}])")
     return prepare, tuple(rounds[0].steps)

@@ -4,7 +4,6 @@ import ctypes
 import os
 import signal
 import time
-from collections.abc import Callable
 
 import gevent
 from gevent import getcurrent
@@ -26,24 +25,19 @@ class Watched:
         self._hub = gevent.get_hub()
         self._switch = self._hub.switch
         self._input, self._output = (self._hub.loop.io(descriptor, event) for event in (_READ, _WRITE))
-        self._wake: Callable[[], object] | None = None
+        self._stop = self._input.stop
 
     def readable(self) -> None:
         """Wait until there is something to read."""
-        if not self._input.active:
-            self._input.start(self._ring)
-        self._wake = getcurrent().switch
+        watcher = self._input
+        if watcher.active:
+            watcher.callback = getcurrent().switch
+        else:
+            watcher.start(getcurrent().switch)
         try:
             self._switch()
-        finally:
-            self._wake = None  # also where the client is stopped here
-
-    def _ring(self) -> None:
-        """In the hub: wake who waits; if nobody does, what came is read with the next answer."""
-        if self._wake is None:
-            self._input.stop()
-        else:
-            self._wake()
+        finally:  # also where the client is stopped here: what comes when nobody waits is read with the next answer
+            watcher.callback = self._stop
 
     def writable(self) -> None:
         """Wait until something can be sent."""

@@ -261,6 +261,11 @@ def test_a_candidate_that_a_crash_may_leave_nothing_is_not_of_the_baselines_dura
     assert check.uneven([durable_as("heap", **{setting: "off"}), both[1]], "heap") == frozenset()
 
 
+def test_tables_that_a_crash_would_empty_are_not_of_the_baselines_durability() -> None:
+    both = [durable_as("heap"), replace(prepared("risky"), report={"unlogged": ["events"]})]
+    assert check.uneven(both, "heap") == {"risky"}
+
+
 def test_what_may_lose_the_last_commits_is_a_guarantee_that_is_lost_and_compared() -> None:
     assert check.uneven([durable_as("heap"), durable_as("late", synchronous_commit="off")], "heap") == frozenset()
 

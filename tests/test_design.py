@@ -11,7 +11,7 @@ from lab.model import Instance
 from tests.authored import FILES, edited, read
 
 S = "scenario.yaml"
-TIMELINE = "[{do: ingest}, {do: round, steps: [{do: drive, for: 2s, rate: 400}]}]"
+TIMELINE = "[{do: ingest}, {do: settle}, {do: count}, {do: round, steps: [{do: drive, for: 2s, rate: 400}]}]"
 
 
 def of(profile: str = "quick", **more) -> Design:

@@ -6,6 +6,7 @@ from pydantic import TypeAdapter, ValidationError
 from lab import metrics, timeline
 
 STEPS = TypeAdapter(list[timeline.Written])
+PREPARE = [{"do": "ingest"}, {"do": "settle"}, {"do": "count"}]
 ROUND = {"do": "round", "steps": [{"do": "drive", "for": "450ms", "rate": 400}]}
 
 
@@ -27,7 +28,11 @@ def test_a_timeline_is_what_comes_before_the_round_and_what_is_in_it():
         ([{"do": "ingest"}, ROUND, {"do": "count"}], "there must be one `round`, as the last step"),
         ([{"do": "settle"}, ROUND], "the first step must be the one `ingest`"),
         ([{"do": "ingest"}, {"do": "ingest"}, ROUND], "the first step must be the one `ingest`"),
-        ([{"do": "ingest"}, {"do": "round", "steps": [{"do": "append"}]}], "nothing is driven in the round"),
+        ([*PREPARE, {"do": "round", "steps": [{"do": "append"}]}], "nothing is driven in the round"),
+        ([{"do": "ingest"}, ROUND], "before the round there must be `settle` and then `count`"),
+        ([{"do": "ingest"}, {"do": "settle"}, ROUND], "before the round there must be `settle` and then `count`"),
+        ([{"do": "ingest"}, {"do": "count"}, ROUND], "before the round there must be `settle` and then `count`"),
+        ([{"do": "ingest"}, {"do": "count"}, {"do": "settle"}, ROUND], "before the round there must be `settle`"),
     ],
 )
 def test_a_timeline_that_cannot_be_run_is_refused(steps, wrong):
@@ -60,7 +65,7 @@ def test_every_profile_has_a_timeline_of_its_own(profile):
 
 def test_what_the_author_left_to_the_lab_is_filled_in_and_nothing_else():
     _, inside = split(
-        {"do": "ingest"},
+        *PREPARE,
         {
             "do": "round",
             "steps": [

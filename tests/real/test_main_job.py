@@ -406,6 +406,17 @@ SERVER_FINDS = {
         {"scenarios/small/other.sql": small.TABLE + "ALTER ROLE lab SET synchronous_commit = off;\n"},
         ["synchronous_commit = off", "unsafe: why"],
     ),
+    "a table that a crash would empty from its first step on": (
+        {"scenarios/small/retire.sql": "DELETE FROM readings WHERE at < :to; ALTER TABLE readings SET UNLOGGED;\n"},
+        ["retire.sql", "unlogged table readings", "unsafe: why"],
+    ),
+    "a query that does not wait for the disk": (
+        {
+            "workloads/readings/by_id.sql": "-- params: id=readings.id\n"
+            "SELECT set_config('synchronous_commit', 'off', true);\nSELECT * FROM readings WHERE id = :id;\n"
+        },
+        ["by_id.sql", "synchronous_commit', 'off'", "unsafe: why"],
+    ),
     "a step the server refuses": (
         {"scenarios/small/retire.sql": "DELETE FROM readigns WHERE at < :to;\n"},
         ["retire.sql", '"readigns" does not exist'],
