@@ -29,6 +29,9 @@ UNSHOWN_BASELINE = (
     "no candidate is shown to lose no more than the least effect, nor the baseline to meet the requirements"
 )
 TWIN = "two loads of the baseline may differ by more than the least effect, so that no challenger is recommended"
+NO_TWIN = (
+    "how far two loads of the baseline differ could not be seen, so that no challenger is recommended before others"
+)
 EXPLORATORY = "the rounds are not those that were planned: the run is exploratory"
 DOUBTFUL_BASELINE = "the baseline's times are doubtful, so that nothing can be compared with it"
 
@@ -100,7 +103,7 @@ def _choose(
     if lost.get(baseline, math.inf) <= least:
         return "keep", baseline, [KEEP]
     near = [side for side, loss in lost.items() if side != baseline and loss <= least]
-    blocked = [TWIN] * contest.comparison.blocked
+    blocked = _blocked(case, contest)
     if near and not blocked:
         return "recommend", near[0], [RECOMMEND]
     if contest.better:
@@ -108,6 +111,21 @@ def _choose(
     if baseline in lost:
         return "keep", baseline, [STAY, *blocked]
     return "open", None, [UNSHOWN_BASELINE, *blocked]
+
+
+def _blocked(case: Case, contest: Contest) -> list[str]:
+    """Why no challenger is recommended, [] where the twin does not stand in the way.
+
+    Nor where it has no times because the baseline could not bear the load, and one candidate alone meets the
+    requirements: then no times are compared.
+    """
+    comparison = contest.comparison
+    if comparison is None or not comparison.blocked:
+        return []
+    if comparison.twin is None or comparison.has(comparison.twin):
+        return [TWIN]
+    failed = contest.standing[case.scenario.baseline][0] is Verdict.NOT_MET
+    return [] if failed and len(contest.eligible) == 1 else [NO_TWIN]
 
 
 def could_show(case: Case, comparison: Comparison | None) -> tuple[float | None, float | None]:

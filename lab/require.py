@@ -220,6 +220,7 @@ def _greatest(seen: float, limit: float) -> tuple[Verdict, str]:
 def _share(case: Case, readings: Readings, candidate: str, alpha: float) -> Interval:
     """A share of operations over all trials; all operations of an overloaded trial were over any limit.
 
+    Trials of one load are one cluster where loads are what is compared: loads differ by more than their slices do.
     Where nobody counted operations only the mean of the trials is known.
     """
     measured = readings.sides[candidate]
@@ -229,6 +230,9 @@ def _share(case: Case, readings: Readings, candidate: str, alpha: float) -> Inte
     sizes = np.array([float(m.operations or 0) for m in measured])
     overloaded = np.array([slow and m.trial in case.fitness.overloaded for m in measured])
     counts = np.where(overloaded, sizes, np.rint(np.array([m.value for m in measured]) * sizes))
+    if readings.by_load:
+        loads = np.unique([m.instance.load for m in measured], return_inverse=True)[1]
+        counts, sizes = np.bincount(loads, counts), np.bincount(loads, sizes)
     return share_bounds(counts, sizes, alpha)
 
 

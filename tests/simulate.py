@@ -184,18 +184,38 @@ def over_limit(
     query: str,
     operations: int = 30,
     rounds: int = 20,
+    loads: int = 1,
+    load_sd: float = 0.0,
 ) -> list[Measurement]:
-    """Shares of operations over a limit: *share* on average, but each trial has one of its own (beta, sd share / 2)."""
+    """Shares of operations over a limit: *share* on average, but each trial has one of its own (beta, sd share / 2).
+
+    Of several *loads* each has a share of its own too: a beta around *share* with sd `load_sd * share`, and its trials
+    follow that alone.
+    """
     rng = np.random.default_rng(seed)
-    total = (1 - share) / share * 4 - 1  # a + b of a beta with this mean and half of it as its deviation
-    each = rng.beta(share * total, (1 - share) * total, size=(len(names), rounds))
+    own = _betas(rng, share, load_sd, (len(names), loads, 1)) if load_sd else share
+    each = (
+        np.broadcast_to(own, (len(names), loads, rounds))
+        if load_sd
+        else _betas(rng, share, 0.5, (len(names), loads, rounds))
+    )
     counts = rng.binomial(operations, each)
     metric = f"query.{query}.over_limit_share"
     return [
-        Measurement(Instance(name, 1), r, f"{name}.1.r{r}", metric, counts[n, r] / operations, operations, limit_ms)
+        Measurement(
+            *(Instance(name, load + 1), r, f"{name}.{load + 1}.r{r}", metric),
+            *(counts[n, load, r] / operations, operations, limit_ms),
+        )
         for n, name in enumerate(names)
+        for load in range(loads)
         for r in range(rounds)
     ]
+
+
+def _betas(rng: np.random.Generator, mean: float, sd: float, size: tuple[int, ...]) -> np.ndarray:
+    """Shares with this mean, and *sd* times it as their deviation."""
+    total = (1 - mean) / mean / sd**2 - 1  # a + b of such a beta
+    return rng.beta(mean * total, (1 - mean) * total, size=size)
 
 
 def band(share: float, size: int, sigmas: float = 3.0) -> float:

@@ -233,6 +233,22 @@ def test_a_requirement_exactly_at_its_limit_is_rarely_decided_for_any_candidate(
         assert wrong <= 0.05 + band(0.05, EXPERIMENTS)
 
 
+@pytest.mark.parametrize("verdict", [Verdict.MET, Verdict.NOT_MET])
+@pytest.mark.parametrize("load_sd", [0.1, 0.4])
+def test_loads_that_differ_are_what_a_requirement_is_decided_by_where_loads_are_compared(
+    load_sd: float, verdict: Verdict
+) -> None:
+    """Taking the trials for it, which agree within a load, decides six times as often as it may."""
+    asked = scenario(NAMES, requirements=LIMITS[:1], profile="decide")
+    wrong = 0
+    for seed in range(EXPERIMENTS):
+        over = {"share": 0.05, "limit_ms": 50.0, "query": "one", "operations": 200, "rounds": 8}
+        measured = over_limit(seed, names=NAMES, loads=3, load_sd=load_sd, **over)
+        weighed = weigh(measured, scenario=asked, planned_rounds=8)
+        wrong += wrongly(weighed, verdict, LIMITS[0].metric)
+    assert wrong / EXPERIMENTS <= 0.05 + band(0.05, EXPERIMENTS)
+
+
 def test_an_ineligible_candidate_is_rarely_recommended_though_there_are_several_requirements() -> None:
     """Every candidate misses all three limits by a third: each wrong pick needs three wrong verdicts."""
     asked = scenario(NAMES, requirements=LIMITS)

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from lab.check import FAILED, FOREIGN, GENERATOR, OVERLOADED, Disagreement
+from lab.decide import NO_TWIN, TWIN
 from lab.model import (
     Doubt,
     Evidence,
@@ -363,6 +364,27 @@ def test_an_overloaded_trial_fails_no_limit_on_errors() -> None:
     failed = [replace(m, metric="query.recent.error_share", limit_ms=None) for m in shares(brin=[0] * 6)]
     weighed = required(failed, Requirement("query.recent.error_share", at_most=0.05), doubts=overloaded(1))
     assert find(weighed, "brin:at_most/query.recent.error_share").value == 0.0
+
+
+def borne(*names: str) -> Weighed:
+    """The baseline and its twin are overloaded in every round, the others bear the load."""
+    sides = {"heap": [1.0] * 6, "twin": [1.0] * 6} | {name: [0.5, 0.51, 0.5, 0.49, 0.5, 0.52] for name in names}
+    measured = [*rounds(OBJECTIVE, **sides), *shares(**{name: [0] * 6 for name in sides})]
+    doubts = [Doubt(m.trial, OVERLOADED, "the lag grew", False) for m in measured if m.instance.candidate == "heap"]
+    asked = scenario(["heap", *names], requirements=[LIMIT])
+    return judged(measured, asked=asked, doubts=doubts)
+
+
+def test_a_baseline_that_cannot_bear_the_load_is_replaced_by_the_one_that_can() -> None:
+    decision = borne("brin").decision
+    assert (decision.kind, decision.pick) == ("recommend", "brin")
+
+
+def test_where_the_baseline_cannot_bear_the_load_its_twin_says_nothing_of_how_loads_differ() -> None:
+    decision = borne("brin", "late").decision
+    assert (decision.kind, decision.pick) == ("open", None)
+    assert NO_TWIN in decision.because
+    assert TWIN not in decision.because
 
 
 # --- doubts ---------------------------------------------------------------------------------
