@@ -87,7 +87,7 @@ def judge(folder: Path) -> Judgement:
         doubts=doubts,
         disagreements=differing,
         planned_rounds=stored.rounds,
-        exploratory=any(more["why"] == "more rounds" for more in stored.more),
+        exploratory=not store.complete(folder) or any(more["why"] == "more rounds" for more in stored.more),
         scope=lambda metric, candidate: project.scope(
             metric, sheet, (candidate, read.baseline), unlike=candidate in unlike
         ),

@@ -125,6 +125,15 @@ def test_drift_is_told_falsely_once_in_a_hundred_runs_and_ten_per_cent_are_found
 # --- no peeking -----------------------------------------------------------------------------
 
 
+def test_a_run_that_ended_within_its_last_round_is_exploratory(tmp_path: Path) -> None:
+    shutil.copytree(TOP / "results" / "sample", tmp_path / "sample")
+    (folder,) = store.runs(tmp_path, "sample")
+    last = [path for path in (folder / "trials").iterdir() if store.read_json(path / "trial.json")["round"] == 20]
+    shutil.rmtree(last[0])
+    (folder / "done.json").unlink()
+    assert judge.judge(folder).judged.weighed.decision.exploratory
+
+
 def test_rounds_added_to_a_finished_run_make_its_plan_exploratory(tmp_path: Path) -> None:
     shutil.copytree(TOP / "results" / "sample", tmp_path / "sample")
     (folder,) = store.runs(tmp_path, "sample")

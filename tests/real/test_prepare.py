@@ -193,10 +193,17 @@ def test_a_stream_without_a_table_names_both_ways_out(psql, database):
 
 
 def test_settling_leaves_nothing_running_and_nothing_to_do(psql, database, admin):
-    schema = SqlFile("t.sql", TABLE.text + "CREATE INDEX by_id ON events USING brin (id);\n")
-    prepare.apply(psql, database, schema, "heap")
+    brin = (
+        "CREATE INDEX by_id ON events USING brin (id) WITH (pages_per_range = 8);\n"  # the last range is no whole one
+    )
+    prepare.apply(psql, database, SqlFile("t.sql", TABLE.text + brin), "heap")
     fill(psql, database)
+    pg.rows(admin, "SELECT /* pglab:before */ count(*) FROM events")
+    assert pg.rows(admin, pg.query("statements")) != []
+    written = pg.ask(admin, "SELECT pg_current_wal_insert_lsn()::text AS at")["at"]
     prepare.settle(alone(admin))
+    since = pg.ask(admin, "SELECT redo_lsn - %(at)s::pg_lsn AS bytes FROM pg_control_checkpoint()", {"at": written})
+    assert since["bytes"] > 0
     seen = pg.ask(admin, "SELECT relpages, reltuples, relallvisible FROM pg_class WHERE relname = 'events'")
     assert seen["reltuples"] == 2_000
     assert seen["relallvisible"] == seen["relpages"] > 0
