@@ -8,12 +8,14 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from lab import dossier, figure, metrics
+from lab import dossier, figure, metrics, project
 from lab.book import Book, Datum, Place, address
 from lab.dossier import Judged
 from lab.model import Evidence, Family, Prepared, Scenario, Scope, Verdict
-from lab.project import TOLERANCE, driven
 from lab.reasons import Cite, Reason
+
+BLIND = 0.95
+"""A run that finds no smaller reduction than this share finds none that anybody could make."""
 
 _CLAIMED = (Family.EXACT, Family.OBJECTIVE)
 _WORK = (
@@ -102,8 +104,12 @@ def outline(judged: Judged, book: Book, subject: str | None) -> dict[str, Any]:
         "open": _open(sides),
         "scopes": _scopes([one for one in evidence if one.candidate == subject], book),
         "autovacuum_off": any(one.settings.get("autovacuum", {}).get("value") == "off" for one in judged.prepared),
+        "appends": any(step.do == "append" for step in scenario.round),
+        "blind": metrics.row(scenario.objective).better == "lower"
+        and (judged.weighed.decision.smallest_effect or 0.0) >= BLIND,
         "broken": _broken(judged, book),
         "unsaid": all(row.kept is None for row in judged.sheet),
+        "taken": any(row.because == project.TAKEN for row in judged.sheet),
         "watch": _watch(judged, book),
         "pick": _instance(judged.prepared, judged.weighed.decision.pick, book),
     }
@@ -151,7 +157,7 @@ def _silent(evidence: Sequence[Evidence], challengers: Sequence[str], book: Book
 
 def _driven(judged: Judged, book: Book) -> list[dict[str, Any]]:
     """A row a query: each candidate's blocks per call in peace and driven, where they differ for any."""
-    seen, rows = driven(judged.measurements), []
+    seen, rows = project.driven(judged.measurements), []
     for query in judged.scenario.workload.queries:
         metric, cells, apart = f"query.{query.name}.blocks_per_call", [], False
         for name in judged.scenario.candidates:
@@ -160,7 +166,7 @@ def _driven(judged: Judged, book: Book) -> list[dict[str, Any]]:
             cells.append((counted, _place(book, "driven", name, query.name)))
             load = seen.get((name, query.name))
             mine = [one.metrics[metric][-1] for one in judged.prepared if counted and one.instance.candidate == name]
-            apart |= load is not None and bool(mine) and abs(mine[0] - load) > TOLERANCE * load
+            apart |= load is not None and bool(mine) and abs(mine[0] - load) > project.TOLERANCE * load
         if apart:
             rows.append({"query": book.place(address("scenario", "queries", query.name)), "cells": cells})
     return rows

@@ -15,6 +15,9 @@ from lab.change import partitioned, statements
 from lab.explain import executed
 from lab.model import Measurement, Prepared, Query, Scenario, Scope, Study
 
+TAKEN = "taken for production's own, of which the scenario says nothing"
+"""Why an invariant of rows that nobody made up is kept."""
+
 TOLERANCE = 0.10  # a kept invariant is within a tenth of production's
 ASYMPTOTIC_PAGES = 1000  # from here on a relation's bytes per row no longer depend on its size
 SCALED_PARTITIONS = 10  # fewer do not tell how long a partition is: the last one may be hardly begun
@@ -58,8 +61,8 @@ def sheet(
     known = [first[name] for name in scenario.candidates if name in first]
     found = (
         _row("rows per day", "", scenario.production.rows_per_day, _rows_per_day(scenario), "rows"),
-        _row("days kept", "", scenario.production.keep_days, scenario.lab.days, "days"),
-        _row("rows in all", "", _production_rows(scenario), scenario.lab.rows, "rows"),
+        _row("days kept", "", scenario.production.keep_days, None if _real(scenario) else scenario.lab.days, "days"),
+        _row("rows in all", "", _production_rows(scenario), _rows(scenario, first), "rows"),
         *_keys(scenario),
         *(_rows_per_query(scenario, query) for query in scenario.workload.queries),
         _row("checkpoint distance", "", scenario.production.checkpoint_rows, None, "rows"),
@@ -119,11 +122,19 @@ def _real(scenario: Scenario) -> bool:
     return all(stream.kind != "synthetic" for stream in scenario.workload.streams.values())
 
 
+def _rows(scenario: Scenario, first: Mapping[str, Prepared]) -> float | None:
+    """The rows of the first load: as lab.rows says, but where nobody made them up: then as many as came."""
+    if not _real(scenario):
+        return scenario.lab.rows
+    loaded = first[scenario.baseline].report.get("rows") if scenario.baseline in first else None
+    return None if loaded is None else float(loaded)
+
+
 def _as_it_is(row: Row) -> Row:
     """A row of unstated production is kept where the lab has the very data; caches and load are not of them."""
     if row.production is not None or row.invariant in _NOT_OF_ROWS:
         return row
-    return Row(row.invariant, row.of, row.lab, row.lab, True, row.unit, "the rows are those in question")
+    return Row(row.invariant, row.of, row.lab, row.lab, True, row.unit, TAKEN)
 
 
 def _unsaid(row: Row) -> Row:
@@ -333,8 +344,9 @@ def _row(invariant: str, of: str, production: float | None, lab: float | None, u
 
 
 def _rows_per_day(scenario: Scenario) -> float | None:
+    """Rows a day here; None of rows that nobody made up, of which nobody knows the days."""
     rows, days = scenario.lab.rows, scenario.lab.days
-    return rows / days if rows and days else None
+    return rows / days if rows and days and not _real(scenario) else None
 
 
 def _production_rows(scenario: Scenario) -> float | None:

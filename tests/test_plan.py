@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from lab import plan, render
+from lab import plan, render, timeline
 from lab.model import Doubt, Evidence, Family, Requirement, Verdict, Weighed
 from lab.template import Rendered
 from tests import samples
@@ -181,6 +181,22 @@ def test_refused_time_is_told_and_no_interval_without_ends_is_printed():
     text = page(**WAYS["time refused"])
     assert f"**Nothing is said about time:** {TIME}." in text
     assert "∞" not in text
+
+
+def test_no_margin_is_told_where_nothing_is_said_about_time():
+    assert "beyond a margin of" in page()
+    assert "beyond a margin of" not in page(**WAYS["time refused"])
+
+
+@pytest.mark.parametrize(("effect", "says"), [(0.94, "improvement that a run like this one"), (0.96, "no improvement")])
+def test_a_run_that_can_find_nothing_says_so(effect, says):
+    assert says in page(weighed=weighed(of=decision(smallest_effect=effect)))
+
+
+def test_fresh_rows_are_told_of_where_rows_are_appended():
+    assert "Blocks per call in peace" in page()
+    assert "fresh rows that no vacuum has seen" not in page()
+    assert "fresh rows that no vacuum has seen" in page(scenario=replace(scenario(), round=(timeline.Append(),)))
 
 
 def test_a_requirement_on_a_percentile_is_worded_by_the_share_over_the_limit():

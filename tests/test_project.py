@@ -140,6 +140,16 @@ def test_rows_that_stand_for_themselves_keep_what_depends_on_rows_and_not_on_the
     assert project.scope("size.total_bytes", rows) is Scope.TRANSFERS
 
 
+def test_rows_that_nobody_made_up_are_as_many_as_came_and_have_no_days():
+    asked = scenario(production=Production(), lab=Lab(rows=100_000, days=10))
+    real = replace(asked, workload=replace(asked.workload, streams={"events": Stream("events", "parquet", {})}))
+    loaded = replace(prepared("heap"), report={"rows": 1_000})
+    rows = project.sheet(real, [loaded, prepared("brin")])
+    assert (row(rows, "rows in all").lab, row(rows, "rows in all").because) == (1_000.0, project.TAKEN)
+    assert [row(rows, one).lab for one in ("rows per day", "days kept")] == [None, None]
+    assert row(project.sheet(real, []), "rows in all").lab is None
+
+
 def test_made_up_rows_of_which_nobody_said_what_they_stand_for_keep_nothing():
     rows = sheet(scenario(production=Production(), lab=Lab(rows=400_000, days=40, entities={"device": 100})))
     assert {(one.kept, one.production) for one in rows} == {(None, None)}

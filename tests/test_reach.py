@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from lab import judge, plan, project, render, store
-from lab.model import Lab, Production, Scope, SqlFile
+from lab.model import Lab, Production, Scope, SqlFile, Stream
 from tests import samples
 from tests.samples import decision, driven, judged, prepared, scenario, studies
 
@@ -39,7 +39,19 @@ def test_production_that_was_not_stated_is_said_so_and_nothing_is_claimed_about_
     assert "**Production was not stated: nothing is claimed about it.**" in first
     assert "Transfers to production" not in text
     assert "Not decidable here" not in text
-    assert "The scenario says nothing of production" in section(text, "Risks, and what was not shown")
+    risks = section(text, "Risks, and what was not shown")
+    assert "The scenario says nothing of production" in risks
+    assert "similarity sheet" not in risks  # which would say "not shown" in each line
+
+
+def test_rows_that_were_brought_are_taken_for_productions_and_that_is_said():
+    told = scenario(production=Production(), lab=Lab())
+    told = replace(told, workload=replace(told.workload, streams={"events": Stream("events", "parquet", {})}))
+    sheet = project.sheet(told, [prepared(name) for name in told.candidates], studies(), driven())
+    risks = section(page(scenario=told, sheet=sheet), "Risks, and what was not shown")
+    assert "what transfers does so if they are all of its rows, and not an extract" in risks
+    assert "similarity sheet" in risks
+    assert "and not an extract" not in page()
 
 
 def test_what_transfers_is_told_by_label_and_of_queries_only_where_they_differ():
