@@ -10,9 +10,10 @@ export PYTHONDONTWRITEBYTECODE := 1
 export PIP_NO_INPUT := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check mutants sample docs bench characteristics lock clean-venv
+.PHONY: help install demo test check mutants sample docs bench characteristics lock clean-venv
 
 help:
+	@echo "make install  put the lab and all it needs into .venv, and run nothing (half a minute)"
 	@echo "make demo     run scenarios/quickstart on an embedded PostgreSQL and write its plan (about two minutes)"
 	@echo "make test     all tests; those that need a Docker engine say so where there is none"
 	@echo "make check    format, lint, types and the tests of the pure layers (seconds)"
@@ -44,6 +45,8 @@ help:
 	@echo "installing what the tests need ..."
 	@$(PIP) --no-build-isolation -r requirements/dev.lock
 	@touch .venv/dev
+
+install: .venv/run
 
 demo: .venv/run
 	@$(PY) -m lab.cli run scenarios/quickstart --on embedded || [ $$? -eq 1 ]

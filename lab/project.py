@@ -15,9 +15,7 @@ from lab.change import partitioned, statements
 from lab.explain import executed
 from lab.model import Measurement, Prepared, Query, Scenario, Scope, Study
 
-TAKEN = "taken for production's own, of which the scenario says nothing"
-"""Why an invariant of rows that nobody made up is kept."""
-
+TAKEN = "taken for production's own, of which the scenario says nothing"  # why what was brought keeps an invariant
 TOLERANCE = 0.10  # a kept invariant is within a tenth of production's
 ASYMPTOTIC_PAGES = 1000  # from here on a relation's bytes per row no longer depend on its size
 SCALED_PARTITIONS = 10  # fewer do not tell how long a partition is: the last one may be hardly begun
@@ -59,11 +57,12 @@ def sheet(
     """
     first = {one.instance.candidate: one for one in reversed(prepared) if not one.instance.twin}
     known = [first[name] for name in scenario.candidates if name in first]
+    entities = scenario.production.entities
     found = (
         _row("rows per day", "", scenario.production.rows_per_day, _rows_per_day(scenario), "rows"),
         _row("days kept", "", scenario.production.keep_days, None if _real(scenario) else scenario.lab.days, "days"),
         _row("rows in all", "", _production_rows(scenario), _rows(scenario, first), "rows"),
-        *_keys(scenario),
+        *(_row("distinct keys", key, there, scenario.lab.entities.get(key), "keys") for key, there in entities.items()),
         *(_rows_per_query(scenario, query) for query in scenario.workload.queries),
         _row("checkpoint distance", "", scenario.production.checkpoint_rows, None, "rows"),
         *(row for one in known for row in _of_candidate(scenario, one, studies)),
@@ -283,11 +282,6 @@ def _memory(scenario: Scenario, one: Prepared) -> Iterator[Row]:
         yield _row("memory for a sort", name, production.work_mem_bytes, _bytes(one.settings.get("work_mem")), "bytes")
 
 
-def _keys(scenario: Scenario) -> Iterator[Row]:
-    for key, count in scenario.production.entities.items():
-        yield _row("distinct keys", key, count, scenario.lab.entities.get(key), "keys")
-
-
 def _rows_per_query(scenario: Scenario, query: Query) -> Row:
     """Rows of one day that a query is about: what it returns and reads."""
     found = asked(scenario, query)
@@ -297,7 +291,9 @@ def _rows_per_query(scenario: Scenario, query: Query) -> Row:
 
 def _in_vain(scenario: Scenario, one: Prepared) -> Iterator[Row]:
     """Rows that a query reads and throws away: production has more of them."""
-    if all(_row("", "", *pair, "").kept for pair in _volumes(scenario)):
+    there = scenario.production
+    volumes = (there.rows_per_day, _rows_per_day(scenario)), (there.keep_days, scenario.lab.days)
+    if all(_row("", "", *pair, "").kept for pair in volumes):
         return
     for query, entries in one.explains.items():
         removed = sum(
@@ -352,14 +348,6 @@ def _rows_per_day(scenario: Scenario) -> float | None:
 def _production_rows(scenario: Scenario) -> float | None:
     per_day, days = scenario.production.rows_per_day, scenario.production.keep_days
     return float(per_day * days) if per_day and days else None
-
-
-def _volumes(scenario: Scenario) -> tuple[tuple[float | None, float | None], ...]:
-    """Rows a day and days, in production and here."""
-    return (
-        (scenario.production.rows_per_day, _rows_per_day(scenario)),
-        (scenario.production.keep_days, scenario.lab.days),
-    )
 
 
 def _copies(one: Prepared) -> float:
