@@ -49,6 +49,7 @@ ROWS = 100_000  # where nobody says
 _NAME = re.compile(r"\w[\w.-]*")
 _EXECUTED = "EXPLAIN (ANALYZE, BUFFERS, VERBOSE, TIMING OFF, FORMAT JSON)"
 _ESTIMATED = "EXPLAIN (VERBOSE, FORMAT JSON)"
+_FOR_ALL = "EXPLAIN (GENERIC_PLAN, VERBOSE, FORMAT JSON)"  # PostgreSQL 16 and later
 
 
 @dataclass(frozen=True)
@@ -206,9 +207,11 @@ def diagnose(kept: trial.Kept, queries: Sequence[Query], sets: count.Sets) -> Di
     with pg.connected(kept.direct.conninfo, autocommit=False) as connection:
         executed = {one.name: _plans(connection, _EXECUTED, one, sets[one.name]) for one in queries}
         worst = {name: max(plans, key=bottleneck.touched) for name, plans in executed.items()}
-        uses_ = [one for plans in executed.values() for plan in plans for one in uses(plan, roots).items()]
-        indexes = list(dict.fromkeys(index for table, use in uses_ for index in proposals(table, use)))
         ask = Screen(connection, queries, sets, hypothetical and not roots)
+        seen = [plan for plans in (*executed.values(), *ask.for_all.values()) for plan in plans]
+        known = {one["name"]: one["columns"] for one in pg.rows(kept.admin, pg.query("index_columns"))}
+        uses_ = [one for plan in seen for one in uses(plan, roots, known).items()]
+        indexes = list(dict.fromkeys(index for table, use in uses_ for index in proposals(table, use)))
         tried = [ask.tried(one) for one in indexes]
         replanned = ask.replanned()
     by = "hypopg" if ask.hypothetical else "making and dropping each"
@@ -246,13 +249,27 @@ class Screen:
     def __init__(
         self, connection: pg.Connection, queries: Sequence[Query], sets: count.Sets, hypothetical: bool
     ) -> None:
-        """*hypothetical*: by hypopg; else each index is made and dropped again."""
+        """*hypothetical*: by hypopg; else each index is made and dropped again.
+
+        `for_all`: query -> the plans for all values that a server may come to keep of it, where it is sent prepared.
+        """
         self._connection, self._queries, self._sets = connection, queries, sets
         self.hypothetical = hypothetical
         self._before = {one.name: self._plans(one) for one in queries}
+        self.for_all = {one.name: self._plans_for_all(one) for one in queries}
 
     def _plans(self, query: Query) -> list[Json]:
         return _plans(self._connection, _ESTIMATED, query, self._sets[query.name])
+
+    def _plans_for_all(self, query: Query) -> list[Json]:
+        if query.send != "prepared":
+            return []
+        try:
+            found = [pg.texts(self._connection, f"{_FOR_ALL} {one.text}")[1] for one in query.statements]
+        except pg.Error as error:
+            raise IngestError(f"{query.file}: {pg.words(error)}") from None
+        self._connection.rollback()
+        return [explain.read(str(plan))["Plan"] for ((plan,),) in found]
 
     def tried(self, index: Index) -> Tried:
         """What each query is expected to gain by *index*, if the planner takes it and the server makes it."""
@@ -261,14 +278,15 @@ class Screen:
         try:
             with self._there(ddl) as names:
                 after = {one.name: self._plans(one) for one in self._queries}
+                for_all = {one.name: self._plans_for_all(one) for one in self._queries}
         except pg.Error as error:  # a type that has no such index, or a value that is too long for one
             self._connection.rollback()
             return Tried(index, f"{ddl};", {}, pg.words(error))
-        gains = {
-            name: round(_cost(plans) / _cost(self._before[name]), 4)
-            for name, plans in after.items()
-            if names & _named(plans)
-        }
+        gains: dict[str, float] = {}
+        for was, now in ((self._before, after), (self.for_all, for_all)):
+            for name, plans in now.items():
+                if names & _named(plans):
+                    gains[name] = min(gains.get(name, 1.0), round(_cost(plans) / _cost(was[name]), 4))
         return Tried(index, f"{ddl};", {name: gain for name, gain in gains.items() if gain < 1 - GAIN})
 
     def replanned(self) -> tuple[str, ...]:

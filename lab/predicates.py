@@ -34,8 +34,13 @@ class Use:
     joined: tuple[str, ...] = ()
 
 
-def uses(plan: Mapping[str, Any], roots: Mapping[Table, Table]) -> dict[Table, Use]:
+def uses(
+    plan: Mapping[str, Any], roots: Mapping[Table, Table], indexes: Mapping[str, Sequence[str]] = {}
+) -> dict[Table, Use]:
     """The uses of each table in *plan*, the top node of one statement. *roots*: partition -> its partitioned table.
+
+    *indexes*: name -> columns; one that is read for its order alone, and of whose rows some are thrown away, says
+    what is sorted by.
 
     >>> plan = {"Node Type": "Seq Scan", "Schema": "public", "Relation Name": "t", "Alias": "t",
     ...     "Filter": "((t.a = 5) AND (t.at >= '2026-01-01 00:00:00+00'::timestamp with time zone))"}
@@ -51,7 +56,7 @@ def uses(plan: Mapping[str, Any], roots: Mapping[Table, Table]) -> dict[Table, U
             tables[node["Alias"]] = root
             tables.setdefault(root[1], root)  # the alias of a partitioned table stands in no scan
     found: dict[Table, dict[str, dict[str, None]]] = {}
-    for alias, column, how in (one for node in every for one in _said(node)):
+    for alias, column, how in (one for node in every for one in (*_said(node), *_ordered(node, indexes))):
         if alias in tables:
             kinds = found.setdefault(tables[alias], {"equal": {}, "ranged": {}, "sorted": {}, "joined": {}})
             kinds[how].setdefault(column)
@@ -71,6 +76,13 @@ def _said(node: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
             yield from compared(node[key])
     if "Sort Key" in node:
         yield from _sorted(node["Sort Key"])
+
+
+def _ordered(node: Mapping[str, Any], indexes: Mapping[str, Sequence[str]]) -> Iterator[tuple[str, str, str]]:
+    """The columns by which a scan is ordered that has no other reason for its index."""
+    if "Filter" in node and "Index Cond" not in node:
+        for column in indexes.get(node.get("Index Name", ""), ()):
+            yield node["Alias"], column, "sorted"
 
 
 def compared(condition: str) -> Iterator[tuple[str, str, str]]:

@@ -111,6 +111,15 @@ def test_a_sort_that_goes_down_all_the_way_is_served_by_an_index_that_goes_up():
     assert uses(plan, {})[T].sorted == ("at", "id")
 
 
+def test_an_index_that_is_read_for_its_order_says_what_is_sorted_by():
+    ordered = {"by_at": ("at", "id")}
+    reading = {"Node Type": "Index Scan", "Index Name": "by_at"}
+    thrown = scan(Filter="(t.a = 1)", **reading)
+    assert uses(thrown, {}, ordered)[T] == Use(equal=("a",), sorted=("at", "id"))
+    assert uses(scan(**{**reading, "Index Cond": "(t.at > 3)", "Filter": "(t.a = 1)"}), {}, ordered)[T].sorted == ()
+    assert uses(scan(**reading), {}, ordered) == {}
+
+
 def test_partitions_count_for_their_table():
     leaves = [scan(f"t_{n}", Filter=f"(t_{n}.a = 1)") for n in (1, 2)]
     plan = node("Sort", node("Append", *leaves), **{"Sort Key": ["t.at"]})

@@ -86,6 +86,18 @@ def test_an_index_of_a_partitioned_table_is_known_by_its_parts(place):
     assert tables == {("public", "readings")}
 
 
+def test_an_index_for_the_plan_that_is_kept_for_all_values_is_found_though_common_values_do_well(place):
+    """Nearly every call asks for the device that most rows are of, of which the newest are soon found."""
+    (place / "scenarios/small/plain.sql").write_text(f"{TABLE}CREATE INDEX ON readings (at);\n")
+    (place / "scenarios/small/scenario.yaml").write_text(ALONE.replace("device: 20", "device: 200"))
+    data = FILES["workloads/readings/data.yaml"].replace("zipf(1.1)", '"hotspot(0.005, 0.95)"')
+    (place / "workloads/readings/data.yaml").write_text(data)
+    query = "SELECT value FROM readings WHERE device = :device ORDER BY at DESC LIMIT 10\n"
+    (place / "workloads/readings/recent.sql").write_text(f"-- params: device=readings.device\n{query}")
+    done = diagnosed(queries=("recent",))
+    assert ("device", "at") in {one["index"]["columns"] for one in done.data["kept"]}
+
+
 def test_where_every_index_is_there_none_is_proposed(place):
     (place / "scenarios/small/plain.sql").write_text(TABLE + INDEX)
     done = diagnosed(queries=("by_id",))
