@@ -208,7 +208,7 @@ def diagnose(kept: trial.Kept, queries: Sequence[Query], sets: count.Sets) -> Di
         executed = {one.name: _plans(connection, _EXECUTED, one, sets[one.name]) for one in queries}
         worst = {name: max(plans, key=bottleneck.touched) for name, plans in executed.items()}
         ask = Screen(connection, queries, sets, hypothetical and not roots)
-        seen = [plan for plans in (*executed.values(), *ask.for_all.values()) for plan in plans]
+        seen = [plan for plans in executed.values() for plan in plans]
         known = {one["name"]: one["columns"] for one in pg.rows(kept.admin, pg.query("index_columns"))}
         uses_ = [one for plan in seen for one in uses(plan, roots, known).items()]
         indexes = list(dict.fromkeys(index for table, use in uses_ for index in proposals(table, use)))
