@@ -236,6 +236,7 @@ Waits = Callable[[int], Waiter]
 
 _BEGIN, _COMMIT, _ROLLBACK = ((word, (), (word,)) for word in ("BEGIN", "COMMIT", "ROLLBACK"))
 
+_ONE = (0,)  # of a statement's values: nearly every point query takes just the first
 _TUPLES_OK = int(pq.ExecStatus.TUPLES_OK)  # a look into the enumeration costs as much as a call of libpq's
 _FINE = (pq.ExecStatus.COMMAND_OK, pq.ExecStatus.EMPTY_QUERY)
 _REFUSED = (pq.ExecStatus.FATAL_ERROR, pq.ExecStatus.BAD_RESPONSE)
@@ -325,7 +326,8 @@ class Wire:
     def _one(self, send: str, statement: Stated, values: Sequence[bytes | None]) -> tuple[int, PGresult | None]:
         text, takes, pieces = statement
         if send == "prepared":
-            self._libpq.send_query_prepared(self._prepared[text], [values[index] for index in takes])
+            asked = values if takes == _ONE and len(values) == 1 else [values[index] for index in takes]
+            self._libpq.send_query_prepared(self._prepared[text], asked)
         elif send == "unprepared":
             self._libpq.send_query_params(text.encode(), [values[index] for index in takes])
         else:
