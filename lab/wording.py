@@ -42,8 +42,10 @@ def _unknown(key: str, value: Any, known: set[str]) -> str:
 
     >>> _unknown("more WAL for each row", None, {"schema"})
     "unknown key 'more WAL for each row' (within {...} a comma ends a value: put it in quotes; known: schema)"
+    >>> _unknown("0.95)", None, {"skew"})  # of {skew: hotspot(0.005, 0.95)}
+    "unknown key '0.95)' (within {...} a comma ends a value: put it in quotes; known: skew)"
     """
-    cut = value is None and " " in key.strip()
+    cut = value is None and not re.fullmatch(r"\w+", key.strip())
     hint = f"(within {{...}} a comma ends a value: put it in quotes; known: {', '.join(sorted(known))})"
     return f"unknown key {key!r} {hint if cut else among(key, known)}"
 
