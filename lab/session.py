@@ -33,6 +33,7 @@ from lab import (
     scenario,
     share,
     sizing,
+    sources,
     store,
     versions,
 )
@@ -186,6 +187,7 @@ class _Session:
         self.seed = _seed(read)
         self.rounds = asked.rounds or design_.ROUNDS[read.profile]
         self.sources = _sources(read, self.seed)
+        self.data = sources.data(self.sources)
         self.settings = {**sizing.SETTINGS, **sizing.memory(read, self.sources)}
         work = stack.enter_context(_workdir(self.host, "driver"))
         options = load.options(read, work, workers=asked.load_workers, bind=asked.load_bind, tell=tell.note)
@@ -282,6 +284,7 @@ class _Session:
             "host": self.on,
             "postgres": self.host.fingerprint()["postgres"],
             "method": judge.METHOD_VERSION,
+            **({"data": self.data} if self.data else {}),
             **({"resources": self.scenario.resources} if self.scenario.resources else {}),
             **({"cache": "cold"} if self.scenario.cache == "cold" else {}),
             **({"load_workers": self.asked.load_workers} if self.asked.load_workers else {}),
@@ -301,6 +304,7 @@ class _Session:
             "profile": self.scenario.profile,
             "rounds": self.rounds,
             "seed": self.seed,
+            "data": self.data,
             "on": self.on,
             "host": dict(self.host.fingerprint()),
             "settings": self.settings,
@@ -381,6 +385,7 @@ def _same(was: Mapping[str, Json], now: Mapping[str, Json]) -> None:
             differing.append(f"{key} was {was[key]!r} and is {now[key]!r}")
     old, new = was["scenario"]["files"], now["scenario"]["files"]
     differing += [f"{name} has changed" for name in sorted(old.keys() | new.keys()) if old.get(name) != new.get(name)]
+    differing += sources.changed(was.get("data"), now["data"])
     if differing:
         raise RecordError(
             f"the run {was['id']} cannot go on: {'; '.join(differing)} (undo that, or leave --resume out for a new run)"
