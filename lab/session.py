@@ -231,7 +231,7 @@ class _Session:
             "instances": len(plan.instances),
             "rounds": self.rounds,
             "trials": sum(map(len, plan.rounds)),
-            "seconds": round(clock.estimate_s(self.scenario, plan)),
+            "seconds": round(clock.estimate_s(self.scenario, plan, self.sources)),
             "disk_bytes": self._disk_bytes(),
             "smallest_effects": self.foreseen.smallest_effects,
             "warnings": self.foreseen.warnings,
