@@ -310,6 +310,7 @@ class _Session:
             "settings": self.settings,
             "isolation": self.scenario.isolation,
             "probes": self.scenario.probes,
+            "lengthened": list(self.scenario.lengthened),
             "method": judge.METHOD_VERSION,
             "versions": versions.versions(),
             "git": versions.commit(Path.cwd()),
@@ -379,8 +380,8 @@ def _unfinished(asked: Asked, read: Scenario, tell: Tell) -> Path:
 def _same(was: Mapping[str, Json], now: Mapping[str, Json]) -> None:
     """A run may only go on as it began; RecordError naming what differs."""
     differing = []
-    was = {"probes": "off", **was}  # as all were before there were any
-    for key in ("overrides", "profile", "seed", "on", "host", "settings", "method", "versions", "probes"):
+    was = {"probes": "off", "lengthened": [], **was}  # as all were before there were any
+    for key in ("overrides", "profile", "seed", "on", "host", "settings", "method", "versions", "probes", "lengthened"):
         if json.dumps(was[key], sort_keys=True) != json.dumps(now[key], sort_keys=True):
             differing.append(f"{key} was {was[key]!r} and is {now[key]!r}")
     old, new = was["scenario"]["files"], now["scenario"]["files"]
