@@ -45,6 +45,8 @@ class Build:
         production, lab = self._production(), self._lab()
         built = self._candidates(entries, lab, production)
         prepare, inside = self._timeline(built, lab, {entry.name: entry.path for entry in entries})
+        lengthened = tuple(self._lengthened(inside))
+        inside = tuple(timeline.lengthened(step, self._profile()) for step in inside)
         wanted = self._only(built, [entry.name for entry in entries])
         self._memory(built, lab, production)
         catalogue = self._catalogue(entries, built, self._renderer(lab, production))
@@ -69,6 +71,7 @@ class Build:
             prepare=prepare,
             round=inside,
             isolation=self.form.isolation,
+            lengthened=lengthened,
             probes=probes,
             unsafe=self.form.unsafe,
             files={},
@@ -252,6 +255,17 @@ class Build:
         rows = lab.rows // lab.days if lab.rows and lab.days else None
         filled = tuple(timeline.filled(inside, rows=rows, clients=self.asked.workload.clients))
         return prepare, filled
+
+    def _lengthened(self, inside: Sequence[timeline.Step]) -> Iterator[str]:
+        """What is said of each step that is shorter than the profile's slices."""
+        profile, last = self._profile(), len(self.form.timeline or ()) - 1
+        least = timeline.LEAST.get(profile, 0.0)
+        for n, step in enumerate(inside):
+            if isinstance(step, timeline.Drive | timeline.Saturate) and step.for_s < least:
+                yield (
+                    f"{self.page.at('timeline', last, 'steps', n, 'for')}: {step.for_s:g} s is driven for {least:g} s, "
+                    f"as long as a slice of profile {profile} is at least (profile: quick drives shorter ones)"
+                )
 
     def _moving(
         self, built: Mapping[str, Candidate], lab: Lab, steps: Sequence[str], paths: Mapping[str, Keys]

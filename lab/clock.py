@@ -1,16 +1,19 @@
 """How long a run will still take: first guesses, replaced by this run's own means."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Protocol
 
+from lab import sizing
 from lab.design import Design
 from lab.model import Scenario
+from lab.sources import Source
 
-ROUND_OVERHEAD_S = 0.15  # a first guess, as are the next two; the run measures its own
-_PREPARE_S = 4.0
-_BEFORE_A_TRIAL_S = {"kept": 0.0, "restored": 1.0, "fresh": _PREPARE_S}
+ROUND_OVERHEAD_S = 0.15  # a first guess, as are the others; the run measures its own
+_PREPARE_S = 4.0  # of an instance without rows
+_ROWS_PER_S, _BYTES_PER_S = 150_000, 20_000_000  # loaded with their indexes, settled, counted: both take their time
+_RESTORE_S = 1.0
 
 
 class Tell(Protocol):
@@ -24,12 +27,19 @@ class Tell(Protocol):
 class Clock:
     """What is left of each kind of work, and what one of it takes."""
 
-    def __init__(self, scenario: Scenario, tell: Tell, *, studies: int, prepare: int, trials: int) -> None:
+    def __init__(
+        self, scenario: Scenario, tell: Tell, sources: Sequence[Source], *, studies: int, prepare: int, trials: int
+    ) -> None:
         self._tell = tell
         self._left = {"study": studies, "prepare": prepare, "trial": trials}
+        rows = sum(source.rows for source in sources)
+        row_s = 1 / _ROWS_PER_S + sizing.data_bytes(sources) / rows / _BYTES_PER_S if rows else 0.0
+        prepare_s = _PREPARE_S + rows * row_s
         driven = sum(getattr(step, "for_s", 0.05) for step in scenario.round)
-        overhead = ROUND_OVERHEAD_S + _BEFORE_A_TRIAL_S[scenario.isolation]
-        self._guess = {"study": 5.0, "prepare": _PREPARE_S, "trial": driven + overhead}
+        appended = sum(step.rows for step in scenario.round if step.do == "append")
+        before = {"kept": 0.0, "restored": _RESTORE_S, "fresh": prepare_s}[scenario.isolation]
+        trial_s = driven + appended * row_s + ROUND_OVERHEAD_S + before
+        self._guess = {"study": 5.0, "prepare": prepare_s, "trial": trial_s}
         self._took: dict[str, list[float]] = {kind: [] for kind in self._left}
         self._start = time.monotonic()
         self._told = 0.0
@@ -62,11 +72,11 @@ class Clock:
         self._left[kind] -= 1
 
 
-def estimate_s(scenario: Scenario, design: Design) -> float:
+def estimate_s(scenario: Scenario, design: Design, sources: Sequence[Source]) -> float:
     """A first guess of how long the whole takes."""
     studies = len(scenario.catalogue.partitions) if scenario.catalogue else 0
     prepare = len(design.instances) if scenario.isolation != "fresh" else 0
-    return Clock(scenario, _silent, studies=studies, prepare=prepare, trials=len(design.trials)).left_s()
+    return Clock(scenario, _silent, sources, studies=studies, prepare=prepare, trials=len(design.trials)).left_s()
 
 
 def _silent(what: str, *, done: float, left_s: float | None) -> None:

@@ -14,7 +14,7 @@ from lab.bounds import LARGEST, Rules
 from lab.model import Json
 
 FEWER = 10  # times fewer rows in a table that another one refers to
-LEAST_KEYS, MOST_KEYS = 10, 100_000  # of a table that is referred to: the preflight of a run loads it whole, up to here
+LEAST_KEYS, MOST_KEYS = 10, 100_000  # of a table that is referred to: the preflight of a run loads it whole
 START = "2026-01-01"
 _TEXTS, _TIMES = ("text", "varchar", "bpchar", "name", "citext"), ("timestamptz", "timestamp", "date")
 _DISTINCT = 16  # letters of a text that is made anew, below which two may be alike

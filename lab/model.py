@@ -224,6 +224,7 @@ class Scenario:
     files: Mapping[str, str]
     resources: Resources | None = None  # None: every candidate has the whole host
     cache: Literal["warm", "cold"] = "warm"  # cold: emptied before each slice
+    lengthened: tuple[str, ...] = ()  # the steps of the round that the profile drives for longer than is written
     probes: str = "1s"  # how often totals are read while load runs (probes/watcher.py); off: nobody watches
 
 

@@ -69,7 +69,7 @@ def foreseen(results: Path, scenario: Scenario, *, rounds: int, host: Mapping[st
         if noisy
     }
     warnings = foresight.warnings(scenario, rounds, seen.metrics, sd=seen.sd if noisy else None, loads=loads)
-    return Foreseen(effects, [*seen.passed_over, *warnings])
+    return Foreseen(effects, [*scenario.lengthened, *seen.passed_over, *warnings])
 
 
 def known(results: Path, scenario: str, *, host: Mapping[str, Json], objective: str, profile: str) -> Known:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from lab import count, prepare, statement, timeline, trial, ways
+from lab import count, pg, prepare, statement, timeline, trial, ways
 from lab.clusters import Cluster
 from lab.drivers import CanRefuse
 from lab.errors import IngestError, LabError
@@ -12,12 +12,14 @@ from lab.model import Candidate, Instance, Scenario
 from lab.prepare import Span
 from lab.probes.host import HostProbe
 from lab.run import Bench, brought_up, connected, sets_of
+from lab.sources import Source
 from lab.trial import Kept, Tools
 
 ROWS = 1_000
 _HURRIED = re.compile(
     r"""synchronous_commit['"]?\s*(?:=|,|\bto\b)\s*['"]?(?:off|of|false|no|n|f|0)\b['"]?""", re.IGNORECASE
 )
+_REFERS = re.compile(r"\breferences\b", re.IGNORECASE)
 
 
 def preflight(scenario: Scenario, bench: Bench, logs: Path) -> None:
@@ -48,15 +50,15 @@ def _by_cluster(scenario: Scenario) -> dict[int, list[Candidate]]:
 
 
 def _try(candidate: Candidate, cluster: Cluster, scenario: Scenario, tools: Tools) -> None:
-    few = Span(limit=ROWS)
     load = ways.bound(tools.loads, candidate)
     with connected(Instance(candidate.name, 1), candidate, cluster, scenario, HostProbe()) as kept:
-        kept.span = few
         prepare.apply(tools.psql, kept.direct, candidate.schema, candidate.name)
+        with pg.connected(kept.direct.conninfo) as connection:
+            kept.span = Span(limit=ROWS, whole=_referred(connection, candidate, tools.sources))
         if scenario.unsafe is None:
             prepare.durable(kept.direct, f"{candidate.name}: {candidate.schema.file}")
             _waits_for_the_disk(candidate)
-        prepare.fill(tools.psql, kept.direct, candidate, load, tools.sources, few)
+        prepare.fill(tools.psql, kept.direct, candidate, load, tools.sources, kept.span)
         sets = sets_of(kept, tools, 1)
         try:
             count.explain(kept.direct.conninfo, candidate.queries, sets)
@@ -67,6 +69,19 @@ def _try(candidate: Candidate, cluster: Cluster, scenario: Scenario, tools: Tool
         if scenario.unsafe is None:  # what its later SQL has made of the tables
             prepare.durable(kept.direct, f"{candidate.name}: {', '.join(sorted(_files(candidate)))}")
         _try_drivers(kept, scenario, tools)
+
+
+def _referred(connection: pg.Connection, candidate: Candidate, sources: Sequence[Source]) -> frozenset[str]:
+    """The streams that a row of another, or of its own, may point to: without all of them it may find no parent.
+
+    Where load.sql moves the rows, and not each table has the stream of its name, nobody knows which stream fills it.
+    """
+    keys = pg.rows(connection, pg.query("referred"))
+    tables = {key["parent"] for key in keys if key["parent"] == key["child"] or len(sources) > 1}
+    streams = frozenset(source.name for source in sources)
+    if candidate.load is not None and (tables - streams or (_REFERS.search(candidate.load.text) and len(sources) > 1)):
+        return streams
+    return streams & tables
 
 
 def _files(candidate: Candidate) -> dict[str, str]:
@@ -116,7 +131,8 @@ def _rehearse(kept: Kept, steps: Sequence[timeline.Step], tools: Tools) -> None:
                 trial.author(kept, "before_append", bounds)
                 load = ways.bound(tools.loads, kept.candidate, later=True)
                 table = prepare.table_of(kept.admin, kept.candidate, source.name)
-                rows = source.batches(source.rows, source.rows + min(few, step.rows))
+                sent = step.rows if source.name in kept.span.whole else min(few, step.rows)
+                rows = source.batches(source.rows, source.rows + sent)
                 ways.sent(load, kept.cluster.write(), kept.candidate, table, source.schema, rows)
                 trial.author(kept, "after_append", bounds)
             elif step.do == "retire":

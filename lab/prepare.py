@@ -25,7 +25,7 @@ from lab.sources import Source
 _QUIET_S = 30.0
 _BEHIND_S = 60.0  # for a standby to replay what was written
 _MILLION = 1_000_000
-_SMALL_ROWS = 100_000  # what foreign keys point to is loaded whole even in preflight, up to here
+_SMALL_ROWS = 100_000  # such streams are loaded whole even in preflight
 
 
 # --- the author's SQL -----------------------------------------------------------------------
@@ -145,12 +145,13 @@ class Span:
     appended: int = 0
     retired: int = 0
     limit: int | None = None  # preflight loads only so many, of streams with a time or with many rows
+    whole: frozenset[str] = frozenset()  # but not of these
 
     def of(self, source: Source) -> tuple[int, int]:
         """[first, last) of *source*."""
         moves = source.time_of(0) is not None
         first, last = (self.retired, source.rows + self.appended) if moves else (0, source.rows)
-        if self.limit is None or not (moves or last > _SMALL_ROWS):
+        if self.limit is None or source.name in self.whole or not (moves or last > _SMALL_ROWS):
             return first, last
         return first, min(last, first + self.limit)
 

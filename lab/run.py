@@ -77,7 +77,8 @@ def run(scenario: Scenario, design: Design, bench: Bench, folder: Path) -> bool:
     rounds = [[one for one in trials if one.id not in have] for trials in design.rounds]
     first = _first_trials(rounds) if scenario.isolation != "fresh" else {}
     studies = _missing_studies(scenario, folder)
-    clock = Clock(scenario, bench.tell, studies=len(studies), prepare=len(first), trials=sum(map(len, rounds)))
+    todo = {"studies": len(studies), "prepare": len(first), "trials": sum(map(len, rounds))}
+    clock = Clock(scenario, bench.tell, bench.tools.sources, **todo)
     _studies(scenario, bench, folder, clock, studies)
     with ExitStack() as stack:
         ready = _Ready(scenario, bench, folder, stack, clock)

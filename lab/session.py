@@ -33,6 +33,7 @@ from lab import (
     scenario,
     share,
     sizing,
+    sources,
     store,
     versions,
 )
@@ -186,6 +187,7 @@ class _Session:
         self.seed = _seed(read)
         self.rounds = asked.rounds or design_.ROUNDS[read.profile]
         self.sources = _sources(read, self.seed)
+        self.data = sources.data(self.sources)
         self.settings = {**sizing.SETTINGS, **sizing.memory(read, self.sources)}
         work = stack.enter_context(_workdir(self.host, "driver"))
         options = load.options(read, work, workers=asked.load_workers, bind=asked.load_bind, tell=tell.note)
@@ -229,7 +231,7 @@ class _Session:
             "instances": len(plan.instances),
             "rounds": self.rounds,
             "trials": sum(map(len, plan.rounds)),
-            "seconds": round(clock.estimate_s(self.scenario, plan)),
+            "seconds": round(clock.estimate_s(self.scenario, plan, self.sources)),
             "disk_bytes": self._disk_bytes(),
             "smallest_effects": self.foreseen.smallest_effects,
             "warnings": self.foreseen.warnings,
@@ -282,6 +284,7 @@ class _Session:
             "host": self.on,
             "postgres": self.host.fingerprint()["postgres"],
             "method": judge.METHOD_VERSION,
+            **({"data": self.data} if self.data else {}),
             **({"resources": self.scenario.resources} if self.scenario.resources else {}),
             **({"cache": "cold"} if self.scenario.cache == "cold" else {}),
             **({"load_workers": self.asked.load_workers} if self.asked.load_workers else {}),
@@ -301,11 +304,13 @@ class _Session:
             "profile": self.scenario.profile,
             "rounds": self.rounds,
             "seed": self.seed,
+            "data": self.data,
             "on": self.on,
             "host": dict(self.host.fingerprint()),
             "settings": self.settings,
             "isolation": self.scenario.isolation,
             "probes": self.scenario.probes,
+            "lengthened": list(self.scenario.lengthened),
             "method": judge.METHOD_VERSION,
             "versions": versions.versions(),
             "git": versions.commit(Path.cwd()),
@@ -375,12 +380,13 @@ def _unfinished(asked: Asked, read: Scenario, tell: Tell) -> Path:
 def _same(was: Mapping[str, Json], now: Mapping[str, Json]) -> None:
     """A run may only go on as it began; RecordError naming what differs."""
     differing = []
-    was = {"probes": "off", **was}  # as all were before there were any
-    for key in ("overrides", "profile", "seed", "on", "host", "settings", "method", "versions", "probes"):
+    was = {"probes": "off", "lengthened": [], **was}  # as all were before there were any
+    for key in ("overrides", "profile", "seed", "on", "host", "settings", "method", "versions", "probes", "lengthened"):
         if json.dumps(was[key], sort_keys=True) != json.dumps(now[key], sort_keys=True):
             differing.append(f"{key} was {was[key]!r} and is {now[key]!r}")
     old, new = was["scenario"]["files"], now["scenario"]["files"]
     differing += [f"{name} has changed" for name in sorted(old.keys() | new.keys()) if old.get(name) != new.get(name)]
+    differing += sources.changed(was.get("data"), now["data"])
     if differing:
         raise RecordError(
             f"the run {was['id']} cannot go on: {'; '.join(differing)} (undo that, or leave --resume out for a new run)"

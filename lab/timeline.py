@@ -137,6 +137,7 @@ Written = Annotated[Ingest | Settle | Count | Maintain | Round, Field(discrimina
 
 # How long a slice is where the author does not say, and how fast.
 SLICE = {"quick": "450ms", "decide": "2s", "gate": "2s"}
+LEAST = {profile: seconds(SLICE[profile]) for profile in ("decide", "gate")}  # what the author wrote is no shorter
 RATE_PER_S = 400.0
 
 
@@ -181,6 +182,18 @@ def filled(steps: Sequence[Step], *, rows: int | None, clients: int) -> Iterator
             yield step.model_copy(update={"clients": clients})
         else:
             yield step
+
+
+def lengthened(step: Step, profile: str) -> Step:
+    """*step* driven for as long as a slice of *profile* is at least.
+
+    >>> short = Saturate.model_validate({"for": "250ms"})
+    >>> [lengthened(short, profile).for_s for profile in SLICE], lengthened(Retire(), "decide")
+    ([0.25, 2.0, 2.0], Retire(do='retire'))
+    """
+    if isinstance(step, Drive | Saturate) and step.for_s < LEAST.get(profile, 0.0):
+        return step.model_copy(update={"for_s": LEAST[profile]})
+    return step
 
 
 def witness(steps: Sequence[Step]) -> str | None:

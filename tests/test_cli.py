@@ -13,7 +13,7 @@ import pytest
 import typer.main
 from typer.testing import CliRunner
 
-from lab import cli, decide, doctor, progress, show, sizing, store
+from lab import cli, decide, doctor, progress, session, show, sizing, store
 from lab.errors import ClusterError, RecordError
 from tests.real import small
 from tests.test_store import RUN
@@ -370,6 +370,16 @@ def test_a_run_that_cannot_be_read_is_passed_over_when_another_is_taken_up(here,
     done = pglab("run", "scenarios/small", "--resume")
     assert "passed over: results/small/20270101T000000-bbbbbb/run.json: cannot be read" in done.stderr
     assert "taken up: 20260101T000000-aaaaaa" in done.stderr
+
+
+ALIKE = ("overrides", "profile", "seed", "on", "host", "settings", "method", "versions", "probes")
+
+
+def test_a_run_that_began_with_shorter_slices_is_not_gone_on_with():
+    begun = {"id": "a", "scenario": {"files": {}}, **dict.fromkeys(ALIKE)}
+    session._same(begun, {**begun, "data": {}, "lengthened": []})
+    with pytest.raises(RecordError, match=r"lengthened was \[\] and is \['s.yaml:3: 0.25 s is driven for 2 s'\]"):
+        session._same(begun, {**begun, "data": {}, "lengthened": ["s.yaml:3: 0.25 s is driven for 2 s"]})
 
 
 def test_a_scenario_that_is_nowhere_is_told_with_where_it_was_looked_for(here):

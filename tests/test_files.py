@@ -3,6 +3,8 @@
 import datetime
 import decimal
 import gzip
+import hashlib
+import shutil
 import uuid
 from itertools import pairwise
 from pathlib import Path
@@ -11,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from lab import sources
 from lab.errors import LabError, ScenarioError
 from lab.model import Lab, Stream
 from lab.sources import csv, parquet
@@ -234,3 +237,42 @@ def test_a_column_that_the_file_has_not_is_named_with_the_nearest(tmp_path):
 def test_options_that_are_none_are_named():
     assert "delimiter" in refusal(csv, "a.csv", delimiter="||")
     assert "columns" in refusal(csv, "a.csv", columns={"a": "txt"})
+
+
+# --- what they held -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("kind", "files"), KINDS)
+def test_other_bytes_are_other_data_whatever_the_files_are_called(kind, files, made, tmp_path):
+    here = tmp_path / "here"
+    shutil.copytree(made, here)
+    there = opened(kind, str(here / files)).data
+    assert list(there) == [str(path) for path in sorted(here.glob(files))]
+    assert there == opened(kind, str(here / files), rows=10).data
+    assert list(there.values()) == list(opened(kind, str(made / files)).data.values())
+    last = sorted(here.glob(files))[-1]
+    was = last.read_bytes()
+    last.write_bytes(was[:100] + bytes([was[100] ^ 1]) + was[101:] if kind is csv else was.replace(b"k1", b"k9"))
+    now = opened(kind, str(here / files)).data
+    assert {name for name in there if there[name] != now[name]} == {str(last)}
+    assert there[str(last)] == f"sha256 {hashlib.sha256(was).hexdigest()}"
+
+
+def test_a_file_that_has_gone_meanwhile_is_told(made, tmp_path):
+    shutil.copy(made / "one.parquet", tmp_path)
+    source = opened(parquet, str(tmp_path / "one.parquet"))
+    (tmp_path / "one.parquet").unlink()
+    with pytest.raises(LabError, match=r"stream events: .*one.parquet: cannot be read: No such file"):
+        sources.data([source])
+
+
+def test_runs_of_other_files_are_told_apart_and_so_is_who_never_wrote_them_down():
+    now = {"events": [["a.csv", "sha256 1"], ["b.csv", "sha256 2"]]}
+    assert list(sources.changed(now, now)) == []
+    assert list(sources.changed({"events": [["a.csv", "sha256 0"], ["c.csv", "sha256 2"]]}, now)) == [
+        "stream events: a.csv has changed",
+        "stream events: b.csv is new",
+        "stream events: c.csv is gone",
+    ]
+    assert len(list(sources.changed(None, now))) == 2
+    assert list(sources.changed(None, {})) == list(sources.changed({}, {})) == []

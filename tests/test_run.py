@@ -452,9 +452,13 @@ def test_a_resumed_run_counts_only_what_it_has_to_do(make):
 
 def test_the_estimate_counts_instances_and_trials(make):
     fake = make()
-    assert clock.estimate_s(fake.scenario, fake.design) == pytest.approx(3 * 4.0 + 9 * (0.11 + clock.ROUND_OVERHEAD_S))
+    assert clock.estimate_s(fake.scenario, fake.design, []) == pytest.approx(
+        3 * 4.0 + 9 * (0.11 + clock.ROUND_OVERHEAD_S)
+    )
     fresh = make(isolation="fresh")
-    assert clock.estimate_s(fresh.scenario, fresh.design) == pytest.approx(9 * (4.0 + 0.11 + clock.ROUND_OVERHEAD_S))
+    assert clock.estimate_s(fresh.scenario, fresh.design, []) == pytest.approx(
+        9 * (4.0 + 0.11 + clock.ROUND_OVERHEAD_S)
+    )
 
 
 # --- the rows of a window -------------------------------------------------------------------

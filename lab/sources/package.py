@@ -50,7 +50,7 @@ def opened(stream: Stream, lab: Lab, *, seed: int) -> Fixed:  # noqa: ARG001 the
     if not path.is_file():
         raise ScenarioError(f"{place}: the package {options.package} has no file {options.file!r}")
     file = Csv([path], place, columns=options.columns, nulls=options.nulls, entry=options.entry)
-    return Fixed(stream.name, file, file.schema, file.rows)
+    return Fixed(stream.name, file, file.schema, file.rows, {f"{options.package}: {options.file}": path})
 
 
 def folder(package: str) -> Path:

@@ -36,8 +36,10 @@ class Options(BaseModel):
 def opened(stream: Stream, lab: Lab, *, seed: int) -> Fixed:  # noqa: ARG001 files are as large as they are
     """See sources.OpenSource. Reads the files' footers."""
     options, place = _paths.asked(stream, Options)
-    file = _Parquet(_paths.found(options.files, place), place)
-    return Fixed(stream.name, file, file.schema, min(file.rows, file.rows if options.rows is None else options.rows))
+    paths = _paths.found(options.files, place)
+    file = _Parquet(paths, place)
+    rows = min(file.rows, file.rows if options.rows is None else options.rows)
+    return Fixed(stream.name, file, file.schema, rows, {str(path): path for path in paths})
 
 
 class _Parquet:

@@ -45,13 +45,16 @@ def opened(stream: Stream, lab: Lab, *, seed: int) -> Fixed:
     table = asked.table or stream.name
     if table not in get_args(Table):
         raise ScenarioError(f"{place}: table: {table!r} is none of TPC-H's (one of {', '.join(get_args(Table))})")
-    files = {"files": str(_made(table, asked.scale)), **({} if asked.rows is None else {"rows": asked.rows})}
-    return parquet.opened(Stream(stream.name, parquet.KIND, files, stream.place), lab, seed=seed)
-
-
-def _made(table: str, scale: float) -> Path:
-    """The file with a table's rows, made now unless it was before."""
     program, version = _generator()
+    made = _made(program, version, table, asked.scale)
+    files = {"files": str(made), **({} if asked.rows is None else {"rows": asked.rows})}
+    source = parquet.opened(Stream(stream.name, parquet.KIND, files, stream.place), lab, seed=seed)
+    source.data = {_PACKAGE: version}  # with the options that is all its rows hang on
+    return source
+
+
+def _made(program: Path, version: str, table: str, scale: float) -> Path:
+    """The file with a table's rows, made now unless it was before."""
     path = base() / f"tpch-{version}-{scale:g}" / f"{table}.parquet"
     if path.is_file():
         return path

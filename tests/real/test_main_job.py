@@ -237,6 +237,38 @@ def test_a_killed_run_goes_on_to_the_same_trials(finished, tmp_path):
     assert small.pglab(folder, "clean").stdout.strip() == "nothing is left over"
 
 
+OF_A_FILE = {
+    "scenarios/small/scenario.yaml": small.SCENARIO.replace("      - {do: append, rows: 500}\n", "")
+    .replace("      - {do: retire}\n", "")
+    .replace(", sql: {retire: retire.sql}", ""),
+    "workloads/readings/data.yaml": "streams: {readings: {kind: csv, files: rows.csv}}\n",
+    "workloads/readings/recent.sql": small.FILES["workloads/readings/recent.sql"].replace(
+        "window.to - 1d", "readings.at"
+    ),
+}
+
+
+def rows_of(value: int) -> str:
+    return "id,at,device,value\n" + "".join(
+        f"{n},2026-01-01 00:00:{n % 60:02d}Z,{n % 20},{value}.5\n" for n in range(300)
+    )
+
+
+def test_rows_of_other_files_are_another_run(tmp_path):
+    folder = small.write(tmp_path, **OF_A_FILE, **{"rows.csv": rows_of(1)})
+    asked = ["run", "scenarios/small", "--on", "embedded", "--rounds"]
+    done = small.pglab(folder, *asked, "2")
+    assert done.returncode == 0, done.stderr
+    first = run_of(folder)
+    (folder / "rows.csv").write_text(rows_of(2))
+    done = small.pglab(folder, *asked, "3", "--resume")
+    assert done.returncode == 2, done.stderr
+    assert "cannot go on: stream readings: rows.csv has changed (undo that, or leave --resume out" in done.stderr
+    done = small.pglab(folder, *asked, "2")
+    assert done.returncode == 0, done.stderr
+    assert not store.trials_of(first) & store.trials_of(run_of(folder))
+
+
 def gone_within(seconds: float, run: str) -> None:
     """No server of *run* may outlive its lab; another lab's on this machine may well live."""
     until, label = time.monotonic() + seconds, f"cluster_name=pglab-{run}"
