@@ -40,16 +40,17 @@ class Known:
 
 @dataclass(frozen=True)
 class Foreseen:
-    """What a run will be able to show: the smallest reduction of the objective (a share) by where the
-    noise is taken from, and in words what it will not."""
+    """What a run will be able to show: the smallest improvement of the objective (a share) by where the
+    noise is taken from, and in words what it will not. *improvement*: `reduction` or `increase`."""
 
+    improvement: str
     smallest_effects: dict[str, float]
     warnings: list[str]
 
     def lines(self) -> Iterator[str]:
         """The same as lines for people."""
         for name, share in self.smallest_effects.items():
-            yield f"smallest reduction that this run can show, {name}: {share:.1%}"
+            yield f"smallest {self.improvement} that this run can show, {name}: {share:.1%}"
         yield from self.warnings
 
 
@@ -63,12 +64,12 @@ def foreseen(results: Path, scenario: Scenario, *, rounds: int, host: Mapping[st
     units = loads if loads > 1 else rounds
     noisy = metrics.row(scenario.objective).kind != "exact"
     effects = {
-        where: round(foresight.smallest_reduction(scenario, sd, units, twin=loads == 1), 4)
+        where: round(foresight.smallest_improvement(scenario, sd, units, twin=loads == 1), 4)
         for where, sd in seen.sds.items()
         if noisy
     }
     warnings = foresight.warnings(scenario, rounds, seen.metrics, sd=seen.sd if noisy else None, loads=loads)
-    return Foreseen(effects, [*seen.passed_over, *warnings])
+    return Foreseen(foresight.improvement(scenario), effects, [*seen.passed_over, *warnings])
 
 
 def known(results: Path, scenario: Scenario, *, host: Mapping[str, Json]) -> Known:

@@ -459,4 +459,14 @@ def test_a_limit_that_no_run_could_tell_from_the_value_is_said_to_be_so() -> Non
 
 def test_the_smallest_effect_before_a_run_is_that_of_the_verdict() -> None:
     expected = -math.expm1(-stats.smallest_effect(0.1, 20, others=3, least=0.10, twin=True))
-    assert foresight.smallest_reduction(scenario(NAMES), 0.1, 20, twin=True) == expected
+    assert foresight.smallest_improvement(scenario(NAMES), 0.1, 20, twin=True) == expected
+
+
+def test_where_more_is_better_the_smallest_effect_before_a_run_is_an_increase(tmp_path: Path) -> None:
+    """As decide.could_show says it afterwards."""
+    rate = scenario(NAMES, objective="mix.per_s")
+    expected = math.expm1(stats.smallest_effect(0.1, 20, others=3, least=0.10, twin=True))
+    assert foresight.smallest_improvement(rate, 0.1, 20, twin=True) == expected
+    found = noise.foreseen(tmp_path, rate, rounds=20, host=HOST)
+    assert all(line.startswith("smallest increase that this run can show") for line in found.lines())
+    assert found.smallest_effects["noise of 10%"] == pytest.approx(expected, abs=1e-4)
