@@ -73,16 +73,16 @@ def report(folder: Path) -> dict[str, Json]:
         least_effect=scenario.least_effect.time,
         refused=judged.weighed.time_refused,
         exact_differences=_exact_differences(judged),
-        smallest_reductions=_smallest(scenario, told),
+        **{f"smallest_{foresight.improvement(scenario)}s": _smallest(scenario, told)},
     )
 
 
 def _smallest(scenario: Scenario, told: dict[str, Noise]) -> dict[str, float]:
-    """Number of rounds -> the smallest reduction of the objective that is found; {} where its noise is not known."""
+    """Number of rounds -> the smallest improvement of the objective that is found; {} where its noise is not known."""
     if scenario.objective not in told:
         return {}
     sd = told[scenario.objective].sd
-    return {str(n): round(foresight.smallest_reduction(scenario, sd, n, twin=True), 4) for n in SHOWN}
+    return {str(n): round(foresight.smallest_improvement(scenario, sd, n, twin=True), 4) for n in SHOWN}
 
 
 def _exact_differences(judged: Judged) -> list[str]:
@@ -101,9 +101,10 @@ def lines(found: dict[str, Json]) -> Iterator[str]:
     if found["refused"]:
         yield f"times are refused: {found['refused']} (the noise below is not used by pglab run)"
     yield from _table(found)
-    if found["smallest_reductions"]:
-        told = ", ".join(f"{n}: {share:.1%}" for n, share in found["smallest_reductions"].items())
-        yield f"smallest reduction of {found['objective']} that is found in four runs of five, by rounds: {told}"
+    better = "increase" if "smallest_increases" in found else "reduction"
+    if smallest := found[f"smallest_{better}s"]:
+        told = ", ".join(f"{n}: {share:.1%}" for n, share in smallest.items())
+        yield f"smallest {better} of {found['objective']} that is found in four runs of five, by rounds: {told}"
     yield _claims(found)
     for metric in found["exact_differences"]:
         yield f"{metric}: loads of one table differ by more than the least effect of what is exact"

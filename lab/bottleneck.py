@@ -4,6 +4,7 @@ Counted in blocks and rows, which repeat, and not in time. The parts of a partit
 scanned alike are one.
 """
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -52,10 +53,11 @@ def named(plan: Mapping[str, Any]) -> Bottleneck:
     ('read in vain', 'Seq Scan on t', 40, 998)
     """
     nodes = list(_executed(plan))
-    spilling = max(nodes, key=_own_temp)
-    if _own_temp(spilling) > touched(plan):
+    own_blocks, own_temp = _own(touched, plan), _own(_temp, plan)
+    spilling = max(nodes, key=own_temp)
+    if own_temp(spilling) > sum(map(own_blocks, nodes)):
         return _of("spill", [spilling], plan)
-    heaviest = max(_alike(nodes), key=lambda group: sum(map(_own_blocks, group)))
+    heaviest = max(_alike(nodes), key=lambda group: sum(map(own_blocks, group)))
     rows, vain, loops = _rows(heaviest), _vain(heaviest), max(int(one["Actual Loops"]) for one in heaviest)
     if vain > _VAIN * max(rows, 1):
         return _of("read in vain", heaviest, plan)
@@ -65,16 +67,17 @@ def named(plan: Mapping[str, Any]) -> Bottleneck:
 
 
 def _of(kind: str, group: list[Mapping[str, Any]], plan: Mapping[str, Any]) -> Bottleneck:
+    own_blocks = _own(touched, plan)
     return Bottleneck(
         kind=kind,
         node=words(group[0]),
-        blocks=sum(map(_own_blocks, group)),
-        all_blocks=touched(plan),
+        blocks=sum(map(own_blocks, group)),
+        all_blocks=sum(map(own_blocks, _executed(plan))),
         rows=_rows(group),
         vain=_vain(group),
         loops=max(int(one["Actual Loops"]) for one in group),
         parts=len(group),
-        temp_blocks=sum(_own(_written, one) for one in group),
+        temp_blocks=sum(map(_own(_written, plan), group)),
     )
 
 
@@ -123,14 +126,47 @@ def _temp(node: Mapping[str, Any]) -> int:
     return _written(node) + int(node.get("Temp Read Blocks", 0))
 
 
-def _own(counted: Callable[[Mapping[str, Any]], int], node: Mapping[str, Any]) -> int:
-    """What a node has itself; a plan counts what is below it too."""
-    return counted(node) - sum(map(counted, node.get("Plans", ())))
+def _own(counted: Callable[[Mapping[str, Any]], int], plan: Mapping[str, Any]) -> Callable[[Mapping[str, Any]], int]:
+    """What each node of *plan* has itself.
+
+    A node counts what is below it too. A CTE and an InitPlan stand below the node of their query's top and are
+    executed by whoever asks for their rows first, which counts them again, as does all above it.
+    """
+    nodes = list(_executed(plan))
+    own = {id(node): counted(node) - sum(counted(one) for one in _below(node) if not _aside(one)) for node in nodes}
+    for owner in reversed(nodes):  # a name that is given again further down is that one's there
+        for one in filter(_aside, _below(owner)):
+            left = counted(one)
+            for reader in sorted(_readers(one, owner), key=lambda node: -own[id(node)]):
+                taken = max(0, min(left, own[id(reader)]))
+                own[id(reader)] -= taken
+                left -= taken
+    return lambda node: own[id(node)]
 
 
-def _own_blocks(node: Mapping[str, Any]) -> int:
-    return _own(touched, node)
+def _below(node: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    return [child for child in node.get("Plans", ()) if child.get("Actual Loops", 0) > 0]
 
 
-def _own_temp(node: Mapping[str, Any]) -> int:
-    return _own(_temp, node)
+def _aside(node: Mapping[str, Any]) -> bool:
+    """Whether a node is a CTE or an InitPlan: not read by the node that it stands below."""
+    return bool(node.get("Parent Relationship") == "InitPlan")
+
+
+def _readers(aside: Mapping[str, Any], owner: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The nodes of *owner* and below that ask for the rows of *aside*; *owner* where no node says that it does.
+
+    A CTE that nobody reads is executed after all else, and counted by none: no node.
+    """
+    name = str(aside["Subplan Name"])
+    nodes = list(_executed(owner))
+    if name.startswith("CTE "):
+        return [one for one in nodes if one["Node Type"] == "CTE Scan" and one["CTE Name"] == name[len("CTE ") :]]
+    returned = re.search(r"\(returns (.*)\)", name)  # before PostgreSQL 17: InitPlan 1 (returns $0)
+    marks = "|".join(map(re.escape, returned[1].split(",") if returned else [name]))
+    return [one for one in nodes if _mentions(one, marks)] or [owner]
+
+
+def _mentions(node: Mapping[str, Any], marks: str) -> bool:
+    own = {key: value for key, value in node.items() if key not in ("Plans", "Subplan Name")}
+    return re.search(rf"(?:{marks})(?!\w)", str(own)) is not None

@@ -9,7 +9,6 @@ and what it costs is not exact. Queries that write come after all passes of thos
 """
 
 import hashlib
-import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -149,10 +148,7 @@ def writes(query: Query) -> bool:
     >>> writes(Query("q", "q.sql", (Statement("SELECT 1"), Statement("delete from t"))))
     True
     """
-    return any(_WRITES.search(statement.text) for statement in query.statements)
-
-
-_WRITES = re.compile(r"\b(insert|update|delete|merge)\b", re.IGNORECASE)
+    return not only_reads(query)
 
 
 def explain(info: str, queries: Sequence[Query], sets: Sets) -> None:

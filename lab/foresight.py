@@ -8,7 +8,7 @@ newest runs; a requirement on a share also supposes that not one operation is ov
 import math
 from collections.abc import Callable, Iterator, Mapping
 
-from lab import stats
+from lab import metrics, stats
 from lab.measure import quantile_of
 from lab.model import Requirement, Scenario
 from lab.resample import Noise
@@ -23,11 +23,17 @@ _EXCESS = 1 / math.sqrt(2 * math.pi)  # the mean of what a standard normal is ab
 _MANY = 5000.0  # degrees of freedom that are as good as knowing the variance
 
 
-def smallest_reduction(scenario: Scenario, sd: float, units: int, *, twin: bool) -> float:
-    """The smallest reduction of the objective, as a share, that is called better: stats.smallest_effect."""
+def improvement(scenario: Scenario) -> str:
+    """What the objective's improvement is: a `reduction`, or an `increase` where more is better."""
+    return "reduction" if metrics.row(scenario.objective).better == "lower" else "increase"
+
+
+def smallest_improvement(scenario: Scenario, sd: float, units: int, *, twin: bool) -> float:
+    """The smallest improvement of the objective, as a share, that is called better: stats.smallest_effect."""
     others = len(scenario.candidates) - 1
     least = scenario.least_effect.time
-    return -math.expm1(-stats.smallest_effect(sd, units, others=others, least=least, twin=twin, power=POWER))
+    effect = stats.smallest_effect(sd, units, others=others, least=least, twin=twin, power=POWER)
+    return -math.expm1(-effect) if improvement(scenario) == "reduction" else math.expm1(effect)
 
 
 def likeness(sd: float, units: int, *, candidates: int, twin: bool) -> float:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from lab import (
     check,
+    common,
     measure,
     metrics,
     parts,
@@ -74,6 +75,7 @@ def judge(folder: Path) -> Judgement:
     differing = check.disagreements(stored.prepared, read.baseline)
     doubts = [
         *check.check(stored.slices),
+        *common.asked_otherwise(stored.slices, read),
         *check.warm_up(stored.slices),
         *check.drift(stored.slices, read.baseline),
         *check.unstable_answers(differing, read.baseline),

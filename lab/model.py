@@ -289,7 +289,8 @@ class Slice:
 
     *steps*: what happened, in order; every step has `do`, `start_ns`, `end_ns` (CLOCK_MONOTONIC),
     `wal_bytes` (insert position), `server_cpu_s`, `foreign_cpu_share` (of all cores, by processes
-    that are neither the lab's nor the server's), `checkpoints` and `autovacuums` (workers seen).
+    that are neither the lab's nor the server's), `checkpoints` and `autovacuums` (workers seen, or
+    what they finished).
     Further keys by kind: `append` and `retire` have `rows`; `drive` and `saturate` have `rate`,
     `for_s`, `clients`, `generator_cpu_s`, `generator_throttled_s` (by a quota), `workers`
     (drivers.Driven; only where load workers sent), `zero_ns` (the zero of due times), `drive` alone `due`

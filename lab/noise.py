@@ -9,9 +9,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from lab import foresight, metrics, store
+from lab import foresight, judge, metrics, store
 from lab.design import LOADS
-from lab.errors import RecordError
+from lab.errors import RecordError, ScenarioError
 from lab.model import Json, Scenario
 from lab.resample import SUFFIX, Claims, Noise
 
@@ -40,16 +40,17 @@ class Known:
 
 @dataclass(frozen=True)
 class Foreseen:
-    """What a run will be able to show: the smallest reduction of the objective (a share) by where the
-    noise is taken from, and in words what it will not."""
+    """What a run will be able to show: the smallest improvement of the objective (a share) by where the
+    noise is taken from, and in words what it will not. *improvement*: `reduction` or `increase`."""
 
+    improvement: str
     smallest_effects: dict[str, float]
     warnings: list[str]
 
     def lines(self) -> Iterator[str]:
         """The same as lines for people."""
         for name, share in self.smallest_effects.items():
-            yield f"smallest reduction that this run can show, {name}: {share:.1%}"
+            yield f"smallest {self.improvement} that this run can show, {name}: {share:.1%}"
         yield from self.warnings
 
 
@@ -59,34 +60,34 @@ def foreseen(results: Path, scenario: Scenario, *, rounds: int, host: Mapping[st
     An objective that repeats exactly has no noise, and no smallest effect but the least one.
     """
     loads = LOADS[scenario.profile]
-    name = scenario.name.removesuffix(SUFFIX)
-    seen = known(results, name, host=host, objective=scenario.objective, profile=scenario.profile)
+    seen = known(results, scenario, host=host)
     units = loads if loads > 1 else rounds
     noisy = metrics.row(scenario.objective).kind != "exact"
     effects = {
-        where: round(foresight.smallest_reduction(scenario, sd, units, twin=loads == 1), 4)
+        where: round(foresight.smallest_improvement(scenario, sd, units, twin=loads == 1), 4)
         for where, sd in seen.sds.items()
         if noisy
     }
     warnings = foresight.warnings(scenario, rounds, seen.metrics, sd=seen.sd if noisy else None, loads=loads)
-    return Foreseen(effects, [*scenario.lengthened, *seen.passed_over, *warnings])
+    return Foreseen(foresight.improvement(scenario), effects, [*scenario.lengthened, *seen.passed_over, *warnings])
 
 
-def known(results: Path, scenario: str, *, host: Mapping[str, Json], objective: str, profile: str) -> Known:
+def known(results: Path, scenario: Scenario, *, host: Mapping[str, Json]) -> Known:
     """The newest noise of *scenario* on *host*: an A/A run's, else an ordinary run's, else guesses.
 
-    Where loads are compared, rounds say nothing: only runs that compared loads are asked.
+    Only of runs of as many rows with the same steps in a round, and an ordinary run's only of this profile and
+    objective. Where loads are compared, rounds say nothing: only runs that compared loads are asked.
     """
     passed_over: list[str] = []
-    by_load = LOADS[profile] > 1
-    for folder in [] if by_load else _of_host(results, f"{scenario}{SUFFIX}", host, passed_over):
+    name, by_load = scenario.name.removesuffix(SUFFIX), LOADS[scenario.profile] > 1
+    for folder in [] if by_load else _of_host(results, f"{name}{SUFFIX}", host, passed_over):
         of_all = _metrics(folder, passed_over)
-        if objective in of_all:
+        if scenario.objective in of_all and _alike(folder, scenario, passed_over):
             label = f"noise as in A/A run {folder.name}"
-            return Known({label: of_all[objective].sd}, of_all, tuple(passed_over))
-    for folder in _of_host(results, scenario, host, passed_over):
-        sd = _sd(folder, by_load, passed_over)
-        if sd is not None:
+            return Known({label: of_all[scenario.objective].sd}, of_all, tuple(passed_over))
+    for folder in _of_host(results, name, host, passed_over):
+        sd = _sd(folder, passed_over)
+        if sd is not None and _alike(folder, scenario, passed_over, ordinary=True):
             return Known({f"noise as in run {folder.name}": sd}, {}, tuple(passed_over))
     return Known({f"noise of {sd:.0%}": sd for sd in GUESSES}, {}, tuple(passed_over))
 
@@ -133,14 +134,25 @@ def _metrics(folder: Path, passed_over: list[str]) -> Mapping[str, Noise]:
         return {}
 
 
-def _sd(folder: Path, by_load: bool, passed_over: list[str]) -> float | None:
-    """The pair sd of an ordinary run's objective; None where it was not judged, or compared another unit."""
+def _sd(folder: Path, passed_over: list[str]) -> float | None:
+    """The pair sd of an ordinary run's objective; None where it was not judged, or has no noise."""
     judged = folder / "analysis" / "plan.json"
+    if not judged.exists():
+        return None
     try:
-        if not judged.exists() or (LOADS[store.read_run(folder)["profile"]] > 1) != by_load:
-            return None
         sd = store.read_json(judged)["decision"]["noise_sd"]
         return None if sd is None else float(sd)
     except RecordError as error:
         passed_over.append(f"passed over for its noise: {error}")
         return None
+
+
+def _alike(folder: Path, scenario: Scenario, passed_over: list[str], *, ordinary: bool = False) -> bool:
+    """Did a stored run ask what *scenario* asks? Of an *ordinary* run, objective and profile count too."""
+    try:
+        was = judge.scenario_of(store.read_run(folder))
+    except (RecordError, ScenarioError) as error:
+        passed_over.append(f"passed over for its noise: {folder}: {error}")
+        return False
+    same = (was.lab.rows, was.round) == (scenario.lab.rows, scenario.round)
+    return same and (not ordinary or (was.objective, was.profile) == (scenario.objective, scenario.profile))

@@ -233,6 +233,7 @@ class _Session:
             "trials": sum(map(len, plan.rounds)),
             "seconds": round(clock.estimate_s(self.scenario, plan, self.sources)),
             "disk_bytes": self._disk_bytes(),
+            "improvement": self.foreseen.improvement,
             "smallest_effects": self.foreseen.smallest_effects,
             "warnings": self.foreseen.warnings,
         }

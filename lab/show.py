@@ -91,7 +91,7 @@ def foretold(found: Mapping[str, Json]) -> Iterator[str]:
         f"{form.size(found['disk_bytes'])} of disk"
     )
     for noise, share in found["smallest_effects"].items():
-        yield f"smallest reduction that this run can show, {noise}: {share:.1%}"
+        yield f"smallest {found['improvement']} that this run can show, {noise}: {share:.1%}"
     yield from found["warnings"]
 
 

@@ -324,11 +324,32 @@ def only_reads(query: Query) -> bool:
     >>> [only_reads(Query("q", "q.sql", (Statement("WITH a AS (SELECT 1) TABLE a"), Statement(t)))) for t in texts]
     [True, False, False, False]
     """
-    return all(_READS.match(one.text) and not _WRITES.search(one.text) for one in query.statements)
+    return commands(query) <= {"select", "with", "values", "table"}
 
 
-_READS = re.compile(r"[\s(]*(select|with|values|table)\b", re.IGNORECASE)
-_WRITES = re.compile(r"\b(insert|update|delete|merge|into|for\s+share|for\s+key\s+share)\b", re.IGNORECASE)
+def commands(query: Query) -> frozenset[str]:
+    """What the statements of *query* do: the words that they begin with, and those by which they write besides.
+
+    Names, constants and comments are none, whatever they say: `into`, and `update` or `share` for locks, are.
+
+    >>> text = "WITH d AS (DELETE FROM call) SELECT 'insert', \\"into\\", t.update FROM t /* merge */ FOR KEY SHARE"
+    >>> sorted(commands(Query("q", "q.sql", (Statement(text),))))
+    ['delete', 'share', 'with']
+    """
+    said = (_plain(query.file, one.text) for one in query.statements)
+    return frozenset(word for text in said for groups in _COMMAND.findall(text) for word in groups if word)
+
+
+def _plain(file: str, text: str) -> str:
+    """The words and signs of a statement, apart; `_` for what is neither."""
+    pieces = (token for token in tokens(file, text) if token.kind not in _SILENT)
+    return " ".join(token.text.lower() if token.kind in ("word", "other") else "_" for token in pieces)
+
+
+_COMMAND = re.compile(
+    r"^[( ]*(\w+)|[()] (insert|update|delete|merge)\b|(?<!\. )\b(into)\b"
+    r"|\bfor (?:no key )?(update)\b|\bfor (?:key )?(share)\b"
+)
 
 
 # --- filling in -----------------------------------------------------------------------------

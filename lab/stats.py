@@ -110,18 +110,21 @@ def p_value(p: Pair) -> float:
 
 
 def means_differ(first: Array, second: Array, *, alpha: float) -> bool:
-    """Do two samples have different means, by Welch's test at *alpha*? Constants are compared exactly.
+    """Do two samples of logarithms have different means, by Welch's test at *alpha*? Constants are compared exactly.
 
-    Welch, Biometrika 34 (1947) 28.
+    Exactly but for rounding: NOTHING. Welch, Biometrika 34 (1947) 28.
 
     >>> means_differ(np.array([1.0, 1.1, 0.9]), np.array([2.0, 2.1, 1.9]), alpha=0.01)
     True
-    >>> means_differ(np.array([1.0, 1.0]), np.array([1.0, 1.0]), alpha=0.01)
+    >>> means_differ(np.array([1.0, 1.0]), np.array([1.0, 1.0 + 1e-15]), alpha=0.01)
     False
     """
-    if not first.std() and not second.std():
-        return bool(first.mean() != second.mean())
-    return bool(_scipy.ttest_ind(first, second, equal_var=False).pvalue < alpha)
+    by = float(first.mean() - second.mean())
+    own = [float(one.var(ddof=1)) / one.size if one.std() > NOTHING else 0.0 for one in (first, second)]
+    if not any(own):
+        return abs(by) > NOTHING
+    df = sum(own) ** 2 / sum(v**2 / (one.size - 1) for v, one in zip(own, (first, second), strict=True))
+    return float(2 * special.stdtr(df, -abs(by) / math.sqrt(sum(own)))) < alpha
 
 
 def looks(p_values: Sequence[float], q: float = 0.10) -> list[bool]:

@@ -4,7 +4,6 @@ Everything that may differ between two candidates is measured around the step th
 differences of running totals. Nothing is judged here.
 """
 
-import re
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -331,13 +330,12 @@ _STEPS: Mapping[str, Callable[[Kept, Any, Tools, int], Act]] = {
     "witness": _driven,
 }
 
-_WRITES = re.compile(r"\b(insert|delete|merge|truncate|copy|call)\b", re.IGNORECASE)
+_MOVES_ROWS = {"insert", "delete", "merge", "truncate", "copy", "call"}
 
 
 def _reckon(kept: Kept, fact: dict[str, Json]) -> None:
     """Where the load itself may add rows or take them away, what is there now is what should be there."""
-    statements = [one.text for query in kept.candidate.queries for one in query.statements]
-    if any(map(_WRITES.search, statements)):
+    if any(_MOVES_ROWS & statement.commands(query) for query in kept.candidate.queries):
         with answering(kept.instance.name, kept.cluster):
             now = prepare.rows_in(kept.admin)
         fact["rows_by_load"] = now - kept.rows

@@ -2,16 +2,18 @@
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from lab import aa, foresight, judge, noise, resample, stats, store, weigh
+from lab import aa, foresight, judge, noise, parts, resample, stats, store, weigh
+from lab import scenario as scenario_
 from lab.errors import RecordError
-from lab.model import Instance, Measurement, Query, Requirement, Scenario, Verdict, Workload
+from lab.model import Instance, Lab, Measurement, Query, Requirement, Scenario, Verdict, Workload
 from lab.resample import Claims, Noise
 from lab.timeline import Drive
 from tests.samples import judged
@@ -241,10 +243,27 @@ HOST = {"kind": "embedded", "cores": 2}
 SEEN = Noise(0.031, 0.1, 0.0, 0.022, 0.4, "ms")
 
 
-def kept(results: Path, run: str, *, name: str = "simulated", host: object = None, profile: str = "quick") -> Path:
+@pytest.fixture(autouse=True)
+def stored_scenarios(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a stored run without files asked is the simulated scenario, but for what its run.json says."""
+    read = judge.scenario_of
+
+    def scenario_of(run: Mapping[str, Any]) -> Scenario:
+        if "asked" not in run:
+            return read(run)
+        asked: Scenario = replace(scenario(NAMES), profile=run["profile"], lab=Lab(rows=run["asked"].get("rows")))
+        steps = [Drive.model_validate(step) for step in run["asked"].get("round", ())]
+        return replace(asked, objective=run["asked"].get("objective", OBJECTIVE), round=tuple(steps))
+
+    monkeypatch.setattr(judge, "scenario_of", scenario_of)
+
+
+def kept(
+    results: Path, run: str, *, name: str = "simulated", host: object = None, profile: str = "quick", **asked: object
+) -> Path:
     """A stored run without trials."""
     what = {**RUN, "id": run, "scenario": {"name": name, "files": {}}, "host": host or HOST, "profile": profile}
-    return store.create(results, what)
+    return store.create(results, {**what, "asked": asked})
 
 
 def plain(folder: Path, sd: float) -> None:
@@ -253,7 +272,7 @@ def plain(folder: Path, sd: float) -> None:
 
 
 def known(results: Path, profile: str = "quick") -> noise.Known:
-    return noise.known(results, "simulated", host=HOST, objective=OBJECTIVE, profile=profile)
+    return noise.known(results, replace(scenario(NAMES), profile=profile), host=HOST)
 
 
 def aa_run(results: Path, run: str = "20260101T000000-a", *, refused: str = "", **more: object) -> Path:
@@ -295,6 +314,39 @@ def test_noise_of_rounds_says_nothing_about_loads(tmp_path: Path) -> None:
     assert len(known(tmp_path, "decide").sds) == 3
     plain(kept(tmp_path, "20260103T000000-c", profile="decide"), 0.03)
     assert known(tmp_path, "decide").sds == {"noise as in run 20260103T000000-c": 0.03}
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"objective": "retire.ms"},
+        {"profile": "gate"},
+        {"rows": 1000},
+        {"round": [{"for": "450ms", "rate": 200}]},
+    ],
+)
+def test_noise_of_another_question_is_not_taken_for_this_ones(tmp_path: Path, other: dict[str, Any]) -> None:
+    plain(kept(tmp_path, "20260101T000000-a"), 0.07)
+    plain(kept(tmp_path, "20260102T000000-b", **other), 0.08)
+    assert known(tmp_path).sds == {"noise as in run 20260101T000000-a": 0.07}
+
+
+@pytest.mark.parametrize("other", [{"rows": 1000}, {"round": [{"for": "450ms", "rate": 200}]}])
+def test_an_aa_run_of_other_rows_or_steps_says_nothing(tmp_path: Path, other: dict[str, Any]) -> None:
+    aa_run(tmp_path, **other)
+    assert len(known(tmp_path).sds) == 3
+
+
+def test_a_stored_run_of_the_same_files_asked_the_same_but_for_what_was_said_beside_it(
+    tmp_path: Path, repo: Path
+) -> None:
+    read = scenario_.read("quickstart", scenario_.OnDisk(repo / "scenarios" / "quickstart", repo), parts)
+    overrides = {"rows": None, "profile": None, "only": []}
+    what = {**RUN, "scenario": {"name": "quickstart", "files": dict(read.files)}, "host": HOST, "profile": read.profile}
+    plain(store.create(tmp_path, {**what, "id": "20260101T000000-a", "overrides": overrides}), 0.07)
+    plain(store.create(tmp_path, {**what, "id": "20260102T000000-b", "overrides": {**overrides, "rows": 4000}}), 0.08)
+    found = noise.known(tmp_path, read, host=HOST)
+    assert (found.sds, found.passed_over) == ({"noise as in run 20260101T000000-a": 0.07}, ())
 
 
 def test_a_run_that_cannot_be_read_is_named_and_the_one_before_it_asked(tmp_path: Path) -> None:
@@ -407,4 +459,14 @@ def test_a_limit_that_no_run_could_tell_from_the_value_is_said_to_be_so() -> Non
 
 def test_the_smallest_effect_before_a_run_is_that_of_the_verdict() -> None:
     expected = -math.expm1(-stats.smallest_effect(0.1, 20, others=3, least=0.10, twin=True))
-    assert foresight.smallest_reduction(scenario(NAMES), 0.1, 20, twin=True) == expected
+    assert foresight.smallest_improvement(scenario(NAMES), 0.1, 20, twin=True) == expected
+
+
+def test_where_more_is_better_the_smallest_effect_before_a_run_is_an_increase(tmp_path: Path) -> None:
+    """As decide.could_show says it afterwards."""
+    rate = scenario(NAMES, objective="mix.per_s")
+    expected = math.expm1(stats.smallest_effect(0.1, 20, others=3, least=0.10, twin=True))
+    assert foresight.smallest_improvement(rate, 0.1, 20, twin=True) == expected
+    found = noise.foreseen(tmp_path, rate, rounds=20, host=HOST)
+    assert all(line.startswith("smallest increase that this run can show") for line in found.lines())
+    assert found.smallest_effects["noise of 10%"] == pytest.approx(expected, abs=1e-4)

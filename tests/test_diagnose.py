@@ -31,6 +31,10 @@ def scan(table="t", alias=None, **more):
     return node(**{"Schema": "public", "Relation Name": table, "Alias": alias or table, **more})
 
 
+def aside(name):
+    return {"Parent Relationship": "InitPlan", "Subplan Name": name}
+
+
 # --- what it is spent on --------------------------------------------------------------------
 
 
@@ -62,6 +66,37 @@ def test_a_spill_that_outweighs_the_blocks_is_the_bottleneck():
     sort = node("Sort", scan(blocks=10), **{"Temp Read Blocks": 20, "Temp Written Blocks": 20})
     found = bottleneck.named(sort)
     assert (found.kind, found.node, found.temp_blocks) == ("spill", "Sort", 20)
+
+
+def test_a_cte_is_counted_where_it_is_executed_and_not_where_it_is_read():
+    join = node("Hash Join", scan("a", blocks=1088), scan("b", blocks=896), **aside("CTE x"))
+    read = node("CTE Scan", blocks=1984, **{"CTE Name": "x", "Temp Read Blocks": 20, "Temp Written Blocks": 30})
+    more = node("CTE Scan", blocks=0, **{"CTE Name": "x"})
+    loop = node("Nested Loop", read, more, **{"Temp Read Blocks": 20, "Temp Written Blocks": 30})
+    plan = {**loop, "Node Type": "Aggregate", "Plans": [join, loop]}
+    found = bottleneck.named(plan)
+    assert (found.kind, found.node, found.blocks, found.all_blocks) == ("blocks", "Seq Scan on a", 1088, 1984)
+    spilt = {"Temp Read Blocks": 2000, "Temp Written Blocks": 30}
+    found = bottleneck.named({**plan, **spilt, "Plans": [join, {**loop, **spilt, "Plans": [{**read, **spilt}, more]}]})
+    assert (found.kind, found.node, found.temp_blocks) == ("spill", "CTE Scan", 30)
+
+
+@pytest.mark.parametrize(("name", "mark"), [("InitPlan 1", "(InitPlan 1).col1"), ("InitPlan 1 (returns $0)", "$0")])
+def test_what_is_asked_once_is_counted_where_it_is_executed_and_not_where_it_is_used(name, mark):
+    once = scan("b", blocks=900, **aside(name))
+    used = scan("a", blocks=1000, Filter=f"(a.n > {mark})")
+    plan = {**node("Aggregate", used, blocks=3), "Plans": [once, used]}
+    found = bottleneck.named(plan)
+    assert (found.node, found.blocks, found.all_blocks) == ("Seq Scan on b", 900, 1003)
+    here = {**node("Result", once, blocks=5), "Output": [mark]}
+    assert bottleneck.named(here).all_blocks == 905
+
+
+def test_what_a_cte_writes_that_nobody_reads_is_counted():
+    put = node("ModifyTable", scan("a", blocks=10), blocks=70, **aside("CTE gone"))
+    plan = {**node("Aggregate", scan("b", blocks=20)), "Plans": [put, scan("b", blocks=20)]}
+    found = bottleneck.named(plan)
+    assert (found.node, found.blocks, found.all_blocks) == ("ModifyTable", 70, 100)
 
 
 def test_what_was_not_executed_counts_for_nothing():

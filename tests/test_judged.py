@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from lab import check, judge, measure, store
@@ -120,6 +121,22 @@ def test_drift_is_told_falsely_once_in_a_hundred_runs_and_ten_per_cent_are_found
     assert even <= 0.01 + band(0.01, 1000)
     slower = sum(bool(check.drift(drifting(seed, 0.10), "heap")) for seed in range(200)) / 200
     assert slower >= 0.85
+
+
+# --- common numbers -------------------------------------------------------------------------
+
+
+def test_a_trial_that_was_asked_something_else_is_in_no_evidence(monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder,) = store.runs(TOP / "results", "sample")
+    stored = store.read(folder)
+    one, other = next(item for item in stored.slices if item.trial.instance == Instance("by-day", 1)), "of its own"
+    at = one.ops.schema.get_field_index("key")
+    changed = replace(one, ops=one.ops.set_column(at, "key", pa.array([other] * one.ops.num_rows)))
+    slices = tuple(changed if item is one else item for item in stored.slices)
+    monkeypatch.setattr(judge.store, "read", lambda _: replace(stored, slices=slices))
+    found = judge.judge(folder).judged
+    assert [doubt.trial for doubt in found.doubts if doubt.leaves_out] == [one.trial.id]
+    assert not any(one.trial.id in each.trials for each in found.weighed.evidence)
 
 
 # --- no peeking -----------------------------------------------------------------------------

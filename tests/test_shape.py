@@ -62,7 +62,7 @@ def reading(**nodes: tuple[str, int | None, int]) -> dict[str, object]:
     """System, WAL position and checkpoints of each server."""
     return {
         "nodes": {
-            name: {"system": system, "wal_bytes": wal, "checkpoints": checkpoints, "autovacuums": 0}
+            name: {"system": system, "wal_bytes": wal, "checkpoints": checkpoints, "autovacuums": 0, "autovacuumed": {}}
             for name, (system, wal, checkpoints) in nodes.items()
         }
     }
@@ -73,6 +73,16 @@ def test_wal_is_summed_over_streams_and_checkpoints_over_servers():
     after = reading(a=("1", 150, 1), b=("1", None, 3), c=("2", 17, 0))
     assert server.seen(before, after) == {"wal_bytes": 60, "checkpoints": 2, "autovacuums": 0}
     assert server.each(before, after)["b"] == {"wal_bytes": 0, "checkpoints": 1}
+
+
+def test_an_autovacuum_that_begins_and_ends_within_a_step_is_seen():
+    before, after = reading(a=("1", 0, 0), b=("2", 0, 0)), reading(a=("1", 0, 0), b=("2", 0, 0), c=("3", 0, 0))
+    after["nodes"]["c"]["autovacuumed"] = {"7": 9}
+    assert server.seen(before, after)["autovacuums"] == 0, "of a server that was not there nothing is known"
+    before["nodes"]["a"]["autovacuumed"], after["nodes"]["a"]["autovacuumed"] = {"7": 1, "8": 5}, {"7": 2}
+    assert server.seen(before, after)["autovacuums"] == 1
+    after["nodes"]["b"]["autovacuums"] = 2
+    assert server.seen(before, after)["autovacuums"] == 3
 
 
 def test_a_stream_goes_on_where_another_server_came_to_lead():

@@ -154,6 +154,7 @@ def test_what_a_run_would_take_is_told_in_units_with_what_it_could_not_show():
         "trials": 60,
         "seconds": 93,
         "disk_bytes": 315 * 2**20,
+        "improvement": "reduction",
         "smallest_effects": {"noise of 2%": 0.1042},
         "warnings": ["too few rounds"],
     }

@@ -2,12 +2,13 @@
 
 import random
 import re
+from types import SimpleNamespace
 
 import pytest
 
-from lab import statement
+from lab import count, statement, trial
 from lab.errors import ScenarioError
-from lab.model import Parameter
+from lab.model import Parameter, Query, Statement
 
 HEAD = "-- params: a=e.a, b=e.b\n"
 
@@ -216,3 +217,33 @@ def test_names_that_are_no_plain_words_stand_in_double_quotes():
         ("d", "events.ä b", ""),
         ("e", "", "uniform(1, 2)"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("text", "writes", "moves"),
+    [
+        ("SELECT * FROM audit WHERE action = 'delete'", False, False),
+        ("SELECT a FROM call", False, False),
+        ("SELECT copy, e.into FROM t -- merge", False, False),
+        ('SELECT "insert" FROM "truncate" /* for update */', False, False),
+        ("SELECT $$ insert $$, max(share) FROM t", False, False),
+        ("(VALUES (1)) UNION TABLE t", False, False),
+        ("SELECT 1 FROM t FOR /* x */ UPDATE SKIP LOCKED", True, False),
+        ("SELECT 1 FROM t FOR KEY SHARE", True, False),
+        ("SELECT 1 INTO u FROM t", True, False),
+        ("update t SET a = 1", True, False),
+        ("with a AS (SELECT 1) -- now\n INSERT INTO t TABLE a", True, True),
+        ("WITH a AS MATERIALIZED (\nDELETE FROM t RETURNING 1) TABLE a", True, True),
+        ("MERGE INTO t USING u ON a = b WHEN MATCHED THEN DO NOTHING", True, True),
+        ("TRUNCATE t", True, True),
+        ("CALL p()", True, True),
+    ],
+)
+def test_a_query_writes_by_what_it_does_and_not_by_what_it_names(text, writes, moves, monkeypatch):
+    query = Query("q", "q.sql", (Statement("SELECT 1"), Statement(text)))
+    assert (count.writes(query), statement.only_reads(query)) == (writes, not writes)
+    monkeypatch.setattr(trial.prepare, "rows_in", lambda _: 7)
+    fact: dict[str, int] = {}
+    instance, candidate = SimpleNamespace(name="heap"), SimpleNamespace(queries=(query,))
+    trial._reckon(SimpleNamespace(candidate=candidate, instance=instance, cluster=None, admin=None, rows=5), fact)
+    assert fact == ({"rows_by_load": 2} if moves else {})

@@ -52,6 +52,24 @@ def test_one_difference_says_nothing() -> None:
     assert stats.half_width(Pair(0.2, math.nan, 1)) == math.inf
 
 
+def test_rounding_is_no_difference_of_means() -> None:
+    """Ten equal logarithms have a standard deviation of 4e-16, and one that is off by rounding another mean."""
+    equal = np.log(np.full(10, 0.1))
+    assert not stats.means_differ(equal, equal + 1e-15, alpha=0.01)
+    assert not stats.means_differ(equal, np.append(equal[1:], equal[0] + 1e-15), alpha=0.01)
+    assert stats.means_differ(equal, equal + 1e-9, alpha=0.01)
+
+
+@pytest.mark.parametrize("by", [0.0, 0.05, 0.2])
+def test_means_differ_where_welchs_test_says_so(by: float) -> None:
+    rng = np.random.default_rng(3)
+    first, second = rng.normal(size=8) / 10, rng.normal(size=12) / 20 + by
+    p = reference.ttest_ind(first, second, equal_var=False).pvalue
+    assert stats.means_differ(first, second, alpha=p * 1.0001)
+    assert not stats.means_differ(first, second, alpha=p * 0.9999)
+    assert stats.means_differ(np.full(8, 1.0), second + 2.0, alpha=0.01), "one constant, and no warning of it"
+
+
 def test_a_pairs_interval_and_p_are_those_of_the_t_test() -> None:
     own, base = np.array([1.0, 2.0, 4.0, 3.0]), np.array([0.5, 2.5, 3.0, 1.0])
     expected = reference.ttest_rel(own, base)

@@ -139,14 +139,26 @@ def _writers(reading: Mapping[str, Json]) -> dict[str, tuple[str, int]]:
 def seen(before: Mapping[str, Json], after: Mapping[str, Json]) -> dict[str, Json]:
     """Facts of a step from two readings: what all servers together wrote and did in between.
 
-    `autovacuums` are the workers at the busier of the two readings.
+    `autovacuums` are the workers at the busier of the two readings, or what they finished in between if that is more.
     """
     pairs = [(before["nodes"].get(name, {}), totals) for name, totals in after["nodes"].items()]
     return {
         "wal_bytes": sum(last - first for _, first, last in streams(before, after)),
         "checkpoints": sum(now["checkpoints"] - was.get("checkpoints", 0) for was, now in pairs),
-        "autovacuums": sum(max(now["autovacuums"], was.get("autovacuums", 0)) for was, now in pairs),
+        "autovacuums": sum(
+            max(now["autovacuums"], was.get("autovacuums", 0), _autovacuumed(was or now, now)) for was, now in pairs
+        ),
     }
+
+
+def _autovacuumed(was: Mapping[str, Json], now: Mapping[str, Json]) -> int:
+    """How often a table of a server was vacuumed or analysed by itself between two readings.
+
+    >>> _autovacuumed({"autovacuumed": {"1": 3, "2": 1, "3": 4}}, {"autovacuumed": {"2": 2, "3": 1}})
+    2
+    """
+    first, last = was["autovacuumed"], now["autovacuumed"]  # a number that has fallen was reset to 0 in between
+    return sum(n - first.get(table, 0) if n >= first.get(table, 0) else n for table, n in last.items())
 
 
 def each(before: Mapping[str, Json], after: Mapping[str, Json]) -> dict[str, Json]:

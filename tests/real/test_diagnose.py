@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from lab import diagnose, parts, scenario
+from lab import bottleneck, diagnose, parts, pg, scenario
 from lab.errors import ScenarioError
+from lab.model import Query, Statement
 from tests.real.small import FILES, INDEX, TABLE
 
 pytestmark = pytest.mark.server
@@ -61,6 +62,40 @@ def test_a_missing_index_is_found_and_becomes_a_candidate(place):
         small.requirements[0].metric,
     )
     assert "retire" in others[0].steps
+
+
+CTE = "WITH x AS MATERIALIZED (SELECT b.m FROM a JOIN b ON b.id = a.id) SELECT count(*)"
+
+
+@pytest.mark.parametrize(
+    ("text", "node"),
+    [
+        (f"{CTE} FROM x", "Seq Scan on a"),
+        (f"{CTE} FROM x, x AS again WHERE x.m = again.m", "Seq Scan on a"),
+        ("SELECT n FROM b WHERE m > (SELECT max(n) FROM a) ORDER BY n", "Seq Scan on a"),
+        ("SELECT n + (SELECT max(n) FROM a) FROM b ORDER BY n", "Seq Scan on a"),
+        ("SELECT (SELECT max(n) FROM a)", "Seq Scan on a"),
+        ("WITH gone AS (DELETE FROM b RETURNING 1) SELECT count(*) FROM a", "ModifyTable on b"),
+        (
+            "WITH RECURSIVE x AS (SELECT max(n) AS n FROM a UNION SELECT n + 1 FROM x WHERE n < 9) TABLE x",
+            "Seq Scan on a",
+        ),
+    ],
+)
+def test_the_blocks_of_a_plan_are_each_counted_once_where_they_are_touched(database, text, node):
+    made = "CREATE TABLE {} AS SELECT n AS id, 1 AS n, n AS m FROM generate_series(1, {}) n"
+    tables = (made.format("a", 20_000), made.format("b", 9_000))
+    with pg.connected(database.conninfo) as connection:
+        pg.run(connection, *tables, "VACUUM (ANALYZE) a", "VACUUM (ANALYZE) b")
+    with pg.connected(database.conninfo, autocommit=False) as connection:
+        (plan,) = diagnose._plans(connection, diagnose._EXECUTED, Query("q", "q.sql", (Statement(text, ()),)), [[]])
+    found = bottleneck.named(plan)
+    assert found.node == node
+    own = bottleneck._own(bottleneck.touched, plan)
+    blocks = {bottleneck.words(one): own(one) for one in bottleneck._executed(plan)}
+    assert min(blocks.values()) >= 0
+    with_delete = blocks.get("ModifyTable on b", 0) + blocks["Seq Scan on b"] if "DELETE" in text else 0
+    assert found.all_blocks == bottleneck.touched(plan) + with_delete
 
 
 @pytest.mark.usefixtures("place")

@@ -1,5 +1,6 @@
 """From a schema file to an instance, on a real server: applied, filled, settled, and what is known of it."""
 
+import time
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -11,7 +12,7 @@ from lab.errors import ClusterError, IngestError
 from lab.ingest import copy_binary
 from lab.model import Endpoint, Instance, SqlFile
 from lab.prepare import Span
-from lab.probes.server import Node
+from lab.probes.server import Node, ServerProbe, seen
 from tests import samples
 
 pytestmark = pytest.mark.server
@@ -222,6 +223,29 @@ def test_an_autovacuum_that_does_not_end_is_told_and_not_waited_for_for_ever(adm
     )
     with pytest.raises(ClusterError, match=r"autovacuum worker was still busy .*autovacuum: off"):
         prepare.settle(alone(admin))
+
+
+def test_an_autovacuum_that_has_come_and_gone_is_counted_in_the_step(host, tmp_path):
+    eager = {"autovacuum_naptime": "1s", "autovacuum_vacuum_threshold": "1", "autovacuum_vacuum_scale_factor": "0"}
+    with (
+        host.server("eager", eager, tmp_path) as server,
+        pg.connected(server.conninfo(user="pglab", dbname="postgres")) as admin,
+    ):
+        probe = ServerProbe([Node("a", admin)], [])
+        pg.run(admin, "CREATE TABLE t AS SELECT n FROM generate_series(1, 1000) n", "CREATE TABLE u (n int)")
+        before = probe.read()
+        pg.run(admin, "DELETE FROM t")
+        until = time.monotonic() + 30
+        while not (after := probe.read())["nodes"]["a"]["autovacuumed"] or after["nodes"]["a"]["autovacuums"]:
+            assert time.monotonic() < until
+            time.sleep(0.1)
+        assert seen(before, after)["autovacuums"] >= 1
+        pg.run(admin, "ALTER SYSTEM SET autovacuum = off")
+        pg.rows(admin, "SELECT pg_reload_conf()")
+        time.sleep(1.5)
+        before = probe.read()
+        pg.run(admin, "DROP TABLE t", "VACUUM ANALYZE u")
+        assert seen(before, probe.read())["autovacuums"] == 0
 
 
 # --- what is known --------------------------------------------------------------------------
