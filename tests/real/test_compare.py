@@ -76,7 +76,10 @@ def test_rows_are_made_that_a_schema_of_many_kinds_takes():
     assert (refused, found.holes) == ((), ())
     assert [*found.streams] == ["tenants", "users", "orders", "likes", "profiles", "lines"]
     assert found.method == "copy_csv"
-    assert found.notes == (catalogue._AS_TEXT.format(method="copy_csv"),)
+    assert found.notes == (
+        "likes: 210 rows, as many as (who, tenant) has pairs",
+        catalogue._AS_TEXT.format(method="copy_csv"),
+    )
 
 
 def test_the_server_reads_every_literal_of_every_type():
