@@ -226,6 +226,16 @@ def test_one_command_leaves_a_plan_a_table_and_a_scenario_that_is_not_overwritte
     assert edited.read_text().endswith("# mine\n")
 
 
+def test_a_dump_is_taken_as_init_takes_it_and_what_is_left_out_is_told(place):
+    dumped = f"{EVENTS}\nALTER TABLE public.events OWNER TO postgres;\nGRANT SELECT ON TABLE public.events TO reader;\n"
+    (place / "b.sql").write_text(f"{dumped}CREATE INDEX ON events (device);\n")
+    line = EVENTS.count("\n") + 2
+    files, told = made("heap.sql", "b.sql")
+    assert f"b.sql:{line}: left out (1 statement): owners; the lab's role owns everything" in told
+    assert f"b.sql:{line + 1}: left out (1 statement): rights; one role asks everything" in told
+    assert "\n-- ALTER TABLE public.events OWNER TO postgres;\n" in files["b.sql"]
+
+
 def test_a_strangers_schema_runs_no_command_of_psql(place):
     (place / "b.sql").write_text(f"{EVENTS}  \\! touch {place / 'x'}\n")
     with pytest.raises(IngestError, match=r"b\.sql:2: .*backslash commands are restricted.*leave them out"):
