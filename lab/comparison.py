@@ -275,6 +275,8 @@ def _sources(
                 known[name][one.name] = words
                 if words:
                     note(f"{file.file}: {one.shown()} is drawn from {words}")
+                    if one.told and one.name not in given:
+                        note(f"{file.file}: {one.told}")
                 else:
                     missing.append(_missing(file, one))
     strangers = set(given) - {parameter for each in known.values() for parameter in each}

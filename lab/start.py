@@ -294,6 +294,7 @@ def _queries(connection: pg.Connection, record: Record, rows: _Rows) -> tuple[li
             notes.append(f"query left out, the server does not take it: {error}")
             continue
         kept.append((one, found))
+        notes += [f"workload/{one.name}.sql: {each.told}" for each in found if each.told]
     if not kept and rows.seen:
         return [_count(rows.made)], [*notes, "no query of the server's fits: workload/ has one that counts rows"]
     if not kept:

@@ -135,6 +135,22 @@ def test_parameters_are_drawn_from_what_they_are_compared_with():
     assert drive.rate * drive.for_s > check.WARM_OPERATIONS, "else no slice tells whether it was warm"
 
 
+def test_both_ends_of_a_range_of_times_are_a_day_of_the_window_which_is_told(place):
+    (place / "day.sql").write_text("SELECT count(*) FROM events WHERE at >= $1 AND at < $2")
+    (place / "ids.sql").write_text("SELECT count(*) FROM events WHERE id BETWEEN :a AND :b")
+    (place / "few.sql").write_text("SELECT count(*) FROM events WHERE :c < device AND :d > device")
+    files, told = made("heap.sql", "mit ümläut.sql", queries=("day.sql", "ids.sql", "few.sql"))
+    assert 'day: ["window.to - 1d", "window.to"]' in files["workload/workload.yaml"]
+    for words in (
+        "day.sql: $1 and $2 are the ends of a range, both from events.at, which would be empty: taken is",
+        "ids.sql: :a and :b are the ends of a range, both from uniform(1, 2000), and half of the ranges are empty",
+        "few.sql: :c and :d are the ends of a range, both from events.device, of one row, and the range is empty (give",
+    ):
+        assert any(one.startswith(words) for one in told), told
+    _, told = made("heap.sql", "mit ümläut.sql", queries=("ids.sql",), a="uniform(1, 9)", b="uniform(9, 19)")
+    assert not any("ends of a range" in one for one in told)
+
+
 def test_what_is_written_is_drawn_from_the_column_that_it_is_written_to(place):
     (place / "in.sql").write_text("INSERT INTO events (device, at) VALUES ($1, $2::timestamptz)")
     (place / "set.sql").write_text("UPDATE events SET device = :other WHERE id = :id")
