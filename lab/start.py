@@ -313,7 +313,7 @@ def _query(one: Recorded, found: Sequence[origins.Origin], least: float) -> _Que
         may = f"it may be {' or '.join(each.either)}; " if each.either else f"{each.hint}; " if each.hint else ""
         lines.append(
             f"-- {each.name} has no source yet: {may}write it into the line `params`, such as "
-            f"{each.name}=table.column, or {each.name}=uniform(20, 20) for a number that is always the same"
+            f"{each.name}=table.column, or {each.name}=constant(20) or constant('a text') for what is always the same"
         )
     holes = tuple(each.name for each in found if not each.words)
     return _Query(one.name, "\n".join([*lines, one.text]) + "\n", max(1, round(one.calls / least)), holes)

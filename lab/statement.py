@@ -48,6 +48,7 @@ _QUOTED = r'"(?:[^"]|"")+"'  # as in SQL: a name that is no plain word
 _ORIGIN = re.compile(
     rf"(?P<stream>{_QUOTED}|[^\W\d][\w-]*)\.(?P<column>{_QUOTED}|[^\W\d]\w*)(?:\s+(?P<law>[a-z]\w*(?:\(.*\))?))?"
 )
+_TEXT = re.compile(r"constant\s*\(\s*'((?:[^']|'')*)'\s*\)")
 _BOUND = re.compile(r"(?P<bound>window\.\w+)(?:\s*(?P<sign>[+-])\s*(?P<shift>\S+))?")
 _HOW = "write  -- params: {name}=stream.column zipf(1.1)  at the top of the file, or params: in workload.yaml"
 
@@ -142,8 +143,12 @@ def parameter(name: str, source: str) -> Parameter:
 Parameter(name='id', origin='events.id', law='', shift_s=0.0))
     >>> parameter("n", '"my ""own"" events"."a b" zipf(1.1)').origin
     'my "own" events.a b'
+    >>> constant(parameter("how", "constant('english')").law)
+    'english'
     """
     words = source.strip()
+    if constant(words) is not None:
+        return Parameter(name, "", words)
     if bound := _BOUND.fullmatch(words):
         if bound["bound"] not in ("window.from", "window.to"):
             raise ValueError(f"unknown bound {bound['bound']!r} {among(bound['bound'], ['window.from', 'window.to'])}")
@@ -155,13 +160,27 @@ Parameter(name='id', origin='events.id', law='', shift_s=0.0))
             raise ValueError(f"law {law!r} makes values of its own and chooses none of {stream} (zipf(1.1))")
         return Parameter(name, f"{stream}.{column}", law)
     if not re.match(r"[a-z]+\s*\(", words):
-        way = "stream.column, stream.column zipf(1.1), window.to - 7d, or uniform(1, 100)"
+        way = "stream.column, stream.column zipf(1.1), window.to - 7d, uniform(1, 100), or constant('a text')"
+        if re.fullmatch("'.*'|\"[^.]*\"", words):
+            raise ValueError(f"{words} is no source (a text that is always the same: constant('{words[1:-1]}'))")
         if re.search(r'[\s"].*\.|\..*"', words):
             way = 'names that are no plain words in double quotes: "my stream"."my column" zipf(1.1)'
         raise ValueError(f"{words!r} is no source ({way})")
+    if words.startswith("constant") and not re.search(r"\(\s*[-+.\d]", words):
+        raise ValueError(f"{words!r} is no constant (a number, or a text in single quotes: constant('english'))")
     if not isinstance(draw.parse(words), draw.ValueLaw):
         raise ValueError(f"law {words!r} has nothing to choose from (stream.column {words})")
     return Parameter(name, "", words)
+
+
+def constant(law: str) -> str | None:
+    """The text that is always the same, as `constant('it''s')` has it; None for every other law.
+
+    >>> constant("constant('it''s')"), constant("constant(10)")
+    ("it's", None)
+    """
+    found = _TEXT.fullmatch(law)
+    return found[1].replace("''", "'") if found else None
 
 
 def _unquoted(name: str) -> str:
@@ -170,9 +189,10 @@ def _unquoted(name: str) -> str:
 
 def _parts(text: str) -> list[str]:
     """*text* cut at the commas outside parentheses and quotes."""
-    parts, depth, quoted = [""], 0, False
+    parts, depth, quoted = [""], 0, ""
     for letter in text:
-        quoted ^= letter == '"'
+        if letter in "'\"" and quoted in ("", letter):
+            quoted = "" if quoted else letter
         depth += 0 if quoted else {"(": 1, ")": -1}.get(letter, 0)
         if letter == "," and depth == 0 and not quoted:
             parts.append("")
