@@ -12,7 +12,6 @@ from lab import statement
 from lab.model import SqlFile
 from lab.statement import Token
 
-_SILENT = ("space", "comment", "block")
 _PARAMETERS = ("named", "numbered")
 _AFTER_SET = ("where", "from", "returning", ";")
 
@@ -34,7 +33,7 @@ def targets(file: SqlFile, columns: Mapping[str, Sequence[str]]) -> dict[str, li
     >>> {name: [(one.column, one.inserted) for one in each] for name, each in found.items()}
     {'x': [('a', True)], '$1': [('b', True)], 'y': [('a', True)], 'z': [('b', False)]}
     """
-    words = [one for one in statement.tokens(file.file, file.text) if one.kind not in _SILENT]
+    words = [one for one in statement.tokens(file.file, file.text) if one.kind not in statement.SILENT]
     found: dict[str, list[Target]] = {}
     for name, target in _written(words, columns):
         if target not in found.setdefault(name, []):

@@ -203,6 +203,7 @@ def _made(
     with _server() as (host, server):
         end = Endpoint("compare", "write", server.conninfo())
         made, sources = None, {}
+        schemas = _dumped(server, schemas, note)
         for name, schema in schemas.items():
             pg.make_database(server.conninfo(user="pglab"))
             with pg.connected(server.conninfo(user="pglab")) as admin:
@@ -231,6 +232,17 @@ def _server() -> Iterator[tuple[Host, Server]]:
         private.server("compare", {}, host.workdir("logs")) as server,
     ):
         yield host, server
+
+
+def _dumped(server: Server, schemas: Mapping[str, SqlFile], note: Callable[[str], None]) -> dict[str, SqlFile]:
+    """The schemas as they may be run here, as pg_dump -s writes them too; what is left out of each is told."""
+    pg.make_database(server.conninfo(user="pglab"))
+    with pg.connected(server.conninfo()) as connection:
+        extensions = {one["name"] for one in pg.rows(connection, pg.query("extensions"))}
+    dumps = {name: dump.read(one.file, one.text, extensions, psql=True) for name, one in schemas.items()}
+    for line in (line for one in dumps.values() for line in one.notes):
+        note(line)
+    return {name: replace(schemas[name], text=one.text) for name, one in dumps.items()}
 
 
 def _rows(server: Server, asked: Asked, schema: SqlFile, note: Callable[[str], None]) -> Dataset:
@@ -263,6 +275,8 @@ def _sources(
                 known[name][one.name] = words
                 if words:
                     note(f"{file.file}: {one.shown()} is drawn from {words}")
+                    if one.told and one.name not in given:
+                        note(f"{file.file}: {one.told}")
                 else:
                     missing.append(_missing(file, one))
     strangers = set(given) - {parameter for each in known.values() for parameter in each}

@@ -16,10 +16,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from lab import pg
+from lab.commands import only_reads
 from lab.errors import IngestError
 from lab.explain import parting, read
 from lab.model import Json, Query, Statement
-from lab.statement import inlined, only_reads, quoted
+from lab.statement import inlined, quoted
 
 PASSES = 2
 DRAWINGS = 3  # passes, where the tables are analysed anew between them

@@ -166,8 +166,7 @@ def _rewrites(asked: Asked, read: Scenario) -> dict[str, str]:
 def _loaded(read: Scenario, on: str, tell: Callable[[str], None]) -> Iterator[tuple[trial.Kept, count.Sets]]:
     """The baseline on a server of its own, loaded and settled, and parameter sets for its queries."""
     candidate = read.candidates[read.baseline]
-    streams = read.workload.streams.values()
-    sources = [parts.load("sources", one.kind).opened(one, read.lab, seed=SEED) for one in streams]
+    sources = sizing.opened(read, seed=SEED)
     settings = {**sizing.SETTINGS, **sizing.memory(read, sources), **candidate.settings}
     single = parts.load("clusters", "single")
     chosen = parts.load("hosts", place.choose(on, read))

@@ -14,8 +14,8 @@ from lab import statement
 from lab.errors import ScenarioError
 from lab.statement import Token
 
-_SILENT = ("space", "comment", "block")
 _ON = r"^(?:CREATE|ALTER|DROP|COMMENT ON)(?: OR REPLACE)? "
+_OWN = r"ROLE (?:CURRENT_USER|CURRENT_ROLE|SESSION_USER|lab) (?:RE)?SET\b"  # what the lab's role itself is asked with
 _RULES = tuple(
     (re.compile(pattern, re.IGNORECASE), why)
     for pattern, why in (
@@ -25,7 +25,10 @@ _RULES = tuple(
             _ON + r"(?:FOREIGN DATA WRAPPER|SERVER|USER MAPPING|FOREIGN TABLE)\b|^IMPORT FOREIGN SCHEMA",
             "foreign servers and their tables; there is no such server here",
         ),
-        (_ON + r"(?:ROLE|USER|GROUP)\b|^SET (?:SESSION AUTHORIZATION|ROLE)\b", "roles; one role asks everything"),
+        (
+            _ON + rf"(?!{_OWN})(?:ROLE|USER|GROUP)\b|^SET (?:SESSION AUTHORIZATION|ROLE)\b",
+            "roles; one role asks everything",
+        ),
         (_ON + r"(?:DATABASE|TABLESPACE)\b|^ALTER SYSTEM", "databases, tablespaces and the server's own settings"),
         (r"^SET default_tablespace = (?!'')", "tablespaces; the server has one disk"),
         (_ON + r"(?:PUBLICATION|SUBSCRIPTION)\b", "publications and subscriptions; nobody receives"),
@@ -60,8 +63,10 @@ class Dump:
     notes: tuple[str, ...]
 
 
-def read(file: str, text: str, extensions: Collection[str]) -> Dump:
+def read(file: str, text: str, extensions: Collection[str], *, psql: bool = False) -> Dump:
     r"""The schema in *text*; *extensions* are those that the server's ordinary role can make.
+
+    *psql*: its own commands stay, for psql to refuse.
 
     ScenarioError where it has rows of COPY, or no statement.
 
@@ -76,7 +81,7 @@ def read(file: str, text: str, extensions: Collection[str]) -> Dump:
         raise ScenarioError(f"{file}: has a zero byte (an SQL file is wanted, as pg_dump -s writes it)")
     left: dict[str, list[int]] = {}
     commented = False
-    pieces = list(_pieces(list(_silenced(file, text, left))))
+    pieces = list(_pieces(list(_silenced(file, text, left, psql=psql))))
     if not any(_body(one) for one in pieces):
         raise ScenarioError(f"{file}: there is no statement in it (pg_dump -s writes a schema)")
     made = ""
@@ -107,7 +112,7 @@ def bare(text: str) -> str:
     >>> bare("-- Owner: joe\n\n\nCREATE TABLE t (a int); -- x\n/* y */TABLE t;\n")
     'CREATE TABLE t (a int);\nTABLE t;\n'
     """
-    kept = (one.text if one.kind not in _SILENT[1:] else "" for one in statement.tokens("schema.sql", text))
+    kept = (one.text if one.kind not in statement.SILENT[1:] else "" for one in statement.tokens("schema.sql", text))
     return "".join(_joined(kept)).lstrip()
 
 
@@ -124,8 +129,8 @@ def _joined(pieces: Iterator[str]) -> Iterator[str]:
         space = ""
 
 
-def _silenced(file: str, text: str, left: dict[str, list[int]]) -> Iterator[Token]:
-    """The tokens of *text*; psql's own commands are comments, and go to *left* with their lines.
+def _silenced(file: str, text: str, left: dict[str, list[int]], *, psql: bool) -> Iterator[Token]:
+    """The tokens of *text*; psql's own commands are comments, and go to *left* with their lines, unless they stay.
 
     ScenarioError where one stands within a statement, whose end it would be, and at rows of COPY.
     """
@@ -138,15 +143,16 @@ def _silenced(file: str, text: str, left: dict[str, list[int]]) -> Iterator[Toke
                 own = text[at : end if end >= 0 else len(text)]
                 if words:
                     raise ScenarioError(f"{file}:{here.line}: {own.split()[0]} is psql's own (end the statement by ;)")
-                left.setdefault("psql's own commands", []).append(here.line)
-                yield Token("comment", f"-- {own}", here.line)
+                if not psql:
+                    left.setdefault("psql's own commands", []).append(here.line)
+                yield Token("comment", own if psql else f"-- {own}", here.line)
                 at, line = at + len(own), here.line
                 break
             at += len(here.text)
             if here.kind == "end":
                 _rowless(file, here.line, words)
                 words = []
-            elif here.kind not in _SILENT:
+            elif here.kind not in statement.SILENT:
                 words.append(here.text)
             yield here
 
@@ -197,7 +203,7 @@ def _uuids(schema: str) -> str:
 
 
 def _body(piece: Sequence[Token]) -> list[Token]:
-    return [one for one in piece if one.kind not in _SILENT and one.kind != "end"]
+    return [one for one in piece if one.kind not in statement.SILENT and one.kind != "end"]
 
 
 def _pieces(tokens: Sequence[Token]) -> Iterator[list[Token]]:
@@ -210,7 +216,7 @@ def _pieces(tokens: Sequence[Token]) -> Iterator[list[Token]]:
             depth = 1
         elif depth:
             depth += {"CASE": 1, "END": -1}.get(word, 0)
-        before = word if token.kind not in _SILENT else before
+        before = word if token.kind not in statement.SILENT else before
         piece.append(token)
         if token.kind == "end" and not depth:
             yield piece

@@ -4,14 +4,13 @@ Rows that fit are invented, not rows that are true: nobody can read from a schem
 follows from the schema is kept to; the rest is even, and stands in a file that is made to be edited.
 """
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from math import ceil
 
-from lab import datayaml, literals
+from lab import datayaml, literals, turns
 from lab.bounds import LARGEST, Rules
 from lab.model import Json
+from lab.turns import Turn, Whole
 
 FEWER = 10  # times fewer rows in a table that another one refers to
 LEAST_KEYS, MOST_KEYS = 10, 100_000  # of a table that is referred to: the preflight of a run loads it whole
@@ -113,7 +112,8 @@ def dataset(tables: Sequence[Table], rows: int, sizes: Mapping[str, int] = {}) -
     used = {str(column["of"]) for one in streams.values() for column in one["columns"].values() if "of" in column}
     used |= {one["rows"] for one in streams.values() if "rows" in one}
     entities = {name: size for name, size in plan.sizes.items() if name in used}
-    made = told(streams, entities, plan.notes, plan.holes)
+    short = turns.lacking([*plan.turns, *plan.wholes], plan.sizes, plan.limits, streams, rows)
+    made = told(streams, entities, plan.notes, [*plan.holes, *short])
     given = (one for name in streams for one in plan.tables[name].columns if one.name in streams[name]["columns"])
     return replace(made, method=literals.METHOD) if any(as_text(one) for one in given) else made
 
@@ -143,15 +143,16 @@ class _Plan:
             for name in self.order
             if heights[name]
         }
+        self.limits = dict.fromkeys(self.sizes, MOST_KEYS)
         for one in self.tables.values():
             if few := [most for key in one.unique if (most := _fewest(one, key)) is not None]:
-                self.sizes[one.name] = min(MOST_KEYS, *few, self.sizes.get(one.name, self.most(one.name)))
+                self.limits[one.name] = min(MOST_KEYS, *few)
+                self.sizes[one.name] = min(self.limits[one.name], self.sizes.get(one.name, self.most(one.name)))
         self.in_turn: set[tuple[str, str]] = set()  # (table, column): keys in the order of the rows
-        self.at_most: dict[str, int] = {}  # rows of a table, where there are no more pairs
-        for name in self.order:
-            self._pairs(self.tables[name])
-        for name in self.order:
-            self._composite(self.tables[name])
+        self.small: dict[tuple[str, str], str] = {}  # (table, column): the entity of numbers of two bytes
+        self.turns = [one for name in self.order for one in self._turns(self.tables[name])]
+        self.wholes = [one for name in self.order for one in self._wholes(self.tables[name])]
+        self.sizes = turns.fitted(self.sizes, self.limits, self.turns, self.wholes)
 
     def most(self, table: str) -> int:
         """How many rows there are of a table that nothing refers to."""
@@ -174,33 +175,20 @@ class _Plan:
                 heights[one.table] = max(heights[one.table], heights[name] + (one.table != name), 1)
         return heights
 
-    def _composite(self, table: Table) -> None:
+    def _wholes(self, table: Table) -> Iterator[Whole]:
         """Foreign keys of several columns: both sides go through their keys in turn, so that the pairs agree."""
         for one in (one for one in table.foreign if len(one.columns) > 1):
             self.in_turn |= {(table.name, column) for column in one.columns}
             self.in_turn |= {(one.table, column) for column in one.theirs}
             parts = {self.entity(one.table, column) for column in one.theirs} - {one.table}
-            step = math.lcm(*(self.sizes[part] for part in parts), 1)
-            self.sizes[one.table] = ceil(self.sizes[one.table] / step) * step
+            yield Whole(one.table, table.name, one.columns, parts)
 
-    def _pairs(self, table: Table) -> None:
-        """A key that is made of foreign keys alone: in turn, by numbers of keys that share no factor."""
-        own = {one.columns[0] for one in table.foreign if len(one.columns) == 1}
-        for key in table.unique:
-            if len(key) < 2 or not set(key) <= own:
-                continue
-            entities = [self.entity(table.name, column) for column in key]
-            if len(set(entities)) < len(entities):
-                self.holes.append(
-                    f"{table.name}.{key[-1]}: ({', '.join(key)}) is unique and refers twice to {entities[0]}, for "
-                    "which no pairs are known here (declare the columns in data.yaml)"
-                )
-                continue
+    def _turns(self, table: Table) -> Iterator[Turn]:
+        """Keys that are made of foreign keys alone: in turn, by numbers of keys that share no factor."""
+        referring = {column for one in table.foreign for column in one.columns}
+        for key in (key for key in table.unique if len(key) > 1 and set(key) <= referring):
             self.in_turn |= {(table.name, column) for column in key}
-            for number, entity in enumerate(entities):
-                while any(math.gcd(self.sizes[entity], self.sizes[other]) > 1 for other in entities[:number]):
-                    self.sizes[entity] += 1
-            self.at_most[table.name] = math.prod(self.sizes[entity] for entity in entities)
+            yield Turn(table.name, key, tuple(self.entity(table.name, column) for column in key))
 
     def entity(self, table: str, column: str) -> str:
         """Whose keys a column holds: the table at the end of its foreign keys, or its own."""
@@ -236,18 +224,35 @@ class _Plan:
             if made is not None:
                 columns[column.name] = made
         rows: dict[str, Json] = {"rows": once or table.name} if once or table.name in self.sizes else {}
-        most = min(self.at_most.get(table.name, self.rows), self.known.get(table.name, self.rows))
-        if not rows and most < self.rows:
+        if not rows and (most := self._rows(table)) < self.rows:
             rows = {"rows": most}
         start = {"time": {"column": time, "start": START}} if time else {}
         return {"kind": "synthetic", **rows, **start, "columns": columns}
 
+    def _rows(self, table: Table) -> int:
+        """How many rows a table gets that nothing refers to; no more than there are pairs, which is told."""
+        rows = min(self.rows, self.known.get(table.name, self.rows))
+        for one in (one for one in self.turns if one.table == table.name and not one.twice):
+            if (pairs := one.pairs(self.sizes)) < rows:
+                self.notes.append(f"{table.name}: {pairs:,} rows, as many as ({', '.join(one.key)}) has pairs")
+                rows = pairs
+        return rows
+
     def _small(self, table: Table, distinct: set[str]) -> None:
-        """Numbers of two bytes in a key of several columns: a prime number of them, in turn with the other columns."""
+        """Numbers of two bytes in a key of several columns: in turn with the other columns, sharing no factor."""
+        referring = {column for one in table.foreign for column in one.columns}
         for column in (one for one in table.columns if one.name in distinct and one.type == "int2"):
-            for key in (key for key in table.unique if column.name in key and len(key) > 1):
-                self.sizes[f"{table.name}_{column.name}"] = _PRIME
-                self.in_turn |= {(table.name, other) for other in key}
+            keys = [key for key in table.unique if column.name in key and len(key) > 1]
+            if not keys:
+                continue
+            own = f"{table.name}_{column.name}"
+            while own in self.sizes:
+                own += "_"
+            self.small[table.name, column.name] = own
+            others = [[self.entity(table.name, one) for one in key if one in referring] for key in keys]
+            self.sizes[own] = turns.coprime(_PRIME, [self.sizes[one] for each in others for one in each])
+            self.in_turn |= {(table.name, other) for key in keys for other in key}
+            self.turns += [Turn(table.name, key, (*each, own)) for key, each in zip(keys, others, strict=True)]
 
     def _few(self, table: Table) -> None:
         """Holes for keys of several columns whose types have few values, which are drawn, so that some occur twice."""
@@ -293,7 +298,7 @@ class _Plan:
         return {"type": type_, **_values(column, type_, rules)}
 
     def _unique(self, table: Table, column: Column, type_: str, rules: Rules) -> dict[str, Json]:
-        if (own := f"{table.name}_{column.name}") in self.sizes:
+        if own := self.small.get((table.name, column.name)):
             return {"type": type_, "of": own, "sequence": 1}
         width = {"width": min(column.length, _DISTINCT)} if column.type in _TEXTS and column.length else {}
         few = column.type in (*_TIMES, "int2") or width.get("width", _DISTINCT) < _DISTINCT
@@ -363,7 +368,7 @@ def _distinct(table: Table, time: str, referring: set[str]) -> set[str]:
             found |= {one.name for one in free if not one.counted or len(table.columns) == 1}
         elif time not in key and not any(one.counted or one.name in found for one in free):
             able = [one for one in free if one.name not in referring and _many(one)]
-            able.sort(key=lambda one: (one.type != "uuid", one.type not in LARGEST))
+            able.sort(key=lambda one: (one.type != "uuid", one.type != "int2", one.type not in LARGEST))
             found |= {one.name for one in able[-1:]} if able and able[0].type != "uuid" else {o.name for o in able[:1]}
     return found - {time}
 

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from lab import mix, parts, statement, timeline
+from lab import commands, mix, parts, timeline
 from lab.errors import ScenarioError
 from lab.model import Query, Scenario
 from lab.trial import Tools
@@ -64,7 +64,7 @@ def _witness(read: Scenario, witness: str) -> None:
 
 def _not_twice(query: Query, witness: str) -> Iterator[str]:
     """Why the baseline cannot be asked *query* once more, by *witness*."""
-    if not statement.only_reads(query):
+    if not commands.only_reads(query):
         yield f"query {query.name!r} writes, and the baseline alone would be written to twice"
     if lacking := sorted(frozenset(mix.needs(query)) & parts.cannot(witness)):
         yield f"query {query.name!r} needs {', '.join(lacking)}: dates, and {witness} draws numbers only"

@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from lab import assignments, explain, pg, predicates, statement
 from lab.assignments import Target
@@ -21,13 +21,14 @@ _PLAIN = re.compile(r"[^\W\d][\w-]*")
 class Origin:
     """A parameter; *words* for its source as a workload has them, "" where it is not known; *either*: what may be.
 
-    *hint*: why nothing is taken for it.
+    *hint*: why nothing is taken for it. *told*: what to know of what is taken.
     """
 
     name: str
     words: str = ""
     either: tuple[str, ...] = ()
     hint: str = ""
+    told: str = ""
 
     def shown(self) -> str:
         """As the query has it."""
@@ -45,10 +46,15 @@ def of(
     }
     compared: dict[str, list[tuple[str, str]]] = {one.name: [] for one in query.params}
     pieces: set[str] = set()
+    ranges: list[tuple[str, str]] = []
     for each, plan in zip(query.statements, found, strict=True):
         for number, columns in predicates.parameters(plan, roots).items():
             asked = compared[query.params[each.takes[number - 1]].name]
             asked += [(table, column) for (_, table), column in columns if (table, column) not in asked]
+        ranges += [
+            (query.params[each.takes[low - 1]].name, query.params[each.takes[high - 1]].name)
+            for low, high in predicates.ranges(plan)
+        ]
         pieces |= {query.params[each.takes[number - 1]].name for number in predicates.parts(plan)}
     known = {t.name: t for t in tables}
     written = assignments.targets(file, {t.name: [c.name for c in t.columns] for t in tables})
@@ -56,12 +62,34 @@ def of(
     hints |= dict.fromkeys(pieces, _PIECE)
     for parameter, goes in written.items():
         compared[parameter] = compared[parameter] or [(target.table, target.column) for target in goes]
-    return [
-        Origin(one.name, hint=hints[one.name])
+    origins = {
+        one.name: Origin(one.name, hint=hints[one.name])
         if one.name in hints
         else _chosen(one.name, compared[one.name], known, made, rows)
         for one in query.params
-    ]
+    }
+    for low, high in ranges:
+        origins |= {one.name: one for one in _range(origins[low], origins[high], made)}
+    return list(origins.values())
+
+
+def _range(low: Origin, high: Origin, made: Dataset) -> tuple[Origin, ...]:
+    """The ends of a range, where both have the same source: of a time its last day, else what is wrong is told."""
+    if not low.words or low.words != high.words or low.name == high.name:
+        return low, high
+    both = f"{low.shown()} and {high.shown()} are the ends of a range, both from {low.words}"
+    times = {name: one for name, one in made.streams.items() if "time" in one}
+    spans = {(str(one["time"]["start"]), one["time"].get("step_s"), one.get("rows")) for one in times.values()}
+    own = [f"{_name(name)}.{_name(one['time']['column'])}" for name, one in times.items()]
+    if len(spans) == 1 and low.words in own:  # the window is that of all streams together
+        ends = "window.to - 1d", "window.to"
+        told = f"{both}, which would be empty: taken is {ends[0]} to {ends[1]}, a day (write how long it really is)"
+        return replace(low, words=ends[0], told=told), replace(high, words=ends[1])
+    how = (
+        "and half of the ranges are empty" if low.words.startswith("uniform(") else "of one row, and the range is empty"
+    )
+    told = f"{both}, {how} (give each its own, such as {low.name}=uniform(1, 100) and {high.name}=uniform(101, 200))"
+    return replace(low, told=told), high
 
 
 def _upserts(file: SqlFile) -> bool:

@@ -142,8 +142,7 @@ def parameters(plan: Mapping[str, Any], roots: Mapping[Table, Table]) -> dict[in
     tables = {one["Alias"]: (one["Schema"], one["Relation Name"]) for one in every if "Relation Name" in one}
     found: dict[int, list[tuple[Table, str]]] = {}
     for text in (node[key] for node in every for key in _CONDITIONS if key in node):
-        bare = _BARE.sub(r"\1", _CAST.sub("", re.sub(r"'(?:[^']|'')*'", "?", text)))
-        bare = re.sub(r"\((\$\d+)\)", r"\1", bare)
+        bare = _bare(text)
         straight = [(alias, column, number) for alias, column, number in _ASKED.findall(bare)]
         turned = [(alias, column, number) for number, alias, column in _TURNED.findall(bare)]
         for alias, column, number in (*straight, *turned):
@@ -152,6 +151,34 @@ def parameters(plan: Mapping[str, Any], roots: Mapping[Table, Table]) -> dict[in
                 one = (roots.get(table, table), _plain(column))
                 uses_ += [] if one in uses_ else [one]
     return found
+
+
+_BOUND = re.compile(rf"({_NAME}\.{_NAME})\s*(<=|>=|<|>)\s*\$(\d+)(?!\d)")
+_BOUNDS = re.compile(rf"\$(\d+)\s*(<=|>=|<|>)\s*({_NAME}\.{_NAME})")
+
+
+def ranges(plan: Mapping[str, Any]) -> list[tuple[int, int]]:
+    """Numbers of the parameters between which one column is to lie, the lower one first.
+
+    >>> ranges({"Index Cond": "((e.at >= $1) AND (e.at < $2) AND (e.n > $3))", "Filter": "($4 > t.n AND $5 < t.n)"})
+    [(5, 4), (1, 2)]
+    """
+    found: list[tuple[int, int]] = []
+    for text in (node[key] for node in _nodes(plan) for key in _CONDITIONS if key in node):
+        bare = _bare(text)
+        sides = [(column, sign[0], int(number)) for column, sign, number in _BOUND.findall(bare)]
+        sides += [(column, "<>"[sign[0] == "<"], int(number)) for number, sign, column in _BOUNDS.findall(bare)]
+        for column in dict.fromkeys(column for column, _, _ in sides):
+            low, high = ([number for one, sign, number in sides if (one, sign) == (column, way)] for way in "><")
+            if len(low) == len(high) == 1 and (low[0], high[0]) not in found:
+                found.append((low[0], high[0]))
+    return found
+
+
+def _bare(condition: str) -> str:
+    """A condition without constants, casts, and the brackets around single columns and parameters."""
+    bare = _BARE.sub(r"\1", _CAST.sub("", re.sub(r"'(?:[^']|'')*'", "?", condition)))
+    return re.sub(r"\((\$\d+)\)", r"\1", bare)
 
 
 def parts(plan: Mapping[str, Any]) -> frozenset[int]:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from lab import count, pg, prepare, statement, timeline, trial, ways
+from lab import commands, count, pg, prepare, statement, timeline, trial, ways
 from lab.clusters import Cluster
 from lab.drivers import CanRefuse
 from lab.errors import IngestError, LabError
@@ -107,7 +107,7 @@ def _try_reads(kept: Kept, sets: count.Sets) -> None:
     if not kept.reads:
         return
     prepare.caught_up(kept.nodes)
-    reading = list(filter(statement.only_reads, kept.candidate.queries))
+    reading = list(filter(commands.only_reads, kept.candidate.queries))
     following = {node.name for node in kept.nodes if not prepare.leads(node.connection)}
     for endpoint in kept.cluster.nodes():
         if endpoint.node not in following:

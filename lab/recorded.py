@@ -32,7 +32,6 @@ _OWN = re.compile(
     r"|backend_memory_contexts|shmem_allocations\w*|aios|wait_events|available_extension\w*|config|group|shadow"
     r"|ls_\w+|show_\w+|largeobject\w*)"
 )
-_SILENT = ("space", "comment", "block")
 _PLACE = r'(?:\d{1,3}|[a-z_"][\w"]*(?: \. [\w"]+)*)(?: asc| desc)?(?: nulls (?:first|last))?'
 _ORDERED = re.compile(rf"\b(?:order|group) by {_PLACE}(?: , {_PLACE})*(?![\w.])")
 _LENGTH = re.compile(
@@ -146,7 +145,7 @@ def _left_out(words: str) -> str:
     if words == "<insufficient privilege>":
         return "another role's, not shown to who asked (pg_read_all_stats shows it)"
     try:
-        tokens = [one for one in statement.tokens("query", words) if one.kind not in _SILENT]
+        tokens = [one for one in statement.tokens("query", words) if one.kind not in statement.SILENT]
     except ScenarioError:
         return "cut off in the middle"
     first = next((one.text.lower() for one in tokens if one.text != "("), "")
@@ -165,7 +164,7 @@ def _held(words: str) -> str:
     >>> [bool(_held(one)) for one in ("a = 'x'", "a = 7", "f(a, 7)", "ORDER BY a, 7 + 1", "ORDER BY 1234")]
     [True, True, True, True, True]
     """
-    tokens = [one for one in statement.tokens("query", words) if one.kind not in _SILENT]
+    tokens = [one for one in statement.tokens("query", words) if one.kind not in statement.SILENT]
     text = " ".join("$" if one.kind == "numbered" else one.text.lower() for one in tokens)
     numbers = re.search(r"(?:^| )\d", _LENGTH.sub(" ", _ORDERED.sub(" ", text)))
     if numbers or any(one.kind in ("string", "escape", "dollar") for one in tokens):
@@ -180,7 +179,7 @@ def _uncommented(words: str) -> str:
     'SELECT a IN ($1 )'
     """
     tokens = statement.tokens("query", words)
-    return "".join(" " if one.kind in _SILENT[1:] else one.text for one in tokens).replace("  )", " )").strip()
+    return "".join(" " if one.kind in statement.SILENT[1:] else one.text for one in tokens).replace("  )", " )").strip()
 
 
 def _catalogue(words: Sequence[str]) -> bool:

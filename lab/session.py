@@ -44,7 +44,6 @@ from lab.hosts import Host, embedded
 from lab.model import Json, Scenario
 from lab.probes import watcher
 from lab.run import Bench, Stop
-from lab.sources import Source
 from lab.trial import Tools
 
 SAMPLE_ROWS = 10_000
@@ -186,7 +185,7 @@ class _Session:
         self.host: Host = stack.enter_context(parts.load("hosts", self.on).opened(home, tell.note))
         self.seed = _seed(read)
         self.rounds = asked.rounds or design_.ROUNDS[read.profile]
-        self.sources = _sources(read, self.seed)
+        self.sources = sizing.opened(read, seed=self.seed)
         self.data = sources.data(self.sources)
         self.settings = {**sizing.SETTINGS, **sizing.memory(read, self.sources)}
         work = stack.enter_context(_workdir(self.host, "driver"))
@@ -329,10 +328,6 @@ def _overrides(asked: Asked) -> dict[str, Json]:
 def _seed(read: Scenario) -> int:
     """One seed for a scenario's data, parameters and orders: the same in every run of it."""
     return int.from_bytes(hashlib.sha256(read.name.encode()).digest()[:4], "big")
-
-
-def _sources(read: Scenario, seed: int) -> list[Source]:
-    return [parts.load("sources", s.kind).opened(s, read.lab, seed=seed) for s in read.workload.streams.values()]
 
 
 def _window_rows(read: Scenario) -> int:

@@ -2,10 +2,11 @@
 
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from lab.errors import PlaceError
+from lab import parts
+from lab.errors import PlaceError, ScenarioError
 from lab.model import Scenario
 from lab.sources import Source
 
@@ -21,6 +22,32 @@ SETTINGS: Mapping[str, str] = {
     "max_connections": "400",  # sizes the shared lock table: a query may lock thousands of partitions
     "timezone": "UTC",
 }
+
+
+def opened(read: Scenario, *, seed: int) -> list[Source]:
+    """The streams' sources; ScenarioError where references would be drawn from keys that a stream does not have."""
+    sources = [parts.load("sources", s.kind).opened(s, read.lab, seed=seed) for s in read.workload.streams.values()]
+    if mistakes := list(_strangers(read, sources)):
+        raise ScenarioError(mistakes)
+    return sources
+
+
+def _strangers(read: Scenario, sources: Sequence[Source]) -> Iterator[str]:
+    """Streams that say their own number of rows, beside an entity of their name that has another number of keys."""
+    streams, production = read.workload.streams, read.production.entities
+    columns = [one for stream in streams.values() for one in (stream.options.get("columns") or {}).values()]
+    drawn = {one.get("of") for one in columns if isinstance(one, Mapping)}
+    drawn |= {str(stream.options.get("rows")) for stream in streams.values()}
+    for source in sources:
+        name, stream, keys = source.name, streams[source.name], read.lab.entities.get(source.name, source.rows)
+        own = stream.kind != "synthetic" or isinstance(stream.options.get("rows"), int)
+        said = "lab.entities" if keys != production.get(name) else "production.entities"
+        if own and keys != source.rows and (name in drawn or said == "lab.entities"):
+            yield (
+                f"{stream.place or 'data.yaml'}: stream {name} has {source.rows:,} rows, and {said} says "
+                f"{name}: {keys}, from which references to it are drawn (write {name}: {source.rows} under entities "
+                "of lab in scenario.yaml, or give the entity another name)"
+            )
 
 
 def data_bytes(sources: Sequence[Source]) -> int:

@@ -294,6 +294,7 @@ def _queries(connection: pg.Connection, record: Record, rows: _Rows) -> tuple[li
             notes.append(f"query left out, the server does not take it: {error}")
             continue
         kept.append((one, found))
+        notes += [f"workload/{one.name}.sql: {each.told}" for each in found if each.told]
     if not kept and rows.seen:
         return [_count(rows.made)], [*notes, "no query of the server's fits: workload/ has one that counts rows"]
     if not kept:
@@ -312,7 +313,7 @@ def _query(one: Recorded, found: Sequence[origins.Origin], least: float) -> _Que
         may = f"it may be {' or '.join(each.either)}; " if each.either else f"{each.hint}; " if each.hint else ""
         lines.append(
             f"-- {each.name} has no source yet: {may}write it into the line `params`, such as "
-            f"{each.name}=table.column, or {each.name}=uniform(20, 20) for a number that is always the same"
+            f"{each.name}=table.column, or {each.name}=constant(20) or constant('a text') for what is always the same"
         )
     holes = tuple(each.name for each in found if not each.words)
     return _Query(one.name, "\n".join([*lines, one.text]) + "\n", max(1, round(one.calls / least)), holes)

@@ -39,7 +39,7 @@ _TOKEN = re.compile(
     """,
     re.VERBOSE | re.DOTALL,
 )
-_SILENT = ("space", "comment", "block")
+SILENT = ("space", "comment", "block")
 _DIRECTIVE = re.compile(r"--\s*(\w+)\s*:(?!:)\s*(.*?)\s*")
 # What the value of each directive looks like: by it a misspelt directive is told from prose.
 _KNOWN = {"params": "=", "send": "^(prepared|literal|unprepared)$", "order": "^total$"}
@@ -48,6 +48,7 @@ _QUOTED = r'"(?:[^"]|"")+"'  # as in SQL: a name that is no plain word
 _ORIGIN = re.compile(
     rf"(?P<stream>{_QUOTED}|[^\W\d][\w-]*)\.(?P<column>{_QUOTED}|[^\W\d]\w*)(?:\s+(?P<law>[a-z]\w*(?:\(.*\))?))?"
 )
+_TEXT = re.compile(r"constant\s*\(\s*'((?:[^']|'')*)'\s*\)")
 _BOUND = re.compile(r"(?P<bound>window\.\w+)(?:\s*(?P<sign>[+-])\s*(?P<shift>\S+))?")
 _HOW = "write  -- params: {name}=stream.column zipf(1.1)  at the top of the file, or params: in workload.yaml"
 
@@ -142,8 +143,12 @@ def parameter(name: str, source: str) -> Parameter:
 Parameter(name='id', origin='events.id', law='', shift_s=0.0))
     >>> parameter("n", '"my ""own"" events"."a b" zipf(1.1)').origin
     'my "own" events.a b'
+    >>> constant(parameter("how", "constant('english')").law)
+    'english'
     """
     words = source.strip()
+    if constant(words) is not None:
+        return Parameter(name, "", words)
     if bound := _BOUND.fullmatch(words):
         if bound["bound"] not in ("window.from", "window.to"):
             raise ValueError(f"unknown bound {bound['bound']!r} {among(bound['bound'], ['window.from', 'window.to'])}")
@@ -155,13 +160,27 @@ Parameter(name='id', origin='events.id', law='', shift_s=0.0))
             raise ValueError(f"law {law!r} makes values of its own and chooses none of {stream} (zipf(1.1))")
         return Parameter(name, f"{stream}.{column}", law)
     if not re.match(r"[a-z]+\s*\(", words):
-        way = "stream.column, stream.column zipf(1.1), window.to - 7d, or uniform(1, 100)"
+        way = "stream.column, stream.column zipf(1.1), window.to - 7d, uniform(1, 100), or constant('a text')"
+        if re.fullmatch("'.*'|\"[^.]*\"", words):
+            raise ValueError(f"{words} is no source (a text that is always the same: constant('{words[1:-1]}'))")
         if re.search(r'[\s"].*\.|\..*"', words):
             way = 'names that are no plain words in double quotes: "my stream"."my column" zipf(1.1)'
         raise ValueError(f"{words!r} is no source ({way})")
+    if words.startswith("constant") and not re.search(r"\(\s*[-+.\d]", words):
+        raise ValueError(f"{words!r} is no constant (a number, or a text in single quotes: constant('english'))")
     if not isinstance(draw.parse(words), draw.ValueLaw):
         raise ValueError(f"law {words!r} has nothing to choose from (stream.column {words})")
     return Parameter(name, "", words)
+
+
+def constant(law: str) -> str | None:
+    """The text that is always the same, as `constant('it''s')` has it; None for every other law.
+
+    >>> constant("constant('it''s')"), constant("constant(10)")
+    ("it's", None)
+    """
+    found = _TEXT.fullmatch(law)
+    return found[1].replace("''", "'") if found else None
 
 
 def _unquoted(name: str) -> str:
@@ -170,9 +189,10 @@ def _unquoted(name: str) -> str:
 
 def _parts(text: str) -> list[str]:
     """*text* cut at the commas outside parentheses and quotes."""
-    parts, depth, quoted = [""], 0, False
+    parts, depth, quoted = [""], 0, ""
     for letter in text:
-        quoted ^= letter == '"'
+        if letter in "'\"" and quoted in ("", letter):
+            quoted = "" if quoted else letter
         depth += 0 if quoted else {"(": 1, ")": -1}.get(letter, 0)
         if letter == "," and depth == 0 and not quoted:
             parts.append("")
@@ -214,7 +234,7 @@ def header(file: str, text: str) -> Header:
     found: dict[str, str] = {}
     lines: dict[str, int] = {}
     for token in tokens(file, text):
-        if token.kind not in _SILENT:
+        if token.kind not in SILENT:
             break
         directive = _DIRECTIVE.fullmatch(token.text) if token.kind == "comment" else None
         if directive is None:
@@ -263,10 +283,10 @@ def _bodies(file: str, text: str) -> list[list[Token]]:
     for token in tokens(file, text):
         if token.kind == "end":
             pieces.append([])
-        elif pieces[-1] or token.kind not in _SILENT:
+        elif pieces[-1] or token.kind not in SILENT:
             pieces[-1].append(token)
     for piece in pieces:
-        while piece and piece[-1].kind in _SILENT:
+        while piece and piece[-1].kind in SILENT:
             piece.pop()
     return [piece for piece in pieces if piece]
 
@@ -313,43 +333,6 @@ def _compiled(
             text += f"${takes.index(index[asked]) + 1}"
     first = body[0].text  # never a parameter: the server's statistics leave out a comment before it
     return Statement(f"{first} /* pglab:{name} */{text.removeprefix(first)}", tuple(takes))
-
-
-def only_reads(query: Query) -> bool:
-    """Whether a server that may not write can answer: each statement is a SELECT that locks no rows.
-
-    A function that writes, such as nextval, is not seen here; preflight asks the server.
-
-    >>> texts = ("SELECT 1", "SELECT a FROM t FOR NO KEY UPDATE", "WITH d AS (DELETE FROM t) SELECT 1", "CALL p()")
-    >>> [only_reads(Query("q", "q.sql", (Statement("WITH a AS (SELECT 1) TABLE a"), Statement(t)))) for t in texts]
-    [True, False, False, False]
-    """
-    return commands(query) <= {"select", "with", "values", "table"}
-
-
-def commands(query: Query) -> frozenset[str]:
-    """What the statements of *query* do: the words that they begin with, and those by which they write besides.
-
-    Names, constants and comments are none, whatever they say: `into`, and `update` or `share` for locks, are.
-
-    >>> text = "WITH d AS (DELETE FROM call) SELECT 'insert', \\"into\\", t.update FROM t /* merge */ FOR KEY SHARE"
-    >>> sorted(commands(Query("q", "q.sql", (Statement(text),))))
-    ['delete', 'share', 'with']
-    """
-    said = (_plain(query.file, one.text) for one in query.statements)
-    return frozenset(word for text in said for groups in _COMMAND.findall(text) for word in groups if word)
-
-
-def _plain(file: str, text: str) -> str:
-    """The words and signs of a statement, apart; `_` for what is neither."""
-    pieces = (token for token in tokens(file, text) if token.kind not in _SILENT)
-    return " ".join(token.text.lower() if token.kind in ("word", "other") else "_" for token in pieces)
-
-
-_COMMAND = re.compile(
-    r"^[( ]*(\w+)|[()] (insert|update|delete|merge)\b|(?<!\. )\b(into)\b"
-    r"|\bfor (?:no key )?(update)\b|\bfor (?:key )?(share)\b"
-)
 
 
 # --- filling in -----------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from lab import cold, pace, pg, prepare, statement, timeline, ways, workload
+from lab import cold, commands, pace, pg, prepare, statement, timeline, ways, workload
 from lab.clusters import CanBypass, Cluster
 from lab.drivers import CALLS, OPS, Driven, Driver, Work
 from lab.errors import ClusterError, IngestError
@@ -314,7 +314,7 @@ def _sent(ops: pa.Table, work: Work) -> dict[str, Json]:
     """
     done = Counter(map(str, ops["name"].to_pylist()))
     size = {query.name: len(query.statements) for query in work.queries}
-    reading = [query.name for query in work.queries if work.reads and statement.only_reads(query)]
+    reading = [query.name for query in work.queries if work.reads and commands.only_reads(query)]
     return {
         "round_trips": sum(count * (1 if size[name] == 1 else size[name] + 2) for name, count in done.items()),
         "reads": sum(done[name] for name in reading),
@@ -335,7 +335,7 @@ _MOVES_ROWS = {"insert", "delete", "merge", "truncate", "copy", "call"}
 
 def _reckon(kept: Kept, fact: dict[str, Json]) -> None:
     """Where the load itself may add rows or take them away, what is there now is what should be there."""
-    if any(_MOVES_ROWS & statement.commands(query) for query in kept.candidate.queries):
+    if any(_MOVES_ROWS & commands.of(query) for query in kept.candidate.queries):
         with answering(kept.instance.name, kept.cluster):
             now = prepare.rows_in(kept.admin)
         fact["rows_by_load"] = now - kept.rows

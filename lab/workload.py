@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lab import draw as _draw
+from lab import statement
 from lab.errors import ScenarioError
 from lab.model import Parameter, Query, Window
 
@@ -161,6 +162,8 @@ def _sortable(column: Any) -> Any:
 
 
 def _made(query: Query, parameter: Parameter, size: int, seed: int) -> Texts:
+    if (text := statement.constant(parameter.law)) is not None:
+        return pa.repeat(text, size)
     law = _law(query, parameter)
     if not isinstance(law, _draw.ValueLaw):
         raise _refused(query, parameter, f"{parameter.law} chooses among values (name a stream.column before it)")

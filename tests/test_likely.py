@@ -1,6 +1,7 @@
 """Rows that follow from a schema: keys, references, CHECKs, and what cannot be invented."""
 
 import math
+import random
 
 import pyarrow as pa
 import pytest
@@ -210,3 +211,151 @@ def test_a_key_of_columns_with_few_values_is_a_hole():
     mood = Column("mood", "mood", True, labels=("sad", "happy"))
     made = likely.dataset((Table("t", (ID, mood, Column("b", "bool", True)), (("id",), ("mood", "b"))),), 1000)
     assert made.holes == ("t.b: (mood, b) is unique, and its types have few values (give the rows)",)
+
+
+def referring(name, keys, columns, foreign):
+    """A table that refers to others by *foreign* (columns, table, theirs), each of *keys* unique."""
+    return Table(name, tuple(Column(one, "int4", True) for one in columns), keys, tuple(Foreign(*f) for f in foreign))
+
+
+def between(one, other):
+    """A table of pairs of *one* and *other*, as every Django project has them."""
+    foreign = [((each,), each, ("id",)) for each in (one, other)]
+    return referring(f"{one}_{other}", ((one, other),), (one, other), foreign)
+
+
+def identified(name):
+    return Table(name, (Column("id", "int4", True, counted=True), Column("n", "text")), (("id",),))
+
+
+def broken(tables, rows, sizes):
+    """Keys that occur twice and pairs that are not there, in what the streams have; tables with a hole are nobody's."""
+    made = likely.dataset(tables, rows, sizes)
+    holes = {one.partition(".")[0] for one in made.holes}
+    lab = Lab(rows=rows, days=10, entities=made.entities)
+    found = {}
+    for name, options in YAML(typ="safe").load(made.text)["streams"].items():
+        source = synthetic.opened(Stream(name, options.pop("kind"), options), lab, seed=0)
+        columns = pa.Table.from_batches(source.batches(0, source.rows), source.schema).to_pydict()
+        found[name] = {**({"id": range(1, source.rows + 1)} if "id" not in columns else {}), **columns}
+    wrong = []
+    for table in (one for one in tables if one.name not in holes):
+        own = found[table.name]
+        for key in table.unique:
+            values = list(zip(*(own[column] for column in key), strict=True))
+            wrong += [(table.name, key)] if len(set(values)) < len(values) else []
+        for one in table.foreign:
+            there = set(zip(*(found[one.table][column] for column in one.theirs), strict=True))
+            here = set(zip(*(own[column] for column in one.columns), strict=True))
+            wrong += [(table.name, one)] if here - there else []
+    return wrong, made
+
+
+def test_keys_of_pairs_hold_each_pair_once_in_all_tables_together():
+    names = ("g", "p", "u0")
+    tables = [*map(identified, names), *(between(*pair) for pair in (("g", "p"), ("u0", "g"), ("u0", "p")))]
+    wrong, made = broken(tables, 100_000, {})
+    assert not wrong
+    assert not made.holes
+    assert dict(made.entities) == {"g": 10_000, "p": 10_001, "u0": 10_003}
+    assert all("rows" not in made.streams[one.name] for one in tables[3:])
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_whatever_tables_of_pairs_there_are_and_however_many_rows_no_pair_occurs_twice(seed):
+    dice = random.Random(seed)
+    names = [f"e{number}" for number in range(dice.randint(2, 6))]
+    tables = [*map(identified, names)]
+    for number in range(dice.randint(1, 7)):
+        two = dice.sample(names, min(len(names), dice.choice((2, 2, 3))))
+        foreign = [((each,), each, ("id",)) for each in two]
+        tables.append(referring(f"p{number}", (tuple(two),), two, foreign))
+    tenant, *owned = dice.sample(names, min(len(names), 3))
+    for name in owned if dice.random() < 0.6 else ():
+        columns, foreign = (tenant, "id"), [((tenant,), tenant, ("id",))]
+        tables.append(referring(f"{name}_of", (("id",), (tenant, "id")), columns, foreign))
+    if len(tables) > len(names) and tables[-1].name.endswith("_of"):
+        own = [one.name for one in tables if one.name.endswith("_of")]
+        foreign = [((tenant, name), name, (tenant, "id")) for name in own]
+        tables.append(referring("tenants_pairs", ((tenant, *own),), (tenant, *own), foreign))
+    sizes = {one.name: dice.choice((1, 2, 3, 7, 40, 900, 5_000)) for one in tables if dice.random() < 0.4}
+    rows = dice.choice((20, 1_000, 20_000))
+    wrong, made = broken(tables, rows, sizes)
+    assert not wrong
+    assert not made.holes
+    near = {name: max(40, 1.1 * sizes.get(name, rows)) for name in made.entities if not name.endswith("_of")}
+    assert all(made.entities[name] <= size for name, size in near.items())
+
+
+def test_pairs_of_what_belongs_to_one_tenant_are_there_and_occur_once():
+    users, roles = (
+        referring(name, (("tenant", "id"),), ("tenant", "id"), [(("tenant",), "tenant", ("id",))])
+        for name in ("users", "roles")
+    )
+    foreign = [(("tenant", "user"), "users", ("tenant", "id")), (("tenant", "role"), "roles", ("tenant", "id"))]
+    columns = ("tenant", "user", "role")
+    wrong, made = broken(
+        [identified("tenant"), users, roles, referring("has", (columns,), columns, foreign)], 20_000, {}
+    )
+    assert not wrong
+    assert not made.holes
+    assert "rows" not in made.streams["has"]
+
+
+def test_numbers_of_two_bytes_are_in_turn_with_keys_that_share_no_factor_with_them():
+    kinds = Table("kinds", (Column("id", "int2", True), Column("n", "text")), (("id",),))
+    columns = (Column("kind", "int2", True), Column("no", "int2", True))
+    lines = Table("lines", columns, (("kind", "no"),), (Foreign(("kind",), "kinds", ("id",)),))
+    wrong, made = broken([kinds, lines], 60_000, {"kinds": 40_000})
+    assert (wrong, made.holes) == ([], ())
+    assert made.entities == {"kinds": 32_749, "lines_no": 32_748}
+
+
+def test_what_has_a_columns_name_by_chance_is_another_entity():
+    table = Table("a", (Column("b", "int4", True), Column("n", "text")), (("b",),))
+    other = Table("a_b", (Column("id", "int4", True, counted=True), Column("n", "text")), (("id",),))
+    refers = Table("c", (Column("d", "int4", True),), (), (Foreign(("d",), "a_b", ("id",)),))
+    wrong, _ = broken([table, other, refers], 1_000, {})
+    assert not wrong
+
+
+def test_rows_are_no_more_than_there_are_pairs_and_where_others_need_them_it_is_a_hole():
+    made = likely.dataset([identified("g"), identified("p"), between("g", "p")], 1_000, {"g": 2, "p": 3})
+    assert made.streams["g_p"]["rows"] == 6
+    assert made.notes == ("g_p: 6 rows, as many as (g, p) has pairs",)
+    foreign = [((each,), each, ("id",)) for each in ("g", "p", "u")]
+    once = referring("once", (("g", "p"), ("u",)), ("g", "p", "u"), foreign)
+    made = likely.dataset([*map(identified, ("g", "p", "u")), once], 1_000, {"g": 2, "p": 3, "u": 7})
+    (hole,) = made.holes
+    assert hole.startswith("once.p: (g, p) is unique, and 2 of g and 3 of p make 6 pairs for 7 rows (give the table")
+
+
+def test_pairs_are_apart_from_what_the_others_keys_are_a_multiple_of():
+    orders = referring("orders", (("id",), ("tag", "id")), ("tag", "id"), [(("tag",), "tag", ("id",))])
+    notes = referring("notes", (), ("tag", "order"), [(("tag", "order"), "orders", ("tag", "id"))])
+    foreign = [(("order",), "orders", ("id",)), (("label",), "label", ("id",))]
+    labelled = referring("labelled", (("order", "label"),), ("order", "label"), foreign)
+    tables = [identified("label"), identified("tag"), orders, notes, labelled]
+    wrong, made = broken(tables, 20_000, {"label": 200, "tag": 200, "orders": 200})
+    assert (wrong, made.holes) == ([], ())
+    assert "rows" not in made.streams["labelled"]
+
+
+def test_pairs_that_are_referred_to_are_no_more_than_there_are():
+    pairs = Table(
+        "pairs",
+        (Column("id", "int4", True, counted=True), Column("g", "int4", True), Column("p", "int4", True)),
+        (("id",), ("g", "p")),
+        (Foreign(("g",), "g", ("id",)), Foreign(("p",), "p", ("id",))),
+    )
+    refers = referring("refers", (), ("pair",), [(("pair",), "pairs", ("id",))])
+    wrong, made = broken([identified("g"), identified("p"), pairs, refers], 1_000, {"g": 2, "p": 3, "pairs": 500})
+    assert (wrong, made.holes) == ([], ())
+    assert made.entities["pairs"] == 6
+
+
+def test_of_a_key_of_numbers_the_widest_are_numbered():
+    columns = (Column("a", "int4", True), Column("b", "int2", True))
+    wrong, made = broken([Table("t", columns, (("a", "b"),))], 40_000, {})
+    assert (wrong, made.notes) == ([], ())
+    assert made.streams["t"]["columns"]["a"] == {"type": "integer", "sequence": 1}

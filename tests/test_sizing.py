@@ -6,7 +6,8 @@ import pyarrow as pa
 import pytest
 
 from lab import sizing
-from lab.model import Lab, Production
+from lab.errors import ScenarioError
+from lab.model import Lab, Production, Stream
 from tests.samples import scenario
 
 MB = 2**20
@@ -47,3 +48,49 @@ def test_memory_is_in_proportion_to_the_rows(lab, buffers, cache):
 def test_strict_memory_passes_the_operating_systems_cache_by():
     assert memory(strict=True)["debug_io_direct"] == "data"
     assert "debug_io_direct" not in memory()
+
+
+def opened(entities, production=None, **streams):
+    """The sources of these streams, of a lab with these entities."""
+    given = {
+        name: Stream(name, kind, options, f"data.yaml:{n}")
+        for n, (name, (kind, options)) in enumerate(streams.items(), 2)
+    }
+    own = scenario()
+    lab, there = (
+        Lab(rows=100, days=1, entities={**(production or {}), **entities}),
+        Production(entities=production or {}),
+    )
+    return sizing.opened(replace(own, lab=lab, production=there, workload=replace(own.workload, streams=given)), seed=0)
+
+
+REFERS = {"columns": {"order": {"type": "integer", "of": "orders"}}}
+
+
+def test_a_stream_of_files_has_as_many_rows_as_there_are_keys_to_refer_to(tmp_path):
+    (tmp_path / "o.csv").write_text("id\n" + "1\n" * 2_000)
+    orders = ("csv", {"files": str(tmp_path / "o.csv"), "columns": {"id": "integer"}})
+    for more in ({}, {"lines": ("synthetic", REFERS)}):
+        with pytest.raises(ScenarioError) as caught:
+            opened({"orders": 1_000}, orders=orders, **more)
+        (said,) = caught.value.mistakes
+        assert said == (
+            "data.yaml:2: stream orders has 2,000 rows, and lab.entities says orders: 1000, from which references to "
+            "it are drawn (write orders: 2000 under entities of lab in scenario.yaml, or give the entity another name)"
+        )
+    assert [one.rows for one in opened({"orders": 2_000, "other": 9}, orders=orders)] == [2_000]
+
+
+def test_a_stream_that_says_its_rows_has_as_many_as_there_are_keys_to_refer_to():
+    orders = {"columns": {"id": {"type": "integer", "of": "orders", "sequence": 1}}}
+    with pytest.raises(ScenarioError, match=r"stream orders has 300 rows, and lab.entities says orders: 20, from"):
+        opened({"orders": 20}, orders=("synthetic", {**orders, "rows": 300}), lines=("synthetic", REFERS))
+    for rows in ({"rows": "orders"}, {}):
+        opened({"orders": 20}, orders=("synthetic", {**orders, **rows}))
+
+
+def test_what_production_has_alone_is_another_number_unless_it_is_drawn_from():
+    orders = ("synthetic", {"rows": 300, "columns": {"id": {"type": "integer", "sequence": 1}}})
+    opened({}, {"orders": 5_000}, orders=orders)
+    with pytest.raises(ScenarioError, match=r"production.entities says orders: 5000"):
+        opened({}, {"orders": 5_000}, orders=orders, lines=("synthetic", REFERS))

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from lab import count, statement, trial
+from lab import commands, count, statement, trial
 from lab.errors import ScenarioError
 from lab.model import Parameter, Query, Statement
 
@@ -155,6 +155,9 @@ def test_a_source_is_a_column_a_bound_or_a_law(source, wanted):
     assert statement.parameter("p", source) == wanted
 
 
+NO_CONSTANT = "is no constant (a number, or a text in single quotes: constant('english'))"
+
+
 @pytest.mark.parametrize(
     ("source", "wrong"),
     [
@@ -163,7 +166,14 @@ def test_a_source_is_a_column_a_bound_or_a_law(source, wanted):
             "'my events.id' is no source "
             '(names that are no plain words in double quotes: "my stream"."my column" zipf(1.1))',
         ),
-        ("", "'' is no source (stream.column, stream.column zipf(1.1), window.to - 7d, or uniform(1, 100))"),
+        ("'english'", "'english' is no source (a text that is always the same: constant('english'))"),
+        ("constant(english)", f"'constant(english)' {NO_CONSTANT}"),
+        ("constant('it's')", f"""\"constant('it's')\" {NO_CONSTANT}"""),
+        (
+            "",
+            "'' is no source (stream.column, stream.column zipf(1.1), window.to - 7d, uniform(1, 100), "
+            "or constant('a text'))",
+        ),
         ("window.now", "unknown bound 'window.now' (did you mean 'window.to'? known: window.from, window.to)"),
         ("window.to - 7", "'7' is no duration (a duration such as 450ms, 20s or 2m)"),
         ("events.device zipf", "law 'zipf' does not have its arguments (it is written zipf(theta))"),
@@ -182,7 +192,7 @@ def test_a_source_that_is_none_says_what_one_is(source, wrong):
 def test_all_mistakes_of_a_params_line_are_said_at_once():
     assert mistakes("-- params: a=x, b, a=e.a, c=e.c, c=e.d\nSELECT 1") == [
         "q.sql:1: params: a: 'x' is no source "
-        "(stream.column, stream.column zipf(1.1), window.to - 7d, or uniform(1, 100))",
+        "(stream.column, stream.column zipf(1.1), window.to - 7d, uniform(1, 100), or constant('a text'))",
         "q.sql:1: params: 'b' is no parameter (write name=stream.column zipf(1.1))",
         "q.sql:1: params: c: given twice (give it one source)",
     ]
@@ -241,9 +251,15 @@ def test_names_that_are_no_plain_words_stand_in_double_quotes():
 )
 def test_a_query_writes_by_what_it_does_and_not_by_what_it_names(text, writes, moves, monkeypatch):
     query = Query("q", "q.sql", (Statement("SELECT 1"), Statement(text)))
-    assert (count.writes(query), statement.only_reads(query)) == (writes, not writes)
+    assert (count.writes(query), commands.only_reads(query)) == (writes, not writes)
     monkeypatch.setattr(trial.prepare, "rows_in", lambda _: 7)
     fact: dict[str, int] = {}
     instance, candidate = SimpleNamespace(name="heap"), SimpleNamespace(queries=(query,))
     trial._reckon(SimpleNamespace(candidate=candidate, instance=instance, cluster=None, admin=None, rows=5), fact)
     assert fact == ({"rows_by_load": 2} if moves else {})
+
+
+def test_a_text_that_is_always_the_same_is_a_source_whatever_stands_in_it():
+    found = statement.parameters("""$1=constant('a, (b"'), $2=t.c, n=constant('it''s'), m=constant(10)""", "q.sql:1")
+    assert [one.name for one in found] == ["$1", "$2", "n", "m"]
+    assert [statement.constant(one.law) for one in found] == ['a, (b"', None, "it's", None]

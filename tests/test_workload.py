@@ -181,3 +181,7 @@ def test_a_parameter_that_cannot_be_drawn_is_named_with_its_file(parameter, mess
 def test_a_window_spans_the_times_of_its_rows():
     assert workload.window({0: START, 7: END}.get, 0, 7) == Window(0, 7, START, END)
     assert workload.window({}.get, 0, 7) is None
+
+
+def test_a_constant_text_is_in_every_call():
+    assert texts(Parameter("how", "", "constant('it''s')"), size=3) == [["it's"] * 3]

@@ -44,7 +44,7 @@ class Work:
 
     *calls* is a table of CALLS in the order of due_ns. With *saturate* due times are ignored and
     the calls are repeated from the start until *for_s* is over. With *reads*, queries that only read
-    are sent there (statement.only_reads), by client k to the (k mod n)-th; all others to *endpoint*.
+    are sent there (commands.only_reads), by client k to the (k mod n)-th; all others to *endpoint*.
     """
 
     connection: str

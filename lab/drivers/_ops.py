@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from lab import statement
+from lab import commands, statement
 from lab.drivers import OPS, Work
 from lab.errors import ClusterError, LabError
 from lab.model import Query, Statement
@@ -72,7 +72,7 @@ def order(work: Work, share: tuple[int, int], script: str | None = None) -> Orde
         saturate=work.saturate,
         script=script,
         reads=tuple(one.conninfo for one in work.reads),
-        reading=tuple(map(statement.only_reads, work.queries)),
+        reading=tuple(map(commands.only_reads, work.queries)),
     )
 
 

@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from lab import pg, statement
+from lab import commands, pg
 from lab.drivers import Driven, Work, _ops
 from lab.errors import LabError, ScenarioError
 from lab.plain import Log
@@ -85,7 +85,7 @@ class Inline:
     def wire(self, work: Work, client: int, query: int) -> pg.Wire:
         """The client's connection for a query, live when last seen, with the query prepared."""
         asked = work.queries[query]
-        reading = bool(work.reads) and statement.only_reads(asked)
+        reading = bool(work.reads) and commands.only_reads(asked)
         place = work.reads[client % len(work.reads)] if reading else work.endpoint
         key = work.connection, client, place.conninfo
         if key in self._wires:

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from lab import statement
+from lab import commands, statement
 from lab.drivers import OPS, Driven, Work
 from lab.errors import DriverError, LabError, PlaceError, ScenarioError
 from lab.model import Query, Statement
@@ -159,7 +159,7 @@ def refuse(work: Work) -> None:
         )
     if len({query.send for query in work.queries}) > 1:
         raise LabError(f"driver pgbench: sends all queries of a mix in one way {others}")
-    if any(statement.only_reads(query) for query in work.queries) and work.reads:
+    if any(commands.only_reads(query) for query in work.queries) and work.reads:
         raise LabError(f"driver pgbench: sends reads where writes go {others}")
 
 

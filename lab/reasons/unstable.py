@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
 
-from lab import statement
+from lab import commands
 from lab.explain import parting, redrawn
 from lab.model import Prepared, Query
 from lab.reasons import MANUAL, Cite, Reason, Side, differ, named, own_fact
@@ -64,7 +64,7 @@ def _drawn(one: Side, query: Query) -> dict[str, Any] | None:
     """
     blocks = one.prepared.metrics.get(f"query.{query.name}.blocks_per_call", ())
     parted = redrawn(one.explains.get(query.name) or ())
-    moved = bool(blocks) and statement.only_reads(query) and differ(min(blocks), max(blocks), by=_LEAST)
+    moved = bool(blocks) and commands.only_reads(query) and differ(min(blocks), max(blocks), by=_LEAST)
     if not blocks or not (parted or moved):
         return None
     return {"low": min(blocks), "high": max(blocks), "drawings": len(blocks), **(parted or {})}

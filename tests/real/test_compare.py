@@ -76,7 +76,10 @@ def test_rows_are_made_that_a_schema_of_many_kinds_takes():
     assert (refused, found.holes) == ((), ())
     assert [*found.streams] == ["tenants", "users", "orders", "likes", "profiles", "lines"]
     assert found.method == "copy_csv"
-    assert found.notes == (catalogue._AS_TEXT.format(method="copy_csv"),)
+    assert found.notes == (
+        "likes: 210 rows, as many as (who, tenant) has pairs",
+        catalogue._AS_TEXT.format(method="copy_csv"),
+    )
 
 
 def test_the_server_reads_every_literal_of_every_type():
@@ -130,6 +133,22 @@ def test_parameters_are_drawn_from_what_they_are_compared_with():
     assert (read.baseline, [*read.candidates]) == ("heap", ["heap", "mit ümläut"])
     (drive,) = read.round
     assert drive.rate * drive.for_s > check.WARM_OPERATIONS, "else no slice tells whether it was warm"
+
+
+def test_both_ends_of_a_range_of_times_are_a_day_of_the_window_which_is_told(place):
+    (place / "day.sql").write_text("SELECT count(*) FROM events WHERE at >= $1 AND at < $2")
+    (place / "ids.sql").write_text("SELECT count(*) FROM events WHERE id BETWEEN :a AND :b")
+    (place / "few.sql").write_text("SELECT count(*) FROM events WHERE :c < device AND :d > device")
+    files, told = made("heap.sql", "mit ümläut.sql", queries=("day.sql", "ids.sql", "few.sql"))
+    assert 'day: ["window.to - 1d", "window.to"]' in files["workload/workload.yaml"]
+    for words in (
+        "day.sql: $1 and $2 are the ends of a range, both from events.at, which would be empty: taken is",
+        "ids.sql: :a and :b are the ends of a range, both from uniform(1, 2000), and half of the ranges are empty",
+        "few.sql: :c and :d are the ends of a range, both from events.device, of one row, and the range is empty (give",
+    ):
+        assert any(one.startswith(words) for one in told), told
+    _, told = made("heap.sql", "mit ümläut.sql", queries=("ids.sql",), a="uniform(1, 9)", b="uniform(9, 19)")
+    assert not any("ends of a range" in one for one in told)
 
 
 def test_what_is_written_is_drawn_from_the_column_that_it_is_written_to(place):
@@ -221,6 +240,16 @@ def test_one_command_leaves_a_plan_a_table_and_a_scenario_that_is_not_overwritte
     assert again.returncode == 2
     assert "scenarios/mine: is there already" in again.stderr
     assert edited.read_text().endswith("# mine\n")
+
+
+def test_a_dump_is_taken_as_init_takes_it_and_what_is_left_out_is_told(place):
+    dumped = f"{EVENTS}\nALTER TABLE public.events OWNER TO postgres;\nGRANT SELECT ON TABLE public.events TO reader;\n"
+    (place / "b.sql").write_text(f"{dumped}CREATE INDEX ON events (device);\n")
+    line = EVENTS.count("\n") + 2
+    files, told = made("heap.sql", "b.sql")
+    assert f"b.sql:{line}: left out (1 statement): owners; the lab's role owns everything" in told
+    assert f"b.sql:{line + 1}: left out (1 statement): rights; one role asks everything" in told
+    assert "\n-- ALTER TABLE public.events OWNER TO postgres;\n" in files["b.sql"]
 
 
 def test_a_strangers_schema_runs_no_command_of_psql(place):

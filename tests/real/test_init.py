@@ -53,6 +53,17 @@ def test_a_dump_and_its_statistics_become_a_scenario_whose_holes_have_file_and_l
     assert 'SET search_path = "public", "sales"' in (folder / "schema.sql").read_text()
 
 
+def test_a_range_of_times_is_told_in_the_readme(here):
+    (here / "s.csv").write_text(
+        "query,calls,total_exec_time\nSELECT count(*) FROM sales.invoice WHERE at >= $1 AND at < $2,10,60\n"
+    )
+    start.perform(start.Asked("shop", here / "d.sql", queries=here / "s.csv"), print)
+    folder = here / "scenarios" / "shop"
+    (query,) = (folder / "workload").glob("*.sql")
+    assert query.read_text().startswith("-- params: $1=window.to - 1d, $2=window.to\n")
+    assert f"- workload/{query.name}: $1 and $2 are the ends of a range" in (folder / "README.md").read_text()
+
+
 def test_a_dump_that_the_server_refuses_is_told_with_file_and_line_and_nothing_is_written(here):
     (here / "d.sql").write_text("CREATE EXTENSION postgis;\nCREATE TABLE t (\n  a geometry\n);\n")
     with pytest.raises(IngestError, match=r"d\.sql:3: .*geometry(?s:.*)extension postgis"):

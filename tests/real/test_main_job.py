@@ -468,6 +468,16 @@ def test_what_only_a_server_finds_is_one_message_before_the_first_trial(what, tm
     assert not (tmp_path / ".claude").exists()
 
 
+def test_references_to_rows_that_a_stream_does_not_have_are_refused_before_the_first_trial(tmp_path):
+    scenario = small.SCENARIO.replace("lab: {", "lab: {entities: {readings: 7}, ")
+    data = small.FILES["workloads/readings/data.yaml"].replace("    time:", "    rows: 2_000\n    time:", 1)
+    changes = {"scenarios/small/scenario.yaml": scenario, "workloads/readings/data.yaml": data}
+    done = small.pglab(small.write(tmp_path, **changes), "run", "scenarios/small")
+    assert done.returncode == 2, done.stderr
+    assert "workloads/readings/data.yaml:2: stream readings has 2,000 rows, and lab.entities says" in done.stderr
+    assert not (tmp_path / "results").exists()
+
+
 def test_a_setting_the_server_refuses_is_told_with_its_words(tmp_path):
     text = small.SCENARIO.replace("workload: readings\n", "workload: readings\nsettings: {work_mem: lots}\n")
     done = small.pglab(small.write(tmp_path, **{"scenarios/small/scenario.yaml": text}), "run", "scenarios/small")
