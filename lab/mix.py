@@ -207,13 +207,17 @@ def _no_name(stream: str) -> str:
 
 
 def _stranger(origin: str, streams: Mapping[str, Stream]) -> str | None:
-    """What is wrong with an origin that is no column of a stream. Columns are known where the stream lists them."""
+    """What is wrong with an origin that is no column of a stream. Columns are known where the stream lists them all.
+
+    Of files it may list some, whose types it says.
+    """
     stream, _, column = origin.partition(".")
     if stream in ("", "window"):
         return None
     if stream not in streams:
         return f"no stream {stream!r} in the data {among(stream, streams)}"
-    columns = streams[stream].options.get("columns")
+    options = streams[stream].options
+    columns = {} if options.keys() & {"file", "files"} else options.get("columns")
     if columns and column not in columns:
         return f"no column {column!r} in stream {stream!r} {among(column, columns)}"
     return None

@@ -221,6 +221,17 @@ def test_a_zero_byte_in_a_file_is_refused_since_the_server_would_stop_reading_th
         read(files)
 
 
+def test_a_stream_of_files_need_not_list_the_columns_that_parameters_are_drawn_from():
+    rows = "streams:\n  events: {kind: csv, files: events.csv, columns: {at: timestamptz}}\n"
+    files = edited((W, "fast", "locust"), **{"workload/data.yaml": rows})
+    read_again = scenario.read("sample", scenario.kept(files), parts, scenario.Given())
+    assert [one.origin for query in read_again.workload.queries for one in query.params] == [
+        "events.device",
+        "window.to",
+        "events.id",
+    ]
+
+
 def test_a_candidate_may_be_asked_by_more_clients():
     files = edited((S, "hypothesis: plain", "hypothesis: plain\n    clients: 100"))
     assert [one.clients for one in read(files).candidates.values()] == [100, None, None]
