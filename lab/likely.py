@@ -153,6 +153,7 @@ class _Plan:
         self.turns = [one for name in self.order for one in self._turns(self.tables[name])]
         self.wholes = [one for name in self.order for one in self._wholes(self.tables[name])]
         self.sizes = turns.fitted(self.sizes, self.limits, self.turns, self.wholes)
+        self.sizes |= {name: self.sizes[own] for name in self.sizes if (own := self._once(self.tables[name]))}
 
     def most(self, table: str) -> int:
         """How many rows there are of a table that nothing refers to."""

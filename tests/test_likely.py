@@ -53,6 +53,16 @@ def test_a_key_of_two_references_holds_each_pair_once():
     assert len(set(zip(made["who"], made["tag"], strict=True))) == 1_000
 
 
+def test_what_refers_to_a_table_of_one_row_each_finds_as_many_as_there_are():
+    profiles = Table(
+        "profiles", (ID, Column("who", "uuid", True)), (("id",), ("who",)), (Foreign(("who",), "users", ("id",)),)
+    )
+    photos = Table("photos", (Column("profile", "int4", True),), (), (Foreign(("profile",), "profiles", ("id",)),))
+    made = rows_of(USERS, profiles, photos)
+    assert len(made["profiles"]["id"]) == len(made["users"]["id"])
+    assert set(made["photos"]["profile"]) <= set(made["profiles"]["id"])
+
+
 def test_references_by_two_columns_name_pairs_that_are_there():
     orders = Table("orders", (Column("tag", "int4", True), ID), (("tag", "id"),), (Foreign(("tag",), "tags", ("id",)),))
     columns = (Column("tag", "int4", True), Column("order", "int4", True), Column("no", "int2", True))
