@@ -93,6 +93,7 @@ def perform(asked: Asked, tell: session.Tell, stop: Stop) -> tuple[publish.Publi
     except (ScenarioError, IngestError):
         if fresh:
             shutil.rmtree(folder)
+            tell.note(f"{shown} is gone again: it could not be run")
         raise
     said = (f"{shown}: made to be edited; run it again with: pglab run {shown}", *done.said)
     own = [one for one in store.runs(asked.run.results, name) if one.name == done.data.get("run")]

@@ -1,11 +1,12 @@
 """`pglab compare` without a server: numbers of rows, and which run's table is shown."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from lab import comparison, publish, session, store
-from lab.errors import LabError
+from lab.errors import IngestError, LabError
 
 
 @pytest.mark.parametrize("words", ["9" * 5000, "0", "000k", "k", "1e3", "-1", ""])
@@ -34,3 +35,22 @@ def test_the_table_is_of_the_run_that_was_made_and_not_of_the_newest(tmp_path, m
 class _Silent:
     def note(self, line):
         pass
+
+
+def test_a_scenario_that_could_not_be_run_is_gone_again_and_that_is_said(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise IngestError("b: no such column")
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(comparison, "_files", lambda _: ({"a": None, "b": None}, {}))
+    monkeypatch.setattr(comparison, "_made", lambda *_: {"scenario.yaml": "format: 1\n"})
+    monkeypatch.setattr(session, "perform", refuse)
+    said: list[str] = []
+    run = session.Asked("", Path("results"), Path("doc"))
+    with pytest.raises(IngestError, match="no such column"):
+        comparison.perform(comparison.Asked((), (), {}, run), SimpleNamespace(note=said.append), None)
+    assert not (tmp_path / "scenarios/compare-a-b").exists()
+    assert said == [
+        "the scenario is scenarios/compare-a-b",
+        "scenarios/compare-a-b is gone again: it could not be run",
+    ]
