@@ -73,15 +73,17 @@ class Comparison:
         """What a difference of nothing may be, by the twin; 0.0 without one, inf where it cannot be told.
 
         A twin that was not counted guards nothing; one of whose times none is fit is no guard either,
-        and then nothing may be claimed.
+        and then nothing may be claimed. One whose passes do not quite repeat, beside a control whose do, may differ
+        by as much as its furthest pass does.
         """
         if self.twin is None or (self.all_exact and not self.has(self.twin)):
             return 0.0
         if not self.has(self.twin):
             return math.inf
-        if self.exact(self.twin):
+        bound = math.inf if self.exact(self.twin) else self.block.bound(self.twin)
+        if bound == math.inf and self.readings.repeats(self.control):
             return max(abs(x) for x in self.exactly(self.twin))
-        return self.block.bound(self.twin)
+        return bound
 
     @property
     def blocked(self) -> bool:

@@ -192,6 +192,21 @@ def test_rounds_that_one_side_lacks_are_not_compared() -> None:
     assert find(weighed, f"brin/{OBJECTIVE}").value == pytest.approx(0.5)
 
 
+@pytest.mark.parametrize(
+    ("brin", "verdict"), [(4.0, Verdict.BETTER), (40.7, Verdict.SAME), (40.0, Verdict.BETTER), (42.0, Verdict.WORSE)]
+)
+def test_a_twin_of_which_one_pass_is_a_little_off_leaves_what_repeats_decided(brin: float, verdict: Verdict) -> None:
+    blocks = "query.recent.blocks_per_call"
+    measured = loaded(blocks, heap=[40.625] * 3, twin=[40.625, 40.625, 40.75], brin=[brin] * 3)
+    assert find(judged(measured), f"brin/{blocks}").verdict is verdict
+
+
+def test_a_twin_of_which_one_pass_is_far_off_leaves_what_repeats_undecided() -> None:
+    blocks = "query.recent.blocks_per_call"
+    measured = loaded(blocks, heap=[40.0] * 3, twin=[40.0, 40.0, 60.0], brin=[30.0] * 3)
+    assert find(judged(measured), f"brin/{blocks}").verdict is Verdict.UNCLEAR
+
+
 def test_the_twin_is_judged_under_its_own_name() -> None:
     weighed = judged(noisy({"heap": 0.0, "brin": 0.0}))
     assert find(weighed, f"heap (twin)/{OBJECTIVE}").base is not None
