@@ -4,7 +4,7 @@ Needs no server: an old run can be judged again by a better method. Everything i
 trials/ and instances/; what an earlier judgement left in analysis/ is never read.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -32,7 +32,7 @@ from lab import (
 from lab import plan as plan_
 from lab.dossier import Judged
 from lab.errors import RecordError
-from lab.model import Json, Scenario
+from lab.model import Doubt, Json, Scenario, Slice
 from lab.template import Rendered
 
 METHOD_VERSION = "1"
@@ -73,13 +73,7 @@ def judge(folder: Path) -> Judgement:
         raise RecordError(f"{folder}: holds no finished trial (go on with pglab run --resume)")
     read = scenario_of(stored.run)
     differing = check.disagreements(stored.prepared, read.baseline)
-    doubts = [
-        *check.check(stored.slices),
-        *common.asked_otherwise(stored.slices, read),
-        *check.warm_up(stored.slices),
-        *check.drift(stored.slices, read.baseline),
-        *check.unstable_answers(differing, read.baseline),
-    ]
+    doubts = _doubts(stored, read, differing)
     measurements = measure.measure(stored.slices, stored.prepared, read.requirements)
     sheet = project.sheet(read, stored.prepared, stored.studies, measurements)
     unlike, uneven = shape.unlike(read, stored.prepared), check.uneven(stored.prepared, read.baseline)
@@ -98,15 +92,7 @@ def judge(folder: Path) -> Judgement:
     )
     all_of = readings.case(measurements, scenario=read, doubts=doubts, disqualified=(), unlike=unlike, uneven=uneven)
     left_out = {doubt.trial for doubt in doubts if doubt.leaves_out}
-    why = reasons.reasons(
-        parts.rules(),
-        stored.prepared,
-        read.baseline,
-        {name: one.queries for name, one in read.candidates.items()},
-        [one for one in stored.slices if one.trial.id not in left_out],
-        kept=read.isolation == "kept",
-        times=_times(all_of),
-    )
+    counted = [one for one in stored.slices if one.trial.id not in left_out]
     unfit = {doubt.trial for doubt in doubts if doubt.kind not in check.NOTES}
     second = witness.witness(stored.slices, unfit=unfit, margin=witness.margin(read, weighed), names=_generators(read))
     judged = Judged(
@@ -120,14 +106,40 @@ def judge(folder: Path) -> Judgement:
         studies=stored.studies,
         doubts=[*doubts, *witness.doubts(second)],
         disagreements=check.counting(differing, read.baseline),
-        reasons=why,
+        reasons=_why(stored, read, counted, all_of),
         sheet=sheet,
         planned_rounds=stored.rounds,
         not_estimable=measure.not_estimable(stored.slices),
         load=sent.sent(stored.slices) | ({"witness": second} if second else {}),
-        waits=waits.waits(one for one in stored.slices if one.trial.id not in left_out),
+        waits=waits.waits(counted),
     )
     return Judgement(folder, judged)
+
+
+def _doubts(stored: store.Stored, read: Scenario, differing: Sequence[check.Disagreement]) -> list[Doubt]:
+    """Every doubt about the trials, and about what they were asked and answered."""
+    return [
+        *check.check(stored.slices),
+        *common.asked_otherwise(stored.slices, read),
+        *check.warm_up(stored.slices),
+        *check.drift(stored.slices, read.baseline),
+        *check.unstable_answers(differing, read.baseline),
+    ]
+
+
+def _why(
+    stored: store.Stored, read: Scenario, counted: Sequence[Slice], all_of: readings.Case
+) -> Sequence[reasons.Reason]:
+    """The reasons that the rules find in what was counted, and in the slices that count."""
+    return reasons.reasons(
+        parts.rules(),
+        stored.prepared,
+        read.baseline,
+        {name: one.queries for name, one in read.candidates.items()},
+        counted,
+        kept=read.isolation == "kept",
+        times=_times(all_of),
+    )
 
 
 def _generators(read: Scenario) -> tuple[str, str]:
