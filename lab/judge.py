@@ -35,7 +35,7 @@ from lab.errors import RecordError
 from lab.model import Doubt, Json, Scenario, Slice
 from lab.template import Rendered
 
-METHOD_VERSION = "1"
+METHOD_VERSION = "2"
 """Raised when the same trials may give another plan; older plans are then judged again, not verified."""
 
 
