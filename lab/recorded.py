@@ -82,7 +82,7 @@ def read(file: str, text: str, *, values: bool = True) -> Record:
     merged: dict[str, tuple[float, float]] = {}
     left: dict[str, list[str]] = {}
     for words, calls, total in rows:
-        if why := _left_out(words) or ("" if values else _held(words)):
+        if why := _left_out(words, calls) or ("" if values else _held(words)):
             left.setdefault(why, []).append(" ".join(words.split())[:30])
             continue
         words = words if values else _uncommented(words)
@@ -140,8 +140,10 @@ def _number(row: Mapping[str, str | None], column: str | None, where: str, unkno
     return float(words)
 
 
-def _left_out(words: str) -> str:
+def _left_out(words: str, calls: float) -> str:
     """Why a text is no query of the mix, "" if it is one."""
+    if not calls:  # where plans are counted too (track_planning)
+        return "planned and never run to an end (calls is 0)"
     if words == "<insufficient privilege>":
         return "another role's, not shown to who asked (pg_read_all_stats shows it)"
     try:

@@ -142,6 +142,14 @@ def test_what_is_left_out_is_told_and_counts_as_time_that_is_not_covered():
     ]
 
 
+def test_what_was_planned_and_never_run_is_no_query_of_the_mix():
+    made = recorded.read("s.csv", f"{HEAD}SELECT a FROM t,5,1\nINSERT INTO t VALUES ($1),0,0\n")
+    assert [one.text for one in made.queries] == ["SELECT a FROM t"]
+    assert made.notes == (
+        "s.csv: left out (1: 'INSERT INTO t VALUES ($1)' ...): planned and never run to an end (calls is 0)",
+    )
+
+
 def test_without_times_no_share_is_said():
     made = recorded.read("s.csv", "Query\nSELECT 1\n")
     assert made.share(made.queries) is None
