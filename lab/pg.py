@@ -3,6 +3,7 @@
 Importable inside Locust: no pandas, no pyarrow.
 """
 
+import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from importlib.resources import files
@@ -80,13 +81,22 @@ def connected(info: str, *, autocommit: bool = True) -> Iterator[Connection]:
 
     psycopg would prepare a statement at its sixth execution, in the middle of a measurement.
     """
-    with psycopg.connect(info, autocommit=autocommit, prepare_threshold=None) as connection:
+    with connect(info, autocommit=autocommit) as connection:
         yield connection
 
 
-def connect(info: str) -> Connection:
-    """A connection in autocommit that somebody closes; never prepares by itself."""
-    return psycopg.connect(info, autocommit=True, prepare_threshold=None)
+def connect(info: str, *, autocommit: bool = True) -> Connection:
+    """A connection that somebody closes; never prepares by itself.
+
+    Where it cannot be had, nothing of the attempt is left: psycopg's own frames hold the error, and the error them, so
+    that the socket of one that timed out would stay until the collector came. A server that can be reached again then
+    waits a minute for what it has to say, and cannot shut down meanwhile.
+    """
+    try:
+        return psycopg.connect(info, autocommit=autocommit, prepare_threshold=None)
+    except Error as error:
+        traceback.clear_frames(error.__traceback__)
+        raise
 
 
 def make_database(info: str) -> None:
@@ -251,7 +261,7 @@ class Wire:
 
     def __init__(self, info: str, waits: Waits) -> None:
         """Connect; Error if the server refuses."""
-        self._connection = psycopg.connect(info, autocommit=True, prepare_threshold=None)
+        self._connection = connect(info)
         self._libpq = self._connection.pgconn  # non-blocking: psycopg has made it so
         self._waiter = waits(self._libpq.socket)
         self._readable, self._writable = self._waiter.readable, self._waiter.writable
