@@ -158,6 +158,7 @@ def build(entry: Entry, desk: Desk) -> Candidate | None:
     )
     if desk.mistakes.noted == before:
         _beyond(candidate, desk, where)
+        _apart(candidate, desk, where)
     return candidate if desk.mistakes.noted == before else None
 
 
@@ -263,6 +264,28 @@ def _beyond(candidate: Candidate, desk: Desk, path: Path) -> None:
         if lacking := [query.name for query in candidate.queries if need in mix.needs(query)]:
             what = f"{topology.kind} cannot do {need} here, which {', '.join(lacking)} needs ({way})"
             desk.mistakes.add(desk.page.at(*path), what)
+
+
+def _apart(candidate: Candidate, desk: Desk, path: Path) -> None:
+    """Note what keeps a candidate's calls from finding the database that is theirs, where rows are kept apart."""
+    shape_, workload = candidate.topology, desk.workload
+    by = getattr(_given(desk.parts, "clusters", shape_.kind, shape_.options), "by", None)
+    if by is None:
+        return
+    where = desk.page.at(*path)
+    for query in candidate.queries:
+        if mix.keyed(query, by) is None:
+            what = f"{query.file} has no parameter of a column {by!r}, and so no database to go to"
+            desk.mistakes.add(where, f"{what} (params: {by}=stream.{by}, or leave the query out of the mix)")
+    if candidate.load is not None:
+        desk.mistakes.add(where, f"{candidate.load.file} cannot move rows to databases apart (leave load out)")
+    if workload.locustfile is not None:
+        desk.mistakes.add(where, f"{shape_.kind}: users of a locustfile know of one database (declare a mix)")
+    if workload.driver not in _SPREADS:
+        desk.mistakes.add(where, f"{shape_.kind}: the driver {workload.driver} knows of one database (driver: locust)")
+
+
+_SPREADS = ("locust", "inline")
 
 
 def _ingest(form: keys.Ingest, desk: Desk, path: Path) -> dict[str, Any]:

@@ -33,6 +33,7 @@ from lab import (
 )
 from lab.errors import IngestError, ScenarioError
 from lab.experiment import Diagnosis, Tried
+from lab.kept import Kept
 from lab.model import Instance, Json, Query, Scenario
 from lab.page import among
 from lab.predicates import Table, uses
@@ -163,7 +164,7 @@ def _rewrites(asked: Asked, read: Scenario) -> dict[str, str]:
 
 
 @contextmanager
-def _loaded(read: Scenario, on: str, tell: Callable[[str], None]) -> Iterator[tuple[trial.Kept, count.Sets]]:
+def _loaded(read: Scenario, on: str, tell: Callable[[str], None]) -> Iterator[tuple[Kept, count.Sets]]:
     """The baseline on a server of its own, loaded and settled, and parameter sets for its queries."""
     candidate = read.candidates[read.baseline]
     sources = sizing.opened(read, seed=SEED)
@@ -196,7 +197,7 @@ def _loaded(read: Scenario, on: str, tell: Callable[[str], None]) -> Iterator[tu
 # --- finding --------------------------------------------------------------------------------
 
 
-def diagnose(kept: trial.Kept, queries: Sequence[Query], sets: count.Sets) -> Diagnosis:
+def diagnose(kept: Kept, queries: Sequence[Query], sets: count.Sets) -> Diagnosis:
     """Explain *queries*, name what each is spent on, and try the indexes that their plans suggest."""
     roots: dict[Table, Table] = {
         (one["schema"], one["name"]): (one["root_schema"], one["root_name"])

@@ -19,7 +19,7 @@ from locust.env import Environment
 from locust.stats import RequestStats, bucket_response_time
 
 from lab import pg
-from lab.plain import Asked, Log, Order, RefusedError
+from lab.plain import NO_CONNECTION, NO_DATABASE, Asked, Log, Order, RefusedError
 from lab.scripted import Script
 from lab.waiting import Alarm, Watched
 
@@ -118,12 +118,16 @@ class Client(locust.User):
         self.turns: Queue[tuple[int, Turn]] = Queue()
         self._wires: dict[tuple[str, str], pg.Wire] = {}  # by name and by where to
         self._routes: list[tuple[pg.Wire, Asked]] = []
+        self._rooms: dict[str, dict[str, pg.Wire]] = {}  # by name and by where to, the one used last at the end
         self._alarm = Alarm()
         CLIENTS.append(self)
 
     def connect(self, order: Order, number: int) -> None:
         """Have what each query is sent by: live connections, everything prepared; RefusedError if that cannot be."""
         self._routes = []
+        if order.keys:
+            self._furnish(order)
+            return
         for index, asked in enumerate(order.asked):
             wire = self._wire(order.connection, order.place(index, number), order)
             try:
@@ -145,8 +149,36 @@ class Client(locust.User):
             raise RefusedError("connection" if info == order.conninfo else "read connection", pg.words(error)) from None
         return wire
 
+    def _furnish(self, order: Order) -> None:
+        """Drop lost connections to databases apart; open those to all of them where so many may be held."""
+        rooms = self._rooms.setdefault(order.connection, {})
+        for info, wire in list(rooms.items()):
+            wire.check()
+            if wire.lost:
+                rooms.pop(info).close()
+        for info in order.apart.values() if len(order.apart) <= order.held else ():
+            for index, asked in enumerate(order.asked):
+                try:
+                    self._room(order, info, asked)
+                except pg.Error as error:
+                    raise RefusedError(index if info in rooms else "connection", pg.words(error)) from None
+
+    def _room(self, order: Order, info: str, asked: Asked) -> pg.Wire:
+        """A connection to a database apart, with a query prepared; the one unused for longest makes room for it."""
+        rooms = self._rooms[order.connection]
+        wire = rooms.pop(info, None)
+        if wire is None:
+            if len(rooms) >= order.held:
+                rooms.pop(next(iter(rooms))).close()
+            wire = pg.Wire(info, Watched)
+        rooms[info] = wire
+        wire.prepare(asked)
+        return wire
+
     def forget(self, connection: str) -> None:
         """Close the connections of that name, if there are any."""
+        for wire in self._rooms.pop(connection, {}).values():
+            wire.close()
         for key in [key for key in self._wires if key[0] == connection]:
             self._wires.pop(key).close()
 
@@ -168,6 +200,9 @@ class Client(locust.User):
 
     def _drive(self, turn: Turn, log: Log) -> None:
         """The inner loop: nothing here but the call and two looks at the clock."""
+        if turn.order.keys:
+            self._drive_apart(turn, log)
+            return
         routes = self._routes
         for seq, query, values in turn.calls(self._alarm):
             wire, asked = routes[query]
@@ -183,6 +218,27 @@ class Client(locust.User):
                 if not self._reconnect(turn, log.client):
                     return
                 routes = self._routes
+
+    def _drive_apart(self, turn: Turn, log: Log) -> None:
+        """The inner loop where each call goes to a database of its own."""
+        order = turn.order
+        for seq, query, values in turn.calls(self._alarm):
+            info, asked = order.apart.get((values[order.keys[query]] or b"").decode()), order.asked[query]
+            start_ns = time.monotonic_ns()
+            try:
+                if info is None:
+                    log.add(seq, start_ns, 0, "failed", NO_DATABASE)
+                    continue
+                log.add(seq, start_ns, *self._room(order, info, asked).run(asked, values))
+            except pg.Error as error:
+                log.add(seq, start_ns, 0, "failed", error.sqlstate or NO_CONNECTION)
+            except Stopped:
+                log.add(seq, start_ns, 0, "unknown", None)
+                self.forget(order.connection)
+                raise
+            rooms = self._rooms[order.connection]
+            if info in rooms and rooms[info].lost:
+                rooms.pop(info).close()
 
     def _reconnect(self, turn: Turn, number: int) -> bool:
         """Try until there is a connection, or the time of the slice is over."""

@@ -23,7 +23,7 @@ objective: {minimise: mix.server_ms_per_op}
 least_effect: {exact: 0.01, time: 0.10}   # smaller differences are of no interest to you
 
 profile: quick      # or decide, gate: three loads or one, slices of at least 2s
-topology: {kind: single}   # or replicas, patroni, citus, sharded, pooled
+topology: {kind: single}   # or replicas, patroni, citus, sharded, pooled, databases
 workload: orders    # the folder workload/ here goes before workloads/orders
 
 # The steps of a run; those below `round` are repeated. Also: append, retire, and times with `at`.

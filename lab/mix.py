@@ -153,6 +153,17 @@ def needs(query: Query) -> Iterator[str]:
         yield "transaction"
 
 
+def keyed(query: Query, column: str) -> int | None:
+    """The index of the first parameter that is drawn from a *column* of that name, of any stream.
+
+    >>> of = lambda *origins: Query("q", "q.sql", (), tuple(Parameter("p", origin) for origin in origins))
+    >>> keyed(of("orders.id", "orders.tenant"), "tenant"), keyed(of("orders.id", "window.to"), "tenant")
+    (1, None)
+    """
+    origins = [parameter.origin.rpartition(".")[2].strip('"') for parameter in query.params]
+    return origins.index(column) if column in origins else None
+
+
 def _beyond(queries: Iterable[Query], driver: str, page: Page, parts: keys.Parts) -> Iterator[str]:
     """What the driver cannot do, with those that can."""
     for query in queries:

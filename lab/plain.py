@@ -8,12 +8,14 @@ import itertools
 import time
 from array import array
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any
 
-DIALECT = 1
+DIALECT = 2
 """Of orders and logs as they are packed; a worker that speaks another is refused."""
+
+NO_DATABASE, NO_CONNECTION = "3D000", "08001"  # invalid_catalog_name, sqlclient_unable_to_establish_sqlconnection
 
 Stated = tuple[str, tuple[int, ...], tuple[str | int, ...]]
 """A statement: its text, which of the call's values it takes, and for `literal` its text in pieces,
@@ -77,7 +79,8 @@ class Order:
 
     *clients* are the numbers of its own; its calls are *share*[0] and every *share*[1]th after it.
     *script* is the locustfile that drives the slice instead of the calls, None if none does. Queries
-    of which *reading* is true are sent to one of *reads*, all others to *conninfo*.
+    of which *reading* is true are sent to one of *reads*, all others to *conninfo*. Where there are
+    *keys*, each call goes to *apart*[its keys[query]-th value], by one of *held* connections at most (drivers.Apart).
     """
 
     connection: str
@@ -92,6 +95,9 @@ class Order:
     script: str | None = None
     reads: tuple[str, ...] = ()
     reading: tuple[bool, ...] = ()
+    keys: tuple[int, ...] = ()
+    apart: Mapping[str, str] = field(default_factory=dict)
+    held: int = 0
 
     def place(self, query: int, client: int) -> str:
         """Where a client sends a query: the conninfo of its own connection for such queries."""

@@ -8,12 +8,13 @@ from lab import commands, count, pg, prepare, statement, timeline, trial, ways
 from lab.clusters import Cluster
 from lab.drivers import CanRefuse
 from lab.errors import IngestError, LabError
+from lab.kept import Kept
 from lab.model import Candidate, Instance, Scenario
 from lab.prepare import Span
 from lab.probes.host import HostProbe
 from lab.run import Bench, brought_up, connected, sets_of
 from lab.sources import Source
-from lab.trial import Kept, Tools
+from lab.trial import Tools
 
 ROWS = 1_000
 _HURRIED = re.compile(
@@ -50,7 +51,6 @@ def _by_cluster(scenario: Scenario) -> dict[int, list[Candidate]]:
 
 
 def _try(candidate: Candidate, cluster: Cluster, scenario: Scenario, tools: Tools) -> None:
-    load = ways.bound(tools.loads, candidate)
     with connected(Instance(candidate.name, 1), candidate, cluster, scenario, HostProbe()) as kept:
         prepare.apply(tools.psql, kept.direct, candidate.schema, candidate.name)
         with pg.connected(kept.direct.conninfo) as connection:
@@ -58,10 +58,12 @@ def _try(candidate: Candidate, cluster: Cluster, scenario: Scenario, tools: Tool
         if scenario.unsafe is None:
             prepare.durable(kept.direct, f"{candidate.name}: {candidate.schema.file}")
             _waits_for_the_disk(candidate)
-        prepare.fill(tools.psql, kept.direct, candidate, load, tools.sources, kept.span)
+        kept.rooms.make(tools.sources, kept.span)
+        prepare.fill(tools.psql, kept.direct, candidate, kept.load(tools.loads), tools.sources, kept.span)
         sets = sets_of(kept, tools, 1)
         try:
-            count.explain(kept.direct.conninfo, candidate.queries, sets)
+            for info, queries, positions in kept.rooms.grouped(kept.direct.conninfo, candidate.queries, sets):
+                count.explain(info, queries, {name: [sets[name][at] for at in own] for name, own in positions.items()})
             _try_reads(kept, sets)
         except IngestError as error:
             raise IngestError(f"{candidate.name}: {error}") from None
@@ -129,7 +131,7 @@ def _rehearse(kept: Kept, steps: Sequence[timeline.Step], tools: Tools) -> None:
                 assert step.rows is not None
                 bounds = trial.bounds_of(source, source.rows, source.rows + step.rows)
                 trial.author(kept, "before_append", bounds)
-                load = ways.bound(tools.loads, kept.candidate, later=True)
+                load = kept.load(tools.loads, later=True)
                 table = prepare.table_of(kept.admin, kept.candidate, source.name)
                 sent = step.rows if source.name in kept.span.whole else min(few, step.rows)
                 rows = source.batches(source.rows, source.rows + sent)

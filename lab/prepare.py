@@ -210,18 +210,21 @@ def _type(arrow: pa.DataType) -> str:
 # --- facts of an instance -------------------------------------------------------------------
 
 
-def settle(nodes: Sequence[Node]) -> None:
-    """See the module; of every server. ClusterError where an autovacuum worker does not go within 30 s."""
+def settle(nodes: Sequence[Node], rooms: Sequence[Node] = ()) -> None:
+    """See the module; of every server, and of *rooms*, further databases of theirs.
+
+    ClusterError where an autovacuum worker does not go within 30 s.
+    """
     writers = [node.connection for node in nodes if leads(node.connection)]
-    analyse(nodes, "VACUUM (FREEZE, ANALYZE)")
-    for admin in writers:
+    analyse((*nodes, *rooms), "VACUUM (FREEZE, ANALYZE)")
+    for admin in (*writers, *(room.connection for room in rooms)):
         pg.rows(admin, pg.query("brin"))
     caught_up(nodes)
     for node in nodes:
         pg.run(node.connection, "CHECKPOINT")
     for admin in writers:
         _quiet(admin)
-    for node in nodes:
+    for node in (*rooms, *nodes):
         pg.rows(node.connection, pg.query("reset"))
 
 
@@ -335,9 +338,13 @@ def sizes(nodes: Sequence[Node], rows: int) -> dict[str, tuple[float, ...]]:
 
 
 def sizes_of(nodes: Sequence[Node]) -> dict[str, dict[str, float]]:
-    """Server -> heap_bytes, index_bytes, toast_bytes of what the author's schema made on it."""
-    found = {node.name: pg.ask(node.connection, pg.query("sizes")) for node in nodes}
-    return {name: {f"{what}_bytes": one[f"{what}_bytes"] for what in _PARTS} for name, one in found.items()}
+    """Server -> heap_bytes, index_bytes, toast_bytes of what the author's schema made on it, in all of its *nodes*."""
+    found: dict[str, dict[str, float]] = {}
+    for node in nodes:
+        asked = pg.ask(node.connection, pg.query("sizes"))
+        own = {f"{what}_bytes": asked[f"{what}_bytes"] for what in _PARTS}
+        found[node.name] = added(own, found[node.name]) if node.name in found else own
+    return found
 
 
 _PARTS = ("heap", "index", "toast")

@@ -12,20 +12,21 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
-from lab import count, modes, pg, prepare, shape, store, timeline, trial, ways, workload
+from lab import apart, count, modes, pg, prepare, shape, store, timeline, trial, workload
 from lab.clock import Clock, Tell
 from lab.clusters import Cluster, OpenCluster
 from lab.design import Design
 from lab.errors import ClusterError
 from lab.hosts import Host
 from lab.inventory import inventory
+from lab.kept import Kept
 from lab.keys import OLDEST
-from lab.model import Candidate, Instance, Json, Prepared, Scenario, Slice, SqlFile, Study, Trial
+from lab.model import Candidate, Instance, Json, Prepared, Query, Scenario, Slice, SqlFile, Study, Trial
 from lab.prepare import Span
 from lab.probes.host import HostProbe
 from lab.probes.server import Node
 from lab.share import Share, limited
-from lab.trial import Kept, Tools
+from lab.trial import Tools
 
 SETS = 8  # parameter sets of the count pass; more than the five after which a plan may turn generic
 STUDY_SETS = 2  # planned anew at each call, so that there is no sixth execution to wait for
@@ -226,7 +227,9 @@ def connected(
             connection = stack.enter_context(pg.connected(one.conninfo))
             others.append(Node(one.node, connection, inner=one.node not in spoken_to and prepare.leads(connection)))
         shaped = shape.several(scenario)
-        yield Kept(instance, candidate, cluster, admin, host, others=others, shaped=shaped)
+        kept = Kept(instance, candidate, cluster, admin, host, others=others, shaped=shaped)
+        stack.callback(kept.rooms.close)
+        yield kept
 
 
 def _span(scenario: Scenario, tools: Tools, rounds: int) -> Span:
@@ -248,23 +251,27 @@ def prepare_instance(kept: Kept, scenario: Scenario, tools: Tools, *, again: boo
     for step in scenario.prepare:
         if step.do == "ingest":
             prepare.apply(tools.psql, kept.direct, candidate.schema, candidate.name)
+            made = kept.rooms.make(tools.sources, kept.span)
             before = prepare.positions(kept.nodes)  # from here on it is the rows that write
-            load = ways.bound(tools.loads, candidate)
+            load = kept.load(tools.loads)
             report = prepare.fill(tools.psql, kept.direct, candidate, load, tools.sources, kept.span)
             metrics |= prepare.load_metrics(kept.nodes, before, report)
+            report |= made
         elif step.do == "settle":
-            prepare.settle(kept.nodes)
+            prepare.settle(kept.nodes, kept.rooms.nodes)
         elif step.do == "count" and not again:
             prepare.caught_up(kept.nodes)
-            metrics |= prepare.sizes(kept.nodes, report["rows"])
+            metrics |= prepare.sizes(kept.databases, report["rows"])
             counted, planned = counted_on(kept, sets_of(kept, tools, SETS))
             metrics |= counted.metrics
             report |= {"queries": planned} if planned else {}
             if any(map(count.writes, candidate.queries)):
-                prepare.settle(kept.nodes)  # what was rolled back takes room, and a resumed instance has none of it
+                prepare.settle(
+                    kept.nodes, kept.rooms.nodes
+                )  # what was rolled back takes room, and a resumed instance has none of it
         elif step.do == "maintain":
             trial.author(kept, "maintain", {})
-    kept.rows = kept.rows_before = prepare.rows_in(admin)
+    kept.rows = kept.rows_before = kept.rows_there()
     report["rows_in_tables"] = kept.rows
     report |= inventory(admin)
     report |= {"unlogged": unlogged} if (unlogged := prepare.unlogged(admin)) else {}
@@ -291,10 +298,14 @@ def counted_on(kept: Kept, sets: count.Sets) -> tuple[count.Counted, dict[str, J
     """
     info, queries = kept.direct.conninfo, kept.candidate.queries
     inner = kept.server.inner if kept.shaped else None
-    reads = [] if kept.shaped else [one for one in queries if not count.writes(one)]
-    before = modes.modes(info, reads, sets)
-    counted = count.count(info, queries, sets, inner=inner, redraw=partial(prepare.analyse, kept.nodes))
-    return counted, {} if kept.shaped else modes.agreed(before, modes.modes(info, queries, sets))
+
+    def counting(info: str, queries: Sequence[Query], sets: count.Sets) -> count.Counted:
+        return count.count(info, queries, sets, inner=inner, redraw=partial(prepare.analyse, kept.rooms.behind(info)))
+
+    if kept.shaped:
+        return apart.counted(kept.rooms.grouped(info, queries, sets), sets, counting), {}
+    before = modes.modes(info, [one for one in queries if not count.writes(one)], sets)
+    return counting(info, queries, sets), modes.agreed(before, modes.modes(info, queries, sets))
 
 
 def shape_of(kept: Kept) -> dict[str, Json]:
@@ -303,7 +314,7 @@ def shape_of(kept: Kept) -> dict[str, Json]:
         "processes": [process.name for process in kept.cluster.processes],
         "reads": [one.node for one in kept.reads],
         "standbys": sum(not prepare.leads(node.connection) for node in kept.nodes),
-        "sizes": prepare.sizes_of(kept.nodes),
+        "sizes": prepare.sizes_of(kept.databases),
     }
 
 

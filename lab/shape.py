@@ -46,6 +46,7 @@ def facts(scenario: Scenario, prepared: Sequence[Prepared]) -> dict[str, Json]:
                 "processes": len(reports[name].get("processes", (None,))),
                 "standbys": reports[name].get("standbys", 0),
                 "reads": ", ".join(reports[name].get("reads", ())),
+                "apart": reports[name].get("databases"),
             }
             for name, one in scenario.candidates.items()
             if name in reports
@@ -83,9 +84,11 @@ def _layers(topology: Topology) -> Iterator[Topology]:
 _FRESH = "every read sees all that was committed before it"
 _ATOMIC = "all of a transaction is committed, or nothing of it"
 _MOMENT = "a query sees all rows as of one moment"
+_ALL = "one query may ask for all rows"
 _SESSION = "settings, advisory locks and temporary tables of a session stay with its client"
 _BROKEN = {
     "sharded": (_ATOMIC, _MOMENT),  # postgres_fdw: no two-phase commit, a snapshot for each server
+    "databases": (_ALL,),
     "citus": (_MOMENT,),  # two-phase commit, but no snapshot over all workers
 }
 
@@ -109,7 +112,7 @@ def promises(topology: Topology, *, names: str, commit: str, standbys: int, read
         broken.add(_SESSION)
     on_disk = confirm if commit in ("on", "remote_apply") else 0
     kept = [f"a commit is on the disks of {on_disk + 1} servers before it is acknowledged"] if on_disk else []
-    return (*kept, *(one for one in (_FRESH, _ATOMIC, _MOMENT, _SESSION) if one not in broken))
+    return (*kept, *(one for one in (_FRESH, _ATOMIC, _MOMENT, _ALL, _SESSION) if one not in broken))
 
 
 def _confirm(names: str) -> int:
@@ -126,6 +129,7 @@ def _confirm(names: str) -> int:
 
 _COUNTS: Mapping[str, tuple[int, tuple[str, ...]]] = {
     "single": (1, ()),
+    "databases": (1, ()),
     "replicas": (1, ("nodes",)),
     "sharded": (1, ("shards",)),
     "citus": (1, ("workers",)),

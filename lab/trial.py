@@ -8,7 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
@@ -17,16 +17,16 @@ import numpy as np
 import pyarrow as pa
 
 from lab import cold, commands, pace, pg, prepare, statement, timeline, ways, workload
-from lab.clusters import CanBypass, Cluster
+from lab.clusters import Cluster
 from lab.drivers import CALLS, OPS, Driven, Driver, Work
 from lab.errors import ClusterError, IngestError
 from lab.ingest import Load
-from lab.model import Candidate, Endpoint, Instance, Json, Slice, SqlFile, Trial
-from lab.prepare import Span
+from lab.kept import Kept
+from lab.model import Candidate, Json, Slice, SqlFile, Trial
 from lab.probes import quota
 from lab.probes.activity import activity
-from lab.probes.host import HostProbe, foreign_share
-from lab.probes.server import Node, ServerProbe, each, less, seen
+from lab.probes.host import foreign_share
+from lab.probes.server import each, less, seen
 from lab.probes.watcher import Watcher
 from lab.sources import Source
 
@@ -62,58 +62,6 @@ class Tools:
             self.watcher.forget()
 
 
-@dataclass
-class Kept:
-    """An instance that is up: what it is connected by, and which rows it holds now."""
-
-    instance: Instance
-    candidate: Candidate
-    cluster: Cluster
-    admin: pg.Connection
-    host: HostProbe
-    span: Span = field(default_factory=Span)
-    rows: int = 0
-    rows_before: int = 0  # when the instance was prepared
-    others: Sequence[Node] = ()  # the servers beside the one that *admin* speaks to
-    shaped: bool = False  # some candidate is no single server: what tells shapes apart is measured too
-    server: ServerProbe = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.server = ServerProbe(self.nodes, self.cluster.processes)
-
-    @property
-    def nodes(self) -> tuple[Node, ...]:
-        """Every server as superuser, the one that is written to first."""
-        return (Node(self.cluster.admin().node, self.admin), *self.others)
-
-    @property
-    def direct(self) -> Endpoint:
-        """The server that is written to, past anything that keeps no session: for what is prepared and counted."""
-        return self.cluster.direct() if isinstance(self.cluster, CanBypass) else self.cluster.write()
-
-    @property
-    def role(self) -> str:
-        """Who the author's SQL is run as: whom the server is written to as."""
-        return pg.parsed(self.direct.conninfo).get("user", self.admin.info.user)
-
-    @property
-    def reads(self) -> tuple[Endpoint, ...]:
-        """Where reads are sent, if not where writes go."""
-        write = self.cluster.write()
-        found = tuple(self.cluster.reads())
-        return () if all(one.conninfo == write.conninfo for one in found) else found
-
-    @property
-    def connection(self) -> str:
-        """The name by which the driver keeps its connections."""
-        return f"{self.candidate.name}.{self.instance.load}"
-
-    def hang_up(self) -> None:
-        """Close the connections to all servers."""
-        for node in self.nodes:
-            node.connection.close()
-
-
 def drive(kept: Kept, trial: Trial, steps: Sequence[timeline.Step], tools: Tools) -> Slice:
     """Go through the steps and give the slice; the rows are counted after the last one.
 
@@ -138,8 +86,8 @@ def drive(kept: Kept, trial: Trial, steps: Sequence[timeline.Step], tools: Tools
         facts.append(fact)
     with answering(kept.instance.name, kept.cluster):
         if facts:
-            facts[-1]["activity"] = activity(kept.nodes)  # when rows are as many as they were before
-        rows = prepare.rows_in(kept.admin)
+            facts[-1]["activity"] = activity(kept.nodes, kept.rooms.nodes)  # when rows are as many as they were before
+        rows = kept.rows_there()
     done = pa.concat_tables(ops) if ops else OPS.empty_table()
     more = (pa.concat_tables(tables) if tables else None for tables in (series, witness))
     return Slice(trial, tuple(facts), done, rows, kept.rows, *more)
@@ -216,7 +164,7 @@ def _append(kept: Kept, step: Any, tools: Tools, seed: int) -> Act:
             bounds = bounds_of(source, first[source.name], first[source.name] + step.rows)
             author(kept, "before_append", bounds)
             table = prepare.table_of(kept.admin, kept.candidate, source.name)
-            load = ways.bound(tools.loads, kept.candidate, later=True)
+            load = kept.load(tools.loads, later=True)
             sent = ways.sent(load, kept.cluster.write(), kept.candidate, table, source.schema, rows[source.name])
             author(kept, "after_append", bounds)
             fact["rows"] += sent.rows
@@ -250,7 +198,7 @@ def _maintain(kept: Kept, step: Any, tools: Tools, seed: int) -> Act:
     def act(fact: dict[str, Json]) -> None:
         fact["own"] = "maintain" in kept.candidate.steps
         author(kept, "maintain", {})
-        for node in () if fact["own"] else kept.nodes:
+        for node in () if fact["own"] else kept.databases:
             if prepare.leads(node.connection):
                 pg.alone(node.connection, "VACUUM (ANALYZE)")
 
@@ -304,6 +252,7 @@ def work_of(kept: Kept, step: Any, tools: Tools, seed: int) -> Work:
         for_s=step.for_s,
         saturate=step.do == "saturate",
         reads=kept.reads,
+        apart=kept.rooms.apart(queries) if queries else None,
     )
 
 
@@ -337,7 +286,7 @@ def _reckon(kept: Kept, fact: dict[str, Json]) -> None:
     """Where the load itself may add rows or take them away, what is there now is what should be there."""
     if any(_MOVES_ROWS & commands.of(query) for query in kept.candidate.queries):
         with answering(kept.instance.name, kept.cluster):
-            now = prepare.rows_in(kept.admin)
+            now = kept.rows_there()
         fact["rows_by_load"] = now - kept.rows
         kept.rows = now
 
@@ -345,19 +294,24 @@ def _reckon(kept: Kept, fact: dict[str, Json]) -> None:
 def author(kept: Kept, step: str, bounds: Mapping[str, str]) -> None:
     """Run the candidate's own SQL of a step, statement by statement, with `:from` and `:to` filled in.
 
-    Nothing of it outlives it in the connection: neither a setting nor a transaction.
+    Where rows are kept apart, in each database that holds some. Nothing of it outlives it in the connection: neither a
+    setting nor a transaction.
     """
     sql = kept.candidate.steps.get(step)
-    if sql is None:
-        return
+    for connection in [one.connection for one in kept.rooms.nodes] or [kept.admin]:
+        if sql is not None:
+            _authored(kept, connection, sql, bounds)
+
+
+def _authored(kept: Kept, connection: pg.Connection, sql: SqlFile, bounds: Mapping[str, str]) -> None:
     try:
-        with pg.acting_as(kept.admin, kept.role):
+        with pg.acting_as(connection, kept.role):
             for text in statement.bound(sql.text, bounds, sql.file):
-                pg.run(kept.admin, text)
-            if pg.in_transaction(kept.admin):
+                pg.run(connection, text)
+            if pg.in_transaction(connection):
                 raise IngestError(f"{kept.candidate.name}: {sql.file}: leaves a transaction open (end it with COMMIT;)")
     except pg.Error as error:
-        if kept.admin.closed:
+        if connection.closed:
             raise
         raise _refused(kept.candidate, sql, error) from None
 

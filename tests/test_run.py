@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from lab import clock, design, run, store, trial
+from lab import clock, design, run, store
 from lab.drivers import OPS
 from lab.errors import ClusterError, PlaceError
+from lab.kept import Kept
 from lab.model import Catalogue, Endpoint, Instance, Prepared, Slice, SqlFile, Statement, Study
 from lab.timeline import Append, Drive, Retire
 from tests import samples
@@ -86,14 +87,14 @@ class Fake:
         finally:
             self.say(f"close {name}")
 
-    def prepared(self, kept: trial.Kept, scenario, tools, *, again: bool = False) -> Prepared:
+    def prepared(self, kept: Kept, scenario, tools, *, again: bool = False) -> Prepared:
         del scenario, tools
         kept.rows = kept.rows_before = 1_000
         at = f"at {kept.span.appended}-{kept.span.retired}"
         self.say(f"prepare {store.label(kept.instance)} {at}{' again' if again else ''}")
         return samples.prepared(kept.candidate.name, kept.instance.load, twin=kept.instance.twin)
 
-    def driven(self, kept: trial.Kept, one, steps, tools) -> Slice:
+    def driven(self, kept: Kept, one, steps, tools) -> Slice:
         del steps, tools
         assert kept.instance == one.instance
         for server in kept.cluster.servers:
@@ -484,7 +485,8 @@ def asked(monkeypatch):
         if redraw:
             redraw()
         log.append("count")
-        return run.count.Counted({}, {}, {})
+        names = ("recent", "write")
+        return run.count.Counted({}, dict.fromkeys(names, ()), dict.fromkeys(names, ()))
 
     def modes(_info, queries, _sets):
         log.append([one.name for one in queries])
@@ -496,12 +498,22 @@ def asked(monkeypatch):
     return log
 
 
+class Together:
+    """The rooms of a shape that keeps nothing apart."""
+
+    def behind(self, _info):
+        return "all"
+
+    def grouped(self, info, queries, _sets):
+        yield info, queries, {query.name: [] for query in queries}
+
+
 def counting(*, shaped: bool) -> Any:
     """An instance of two queries, one of which writes."""
     queries = (samples.queries()[0], replace(samples.queries()[0], name="write", statements=(Statement("DELETE"),)))
     heap = replace(samples.candidate("heap"), queries=queries)
     direct, server = Endpoint("primary", "write", ""), SimpleNamespace(inner=None)
-    return SimpleNamespace(candidate=heap, shaped=shaped, nodes="all", direct=direct, server=server)
+    return SimpleNamespace(candidate=heap, shaped=shaped, rooms=Together(), direct=direct, server=server)
 
 
 def test_tables_are_analysed_anew_between_the_passes_of_the_count(asked):

@@ -209,7 +209,7 @@ def test_what_is_up_is_held_against_what_was_shared_out():
 def test_every_kind_of_shape_says_how_many_processes_it_has(kind):
     if kind == "given":
         return
-    options = {"behind": {"kind": "single"}} if kind == "pooled" else {}
+    options = {"pooled": {"behind": {"kind": "single"}}, "databases": {"by": "a"}}.get(kind, {})
     assert shape.count(Topology(kind, options), share._filled) >= 1
 
 
@@ -220,6 +220,10 @@ def test_what_a_shape_takes_away_is_a_promise_lost():
     pooled = Topology("pooled", {"behind": {"kind": "sharded"}})
     assert alone - stale == {"every read sees all that was committed before it"}
     assert len(alone - shards) == 2
+    apart = Topology("databases", {"by": "tenant"})
+    assert alone - set(shape.promises(apart, names="", commit="on", standbys=0, reads=False)) == {
+        "one query may ask for all rows"
+    }
     assert len(alone - set(shape.promises(pooled, names="", commit="on", standbys=0, reads=False))) == 3
 
 

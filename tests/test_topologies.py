@@ -24,6 +24,9 @@ from lab.model import Topology
         ("sharded", {"fdw": {"fetchsize": 3}}, "Input should be 'analyze_sampling'"),
         ("pooled", {"mode": "query"}, "'session', 'transaction' or 'statement'"),
         ("pooled", {"behind": {"kind": "pooled"}}, r"a pooler behind a pooler \(name another kind\)"),
+        ("pooled", {"behind": {"kind": "databases", "by": "a"}}, "databases made on the way behind a pooler"),
+        ("databases", {}, "Field required"),
+        ("databases", {"by": "tenant", "connections": 0}, "greater than or equal to 1"),
         ("pooled", {"behind": "single"}, "valid dictionary"),
         ("given", {}, "Field required"),
         ("given", {"dsn_env": "postgres://me:secret@there/db"}, "match pattern"),
@@ -106,9 +109,10 @@ def test_who_waits_for_whom_is_the_shapes_to_say(tmp_path):
         pass
 
 
-@pytest.mark.parametrize("kind", ["single", "replicas", "sharded", "patroni", "citus", "pooled"])
+@pytest.mark.parametrize("kind", ["single", "replicas", "sharded", "patroni", "citus", "pooled", "databases"])
 def test_every_kind_of_containers_takes_an_image(kind):
     options = parts.options("clusters", kind)
-    assert options.model_validate({"image": "mine:1"}).image == "mine:1"
+    rest = {"by": "a"} if kind == "databases" else {}
+    assert options.model_validate({"image": "mine:1", **rest}).image == "mine:1"
     with pytest.raises(ValueError, match="image"):
         options.model_validate({"image": ""})

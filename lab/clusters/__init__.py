@@ -1,11 +1,12 @@
 """Shapes built of hosts. A kind is a module here with KIND, Options and `opened`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
+from lab import pg
 from lab.hosts import Host, Process, Server
 from lab.model import Endpoint, Topology
 
@@ -119,6 +120,28 @@ class CanBypass(Protocol):
 
     def direct(self) -> Endpoint:
         """The write node past it, as the unprivileged role: for what is counted within one session."""
+        ...
+
+
+@runtime_checkable
+class CanKeepApart(Protocol):
+    """Rows live in databases of their own, one for each value of the column *by*: a call goes to that of its value.
+
+    A client holds *connections* at most, and closes the one it has not used for longest for another.
+    """
+
+    by: str
+    connections: int
+
+    def make(self, values: Iterable[str], like: pg.Connection) -> None:
+        """Make databases for those of *values* that have none, like write() was when the first was made.
+
+        *like* is the only session in write()'s database, a superuser's. ClusterError if they cannot be had.
+        """
+        ...
+
+    def databases(self, *, admin: bool = False) -> Mapping[str, Endpoint]:
+        """Value -> its database, as the unprivileged role or as superuser; those that have been made."""
         ...
 
 

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, cast
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from lab import pg
-from lab.clusters import CanBypass, CanKill, CanLag, CanPartition, CanSwitchover, Cluster, Lag
+from lab.clusters import CanBypass, CanKill, CanLag, CanPartition, CanSwitchover, Cluster, Lag, databases
 from lab.clusters._nodes import Image, bringing_up, opener
 from lab.errors import ClusterError
 from lab.hosts import Container, Containers, Host, Process
@@ -47,6 +47,8 @@ class Options(BaseModel):
     def _other(cls, behind: dict[str, Any]) -> dict[str, Any]:
         if behind.get("kind") == KIND:
             raise ValueError("a pooler behind a pooler (name another kind)")
+        if behind.get("kind") == databases.KIND:
+            raise ValueError("databases made on the way behind a pooler, which is told of one (name another kind)")
         return behind
 
     def cannot(self) -> Mapping[str, str]:

@@ -39,6 +39,24 @@ CALLS = pa.schema(
 
 
 @dataclass(frozen=True)
+class Apart:
+    """Databases of which a call goes to one: to *places*[value], its *keys*[query]-th parameter being that value.
+
+    A client holds *connections* to them at most, and closes the one it has not used for longest for another. Opening
+    one is part of the operation that wants it; where all of them may be held, they are opened before the slice.
+    """
+
+    keys: Sequence[int]
+    places: Mapping[str, Endpoint]
+    connections: int
+
+    @property
+    def held(self) -> bool:
+        """May a client hold connections to all of them?"""
+        return len(self.places) <= self.connections
+
+
+@dataclass(frozen=True)
 class Work:
     """One slice. Connections are kept by *connection* name from slice to slice.
 
@@ -55,6 +73,7 @@ class Work:
     for_s: float
     saturate: bool = False
     reads: Sequence[Endpoint] = ()
+    apart: Apart | None = None  # calls go to databases of their own, and none to *endpoint*
 
 
 @dataclass(frozen=True)

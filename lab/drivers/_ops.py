@@ -73,7 +73,15 @@ def order(work: Work, share: tuple[int, int], script: str | None = None) -> Orde
         script=script,
         reads=tuple(one.conninfo for one in work.reads),
         reading=tuple(map(commands.only_reads, work.queries)),
+        **_apart(work),
     )
+
+
+def _apart(work: Work) -> dict[str, Any]:
+    if work.apart is None:
+        return {}
+    places = {value: place.conninfo for value, place in work.apart.places.items()}
+    return {"keys": tuple(work.apart.keys), "apart": places, "held": work.apart.connections}
 
 
 def calls(table: pa.Table) -> Calls:

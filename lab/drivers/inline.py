@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from lab import commands, pg
-from lab.drivers import Driven, Work, _ops
+from lab.drivers import Apart, Driven, Work, _ops
 from lab.errors import LabError, ScenarioError
-from lab.plain import Log
+from lab.model import Endpoint
+from lab.plain import NO_CONNECTION, NO_DATABASE, Log
 
 KIND = "inline"
 CANNOT: frozenset[str] = frozenset()
@@ -77,17 +78,20 @@ class Inline:
     def start(self, work: Work) -> "Threads":
         """See drivers.Driver.start. LabError with the server's words if a statement is refused."""
         self._stopping.clear()
-        for client in range(work.clients):
+        for client in range(work.clients) if work.apart is None or work.apart.held else ():
             for query in range(len(work.queries)):
-                self.wire(work, client, query)
+                for place in [None] if work.apart is None else work.apart.places.values():
+                    self.wire(work, client, query, place)
         return Threads(self, work, self._stopping)
 
-    def wire(self, work: Work, client: int, query: int) -> pg.Wire:
-        """The client's connection for a query, live when last seen, with the query prepared."""
+    def wire(self, work: Work, client: int, query: int, apart: Endpoint | None = None) -> pg.Wire:
+        """The client's connection for a query, live when last seen, with the query prepared; to *apart* if given."""
         asked = work.queries[query]
         reading = bool(work.reads) and commands.only_reads(asked)
-        place = work.reads[client % len(work.reads)] if reading else work.endpoint
+        place = apart or (work.reads[client % len(work.reads)] if reading else work.endpoint)
         key = work.connection, client, place.conninfo
+        if apart is not None and work.apart is not None:
+            self._room_for(key, work.apart.connections)
         if key in self._wires:
             self._wires[key].check()
             if self._wires[key].lost:
@@ -102,6 +106,15 @@ class Inline:
         except pg.Error as error:
             raise _ops.unprepared(work, query, pg.words(error)) from None
         return self._wires[key]
+
+    def _room_for(self, key: tuple[str, int, str], most: int) -> None:
+        """Put the client's connection at the end, or close the one unused for longest where there is no room for it."""
+        if key in self._wires:
+            self._wires[key] = self._wires.pop(key)
+            return
+        own = [one for one in self._wires if one[:2] == key[:2]]
+        if len(own) >= most:
+            self._wires.pop(own[0]).close()
 
     def forget(self, connection: str) -> None:
         """See drivers.Driver.forget."""
@@ -153,6 +166,10 @@ class Threads:
         """One thread."""
         log = Log(client)
         for seq, call in self._due():
+            if self._work.apart is not None:
+                start_ns = time.monotonic_ns()
+                log.add(seq, start_ns, *self._apart(self._work.apart, client, call))
+                continue
             wire = self._wire(client, call["query"])
             if wire is None:
                 break
@@ -178,6 +195,16 @@ class Threads:
         except _StoppedError:
             wire.close()
             return 0, "unknown", None
+
+    def _apart(self, apart: Apart, client: int, call: dict[str, Any]) -> tuple[int, str | None, str | None]:
+        """A call to the database of its own."""
+        place = apart.places.get(str(call["params"][apart.keys[call["query"]]]))
+        if place is None:
+            return 0, "failed", NO_DATABASE
+        try:
+            return self._one(self._driver.wire(self._work, client, call["query"], place), call)
+        except LabError:
+            return 0, "failed", NO_CONNECTION
 
     def _wire(self, client: int, query: int) -> pg.Wire | None:
         """A connection, tried for until the time is over."""

@@ -159,6 +159,8 @@ def refuse(work: Work) -> None:
         )
     if len({query.send for query in work.queries}) > 1:
         raise LabError(f"driver pgbench: sends all queries of a mix in one way {others}")
+    if work.apart is not None:
+        raise LabError(f"driver pgbench: sends to one database, and rows are kept apart in several {others}")
     if any(commands.only_reads(query) for query in work.queries) and work.reads:
         raise LabError(f"driver pgbench: sends reads where writes go {others}")
 

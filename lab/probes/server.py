@@ -28,10 +28,15 @@ class Node:
 
 
 class ServerProbe:
-    """See probes.Probe. Holds superuser connections that somebody else opened."""
+    """See probes.Probe. Holds superuser connections that somebody else opened.
 
-    def __init__(self, nodes: Sequence[Node], processes: Sequence[Process]) -> None:
+    *rooms*: further databases of these servers, of which only that is asked which a server counts for each apart; there
+    may be more of them later.
+    """
+
+    def __init__(self, nodes: Sequence[Node], processes: Sequence[Process], rooms: Sequence[Node] = ()) -> None:
         self._nodes = tuple(nodes)
+        self._rooms = rooms
         self._processes = tuple(processes)
         self._totals = pg.query("totals")
         self._statements = pg.query("statements")
@@ -40,7 +45,11 @@ class ServerProbe:
     def read(self) -> Mapping[str, Json]:
         """`nodes`: node -> its totals as queries/totals.sql has them. WAL is held from here on."""
         hold(self._nodes)
-        return {"nodes": {node.name: pg.ask(node.connection, self._totals) for node in self._nodes}}
+        found = {node.name: pg.ask(node.connection, self._totals) for node in self._nodes}
+        for number, room in enumerate(self._rooms):
+            done = pg.ask(room.connection, self._totals)["autovacuumed"]
+            found[room.name]["autovacuumed"] |= {f"{number}.{table}": n for table, n in done.items()}
+        return {"nodes": found}
 
     def cpu_s(self) -> dict[str, float]:
         """Process -> CPU seconds since it was started, of everything that serves."""

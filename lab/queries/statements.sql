@@ -12,6 +12,9 @@ SELECT
   sum(temp_blks_read + temp_blks_written)::float8 * current_setting('block_size')::int AS temp_bytes
 FROM pglab.pg_stat_statements
 WHERE query LIKE '%/* pglab:%'
-  AND dbid = (SELECT oid FROM pg_database WHERE datname = current_database())
+  AND dbid IN (
+    SELECT oid FROM pg_database
+    WHERE datname = current_database() OR starts_with(datname, current_database() || ':')  -- clusters/databases.py
+  )
 GROUP BY 1
 ORDER BY 1

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 
 from lab import parts, pg, prepare, run, statement, trial, ways, workload
 from lab.hosts import embedded
+from lab.kept import Kept
 from lab.model import Instance, Query, Scenario
 from lab.prepare import Span
 from lab.probes.host import HostProbe
@@ -60,7 +61,7 @@ class Server:
 
 
 @contextmanager
-def loaded(read: Scenario, candidate: str, stored: Mapping[str, Any]) -> Iterator[tuple[trial.Kept, Any, float]]:
+def loaded(read: Scenario, candidate: str, stored: Mapping[str, Any]) -> Iterator[tuple[Kept, Any, float]]:
     """A candidate's rows on a server of its own, the parameter sets, and WAL bytes of records by row of the load."""
     own = read.candidates[candidate]
     streams = read.workload.streams.values()
@@ -151,7 +152,7 @@ def _value(value: str | None) -> str:
     return "NULL" if value is None else pg.literal(value)
 
 
-def blocks(kept: trial.Kept, query: Query, sets: Sequence[Sequence[str | None]]) -> float:
+def blocks(kept: Kept, query: Query, sets: Sequence[Sequence[str | None]]) -> float:
     """Blocks per call, when each has been made before."""
     calls = calls_of(query, sets)
     with session(kept, query) as (connection, _):
@@ -160,7 +161,7 @@ def blocks(kept: trial.Kept, query: Query, sets: Sequence[Sequence[str | None]])
     return statistics.fmean(map(touched, tops))
 
 
-def shown(found: Shown, kept: trial.Kept, query: Query, sets: Sequence[Any], trees: Mapping[str, set[str]]) -> None:
+def shown(found: Shown, kept: Kept, query: Query, sets: Sequence[Any], trees: Mapping[str, set[str]]) -> None:
     """Everything else of one query, in sessions of its own."""
     calls = calls_of(query, sets)
     tops = []
@@ -230,7 +231,7 @@ def _partitions(found: Shown, tops: Sequence[Mapping[str, Any]], trees: Mapping[
 
 
 @contextmanager
-def session(kept: trial.Kept, query: Query) -> Iterator[tuple[pg.Connection, Callable[[str], Mapping[str, Any]]]]:
+def session(kept: Kept, query: Query) -> Iterator[tuple[pg.Connection, Callable[[str], Mapping[str, Any]]]]:
     """A session that has prepared the statement as `q`, and a look at it from beside."""
     (one,) = query.statements
     with pg.connected(kept.direct.conninfo, autocommit=False) as connection:

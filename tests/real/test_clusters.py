@@ -50,6 +50,7 @@ CASES = [
     Case("embedded", "single"),
     Case("embedded", "replicas", {"nodes": 2, "sync": "quorum"}),
     Case("embedded", "sharded", {"shards": 2, "batch_size": 100, "async_capable": True}),
+    Case("embedded", "databases", {"by": "a"}),
     Case("docker", "single"),
     Case("docker", "replicas", {"nodes": 1, "sync": "on"}),
     Case("docker", "sharded", {"shards": 2, "fdw": {"use_remote_estimate": True}}),
@@ -57,6 +58,7 @@ CASES = [
     Case("docker", "pooled", {"mode": "session", "prepared": 0, "behind": {"kind": "replicas", "nodes": 1}}),
     Case("docker", "pooled", {"mode": "transaction", "behind": {"kind": "citus", "workers": 2, "shards": 4}}),
     Case("docker", "pooled", {"mode": "transaction", "behind": {"kind": "patroni", **QUICK}}),
+    Case("docker", "databases", {"by": "a"}),
     Case("docker", "citus", {"workers": 2, "shards": 4}),
     Case("docker", "patroni", QUICK),
 ]

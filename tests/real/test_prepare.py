@@ -10,6 +10,7 @@ import pytest
 from lab import pg, prepare, trial
 from lab.errors import ClusterError, IngestError
 from lab.ingest import copy_binary
+from lab.kept import Kept
 from lab.model import Endpoint, Instance, SqlFile
 from lab.prepare import Span
 from lab.probes.server import Node, ServerProbe, seen
@@ -410,10 +411,10 @@ def test_rows_are_counted_through_the_roots_and_only_the_authors(psql, database,
 
 @pytest.fixture
 def kept(admin):
-    def made(**steps: str) -> trial.Kept:
+    def made(**steps: str) -> Kept:
         ends = {role: lambda role=role: Endpoint("one", role, "user=lab") for role in ("admin", "write")}
         cluster = SimpleNamespace(processes=(), **ends)
-        return trial.Kept(Instance("heap", 1), candidate(**steps), cluster, admin, None)
+        return Kept(Instance("heap", 1), candidate(**steps), cluster, admin, None)
 
     return made
 
