@@ -251,6 +251,7 @@ def prepare_instance(kept: Kept, scenario: Scenario, tools: Tools, *, again: boo
             before = prepare.positions(kept.nodes)  # from here on it is the rows that write
             load = ways.bound(tools.loads, candidate)
             report = prepare.fill(tools.psql, kept.direct, candidate, load, tools.sources, kept.span)
+            report["checkpoints"] = prepare.checkpoints(kept.nodes, before)
             metrics |= prepare.load_metrics(kept.nodes, before, report)
         elif step.do == "settle":
             prepare.settle(kept.nodes)
