@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from lab import frequencies, likely
-from lab.bounds import LARGEST, Rules
+from lab.bounds import LARGEST, TEXTS, Rules
 from lab.likely import Column, Dataset, Table
 from lab.model import Json
 
@@ -21,7 +21,6 @@ LEAST_EACH = 100  # rows for each value, below which there are fewer values than
 MOST_CHOICES = 20  # values that data.yaml lists one by one
 MANY = 0.95  # of the rows have a value of their own: practically all
 TIED = 0.1  # a correlation beyond chance
-_TEXTS = ("text", "varchar", "bpchar", "name", "citext")
 _HEADER, _JSONB = 1, 5  # bytes that a short text has in a row beside its letters, and a jsonb with one key
 
 
@@ -215,7 +214,7 @@ def _order(seen: Seen, keys: float) -> dict[str, Json]:
 
 def _width(column: Column, seen: Seen, rules: Rules) -> dict[str, Json]:
     """The letters of a text: as many as the server's have on average, as far as the schema lets them."""
-    if column.type not in (*_TEXTS, "bytea", "json", "jsonb") or not seen.width:
+    if column.type not in (*TEXTS, "bytea", "json", "jsonb") or not seen.width:
         return {}
     if column.type in ("json", "jsonb"):
         return {"width": max(10, round(seen.width) - _JSONB)}
@@ -237,11 +236,11 @@ def _values(column: Column, seen: Seen, width: Mapping[str, int]) -> list[str]:
     number = len(seen.shares)
     if column.type == "bool":
         return list(seen.values and ("true" if one == "t" else "false" for one in seen.values)) or ["false", "true"]
-    if column.type not in (*_TEXTS, *LARGEST, "numeric", "float4", "float8") or number > _room(column, width):
+    if column.type not in (*TEXTS, *LARGEST, "numeric", "float4", "float8") or number > _room(column, width):
         return []
     if seen.values:
         return list(seen.values)
-    if column.type in _TEXTS:
+    if column.type in TEXTS:
         long = width.get("width", 1)
         return [f"v{one + 1}".ljust(long, "x") for one in range(number)] if long > len(str(number)) else []
     return [str(one + 1) for one in range(number)]
@@ -249,7 +248,7 @@ def _values(column: Column, seen: Seen, width: Mapping[str, int]) -> list[str]:
 
 def _room(column: Column, width: Mapping[str, int]) -> int:
     """How many keys the type holds, up to as many as are made."""
-    if column.type in (*_TEXTS, "bytea"):
+    if column.type in (*TEXTS, "bytea"):
         return min(frequencies.MOST, int(16 ** min(5, width.get("width", 16))))
     if column.type == "numeric" and column.precision is not None:
         return max(1, min(frequencies.MOST, int(10 ** min(6, max(0, column.precision - column.scale))) - 1))

@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 from math import ceil, floor
 
+TEXTS = ("text", "varchar", "bpchar", "name", "citext")
 LARGEST = {"int2": 2**15 - 1, "int4": 2**31 - 1, "int8": 2**63 - 1}
 _CAST = re.compile(r"::(?:character varying|double precision|\"[^\"]+\"|[\w.]+)(?:\(\d+(?:,\d+)?\))?(?:\[\])?")
 _LITERAL_OR_CAST = re.compile(rf"('(?:[^']|'')*')|{_CAST.pattern}")

@@ -69,6 +69,24 @@ def setting(found: Mapping[str, Any] | None) -> str:
     return f"{found['value']} x {unit}" if unit[:1].isdigit() else f"{found['value']}{unit and ' '}{unit}"
 
 
+def setting_bytes(setting: Mapping[str, Any] | None) -> float | None:
+    """A memory setting as pg_settings has it, in bytes.
+
+    >>> [setting_bytes(one) for one in ({"value": "16384", "unit": "8kB"}, {"value": "64MB", "unit": None}, None)]
+    [134217728.0, 67108864.0, None]
+    """
+    if setting is None:
+        return None
+    value, unit = str(setting.get("value", "")), str(setting.get("unit") or "B")
+    for suffix in ("kB", "MB", "GB"):
+        if value.endswith(suffix):
+            value, unit = value.removesuffix(suffix), suffix
+    return float(value) * _MEMORY_UNITS[unit] if value.isdecimal() and unit in _MEMORY_UNITS else None
+
+
+_MEMORY_UNITS = {"B": 1, "kB": 1024, "8kB": 8192, "MB": 2**20, "GB": 2**30}
+
+
 def _guarantees(was: Prepared | None, now: Prepared | None) -> tuple[list[str], list[str]]:
     """What the catalogs promise no longer, and what they promise anew."""
     if was is None or now is None:

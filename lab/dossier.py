@@ -12,7 +12,7 @@
     trials/  doubts/  disagreements/   how many there were, which are left out and why
     twin/  sheet/  reasons/  changes/  the difference of nothing; production and lab; why; what to do
     shapes/                            what serves each candidate, where some is no single server
-    figure/                            the places of everything drawn (figure.py)
+    figure/  peak/                     the places of everything drawn (figure.py), rows at peak (peak.py)
 
 Addresses are stable: where the same thing is told of two runs, it stands at the same address.
 """

@@ -62,6 +62,9 @@ class _Form(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+_A_PEAK = "peak rate by mean rate of rows coming in; with rows_per_day the plan tells the rate at peak"
+
+
 class Production(_Form):
     """What the lab stands for."""
 
@@ -71,7 +74,7 @@ class Production(_Form):
     memory: Size | None = None
     shared_buffers: Size | None = None
     work_mem: Size | None = None
-    peak_factor: Annotated[float, Field(strict=True, gt=0, description="peak rate by mean rate")] | None = None
+    peak_factor: Annotated[float, Field(strict=True, gt=0, description=_A_PEAK)] | None = None
     checkpoint_rows: Count | None = None
 
 

@@ -8,14 +8,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from lab import datayaml, literals, turns
-from lab.bounds import LARGEST, Rules
+from lab.bounds import LARGEST, TEXTS, Rules
 from lab.model import Json
 from lab.turns import Turn, Whole
 
 FEWER = 10  # times fewer rows in a table that another one refers to
 LEAST_KEYS, MOST_KEYS = 10, 100_000  # of a table that is referred to: the preflight of a run loads it whole
 START = "2026-01-01"
-_TEXTS, _TIMES = ("text", "varchar", "bpchar", "name", "citext"), ("timestamptz", "timestamp", "date")
+_TIMES = ("timestamptz", "timestamp", "date")
 _DISTINCT = 16  # letters of a text that is made anew, below which two may be alike
 _MOMENTS = {"date": 365}  # other times: as many seconds as there are keys at most
 _PRIME = 32_749  # the largest below 2 to the 15th
@@ -301,11 +301,11 @@ class _Plan:
     def _unique(self, table: Table, column: Column, type_: str, rules: Rules) -> dict[str, Json]:
         if own := self.small.get((table.name, column.name)):
             return {"type": type_, "of": own, "sequence": 1}
-        width = {"width": min(column.length, _DISTINCT)} if column.type in _TEXTS and column.length else {}
+        width = {"width": min(column.length, _DISTINCT)} if column.type in TEXTS and column.length else {}
         few = column.type in (*_TIMES, "int2") or width.get("width", _DISTINCT) < _DISTINCT
         if table.name in self.sizes and few:
             return {"type": type_, "of": table.name, "sequence": 1, **width}
-        if column.type in (*_TEXTS, "uuid", "bytea", "json", "jsonb"):
+        if column.type in (*TEXTS, "uuid", "bytea", "json", "jsonb"):
             return {"type": type_, **width}
         if column.type == "bool" or column.labels:
             self.holes.append(f"{table.name}.{column.name}: is unique, and its type has few values (give the rows)")
@@ -346,7 +346,7 @@ def _fewest(table: Table, key: Sequence[str]) -> int | None:
     one = next((one for one in table.columns if (one.name,) == tuple(key)), None)
     if one is None or one.counted or one.generated:
         return None
-    if one.type in _TEXTS and (one.length or _DISTINCT) < _DISTINCT:
+    if one.type in TEXTS and (one.length or _DISTINCT) < _DISTINCT:
         return int(16 ** (one.length or _DISTINCT))
     return {"int2": _PRIME, "date": MOST_KEYS}.get(one.type)
 
@@ -376,7 +376,7 @@ def _distinct(table: Table, time: str, referring: set[str]) -> set[str]:
 
 def _many(column: Column) -> bool:
     """Has the type as many values as there are rows?"""
-    wide = column.type in _TEXTS and not column.labels and (column.length or _DISTINCT) >= _DISTINCT
+    wide = column.type in TEXTS and not column.labels and (column.length or _DISTINCT) >= _DISTINCT
     return wide or column.type in ("int2", "int4", "int8", "uuid", "numeric")
 
 
@@ -385,7 +385,7 @@ def _values(column: Column, type_: str, rules: "Rules") -> dict[str, Json]:
     chosen = rules.choices or column.labels
     if chosen:
         return {"choices": dict.fromkeys(chosen, 1)}
-    if column.type in _TEXTS:
+    if column.type in TEXTS:
         longest = min(column.length or rules.longest or _DISTINCT, rules.longest or _DISTINCT)
         return (
             {"width": max(rules.shortest, min(longest, max(_DISTINCT, rules.shortest)))}

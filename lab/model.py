@@ -320,8 +320,8 @@ class Prepared:
     what repeats within 0.1 % is exact. *explains*: query -> list of {params, plan}, the JSON of
     EXPLAIN. *digests*: query -> one digest for each parameter set. *settings*: name ->
     {value, unit, source} where they differ from the server's defaults. *guarantees*: constraints
-    as the catalogs word them. *report*: rows, seconds and bytes of the load; what the catalogs
-    have (inventory.py); `queries`, their plans in other modes (modes.py).
+    as the catalogs word them. *report*: rows, seconds, bytes and `checkpoints` (by server that
+    writes) of the load; what the catalogs have (inventory.py); `queries`, their plans in other modes (modes.py).
     """
 
     instance: Instance

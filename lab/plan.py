@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from lab import dossier, figure, metrics, project
+from lab import dossier, figure, metrics, peak, project
 from lab.book import Book, Datum, Place, address
 from lab.dossier import Judged
 from lab.model import Evidence, Family, Prepared, Scenario, Scope, Verdict
@@ -49,6 +49,7 @@ def plan(judged: Judged) -> Plan:
     subject = subject_of(judged)
     facts = dossier.facts(judged, subject)
     facts["figure"] = figure.figures(judged)
+    facts["peak"] = peak.facts(judged.scenario.production)
     book = Book(facts)
     return Plan(judged.scenario.name, book, outline(judged, book, subject), tuple(facts["figure"]))
 
@@ -96,6 +97,7 @@ def outline(judged: Judged, book: Book, subject: str | None) -> dict[str, Any]:
         "objective": _of_metric(scenario.objective, [*challengers, *dict.fromkeys(twins)], book),
         "described": _described(scenario, evidence, book),
         "work": [row for one in _WORK if (row := _of_metric(one, challengers, book))["any"] is not None],
+        "peak": [row for one in peak.RATES if (row := _of_metric(one, challengers, book))["any"] is not None],
         "catalogue": _catalogue(judged, book),
         "reasons": _reasons([one for one in judged.reasons if one.candidate == subject], book),
         "others": _reasons([one for one in judged.reasons if one.candidate != subject], book),

@@ -298,12 +298,17 @@ def _place(connection: pg.Connection) -> dict[str, Any]:
 
 
 def positions(nodes: Sequence[Node]) -> dict[str, dict[str, Any]]:
-    """Of every server that writes: its WAL insert position and next transaction id, to be read again later.
+    """Of every server that writes: its WAL insert position, next transaction id and number of checkpoints.
 
-    WAL is held from here on.
+    To be read again later; WAL is held from here on.
     """
     hold(nodes)
     return {node.name: pg.ask(node.connection, pg.query("position")) for node in nodes if leads(node.connection)}
+
+
+def checkpoints(nodes: Sequence[Node], before: Mapping[str, Mapping[str, Any]]) -> dict[str, int]:
+    """How many checkpoints each server that writes has begun since *before*, by the server's own count."""
+    return {name: one["checkpoints"] - before[name]["checkpoints"] for name, one in positions(nodes).items()}
 
 
 def load_metrics(

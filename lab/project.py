@@ -9,9 +9,10 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from lab import metrics
+from lab import metrics, shape
 from lab.asked import asked
-from lab.change import partitioned, statements
+from lab.change import partitioned, setting_bytes, statements
+from lab.checkpointed import checkpointed
 from lab.explain import executed
 from lab.model import Measurement, Prepared, Query, Scenario, Scope, Study
 
@@ -20,7 +21,6 @@ TOLERANCE = 0.10  # a kept invariant is within a tenth of production's
 ASYMPTOTIC_PAGES = 1000  # from here on a relation's bytes per row no longer depend on its size
 SCALED_PARTITIONS = 10  # fewer do not tell how long a partition is: the last one may be hardly begun
 _PAGE_BYTES = 8192
-_MEMORY_UNITS = {"B": 1, "kB": 1024, "8kB": 8192, "MB": 2**20, "GB": 2**30}
 
 
 @dataclass(frozen=True)
@@ -64,9 +64,9 @@ def sheet(
         _row("rows in all", "", _production_rows(scenario), _rows(scenario, first), "rows"),
         *(_row("distinct keys", key, there, scenario.lab.entities.get(key), "keys") for key, there in entities.items()),
         *(_rows_per_query(scenario, query) for query in scenario.workload.queries),
-        _row("checkpoint distance", "", scenario.production.checkpoint_rows, None, "rows"),
         *(row for one in known for row in _of_candidate(scenario, one, studies)),
         *_while_driven(known, first.get(scenario.baseline), driven(measurements)),
+        *([Row("checkpoints while driven", "", None, None, None, "", _OF_ROWS)] if shape.several(scenario) else []),
     )
     if stated(scenario):
         return found
@@ -111,7 +111,11 @@ def driven(measurements: Iterable[Measurement]) -> dict[tuple[str, str], float]:
     return {key: blocks / calls for key, (blocks, calls) in sums.items()}
 
 
-_NOT_OF_ROWS = ("checkpoint distance", "data / cache", "newest day / cache", "memory for a sort", "blocks while driven")
+_OF_ROWS = "production says how many rows come in between checkpoints, and not how many operations"
+_NOT_OF_ROWS = (
+    *("checkpoint distance", "checkpoints while driven", "data / cache", "newest day / cache"),
+    *("memory for a sort", "blocks while driven"),
+)
 _OF_QUERIES = ("rows per query",)  # of a query of all candidates; else `candidate: query`
 _NOT_EVERYWHERE = ("rows read in vain", "days per BRIN range")  # where a candidate has none there is no row
 
@@ -158,6 +162,9 @@ def _of_candidate(scenario: Scenario, one: Prepared, studies: Sequence[Study]) -
     yield _density(scenario, one, parts, there)
     yield _parts_in_all(one, parts, there, points)
     yield from _parts_per_query(one, parts, there, points)
+    due = scenario.production.checkpoint_rows
+    here, kept, because = checkpointed(one.report, due, TOLERANCE)
+    yield Row("checkpoint distance", one.instance.candidate, due, here, kept, "rows", because)
     yield from _in_vain(scenario, one)
     yield from _ranges(scenario, one)
     yield from _memory(scenario, one)
@@ -269,7 +276,7 @@ def _memory(scenario: Scenario, one: Prepared) -> Iterator[Row]:
     name, production, share = one.instance.candidate, scenario.production, _largest(one)
     total, per_row = _value(one.metrics, "size.total_bytes"), _value(one.metrics, "size.bytes_per_row")
     total, per_row = total and share * total, per_row and share * per_row
-    rows, cache = _production_rows(scenario), _bytes(one.settings.get("shared_buffers"))
+    rows, cache = _production_rows(scenario), setting_bytes(one.settings.get("shared_buffers"))
     memory = production.memory_bytes if scenario.lab.strict else production.shared_buffers_bytes
     there = rows * per_row / memory if rows and per_row and memory else None
     yield _row("data / cache", name, there, total / cache if total and cache else None, "ratio")
@@ -279,7 +286,9 @@ def _memory(scenario: Scenario, one: Prepared) -> Iterator[Row]:
     day = _rows_per_day(scenario)
     yield _row("newest day / cache", name, hot, day * per_row / cache if day and per_row and cache else None, "ratio")
     if production.work_mem_bytes:
-        yield _row("memory for a sort", name, production.work_mem_bytes, _bytes(one.settings.get("work_mem")), "bytes")
+        yield _row(
+            "memory for a sort", name, production.work_mem_bytes, setting_bytes(one.settings.get("work_mem")), "bytes"
+        )
 
 
 def _rows_per_query(scenario: Scenario, query: Query) -> Row:
@@ -382,18 +391,3 @@ def _in_production(scenario: Scenario, candidate: str, parts: int | None) -> flo
 def _value(known: Mapping[str, Sequence[float]], metric: str) -> float | None:
     values = known.get(metric)
     return values[-1] if values else None
-
-
-def _bytes(setting: Mapping[str, object] | None) -> float | None:
-    """A memory setting as pg_settings has it, in bytes.
-
-    >>> _bytes({"value": "16384", "unit": "8kB"}), _bytes({"value": "64MB", "unit": None}), _bytes(None)
-    (134217728.0, 67108864.0, None)
-    """
-    if setting is None:
-        return None
-    value, unit = str(setting.get("value", "")), str(setting.get("unit") or "B")
-    for suffix in ("kB", "MB", "GB"):
-        if value.endswith(suffix):
-            value, unit = value.removesuffix(suffix), suffix
-    return float(value) * _MEMORY_UNITS[unit] if value.isdecimal() and unit in _MEMORY_UNITS else None

@@ -255,6 +255,7 @@ def prepare_instance(kept: Kept, scenario: Scenario, tools: Tools, *, again: boo
             before = prepare.positions(kept.nodes)  # from here on it is the rows that write
             load = kept.load(tools.loads)
             report = prepare.fill(tools.psql, kept.direct, candidate, load, tools.sources, kept.span)
+            report["checkpoints"] = prepare.checkpoints(kept.nodes, before)
             metrics |= prepare.load_metrics(kept.nodes, before, report)
             report |= made
         elif step.do == "settle":

@@ -109,3 +109,12 @@ def test_nothing_at_all_that_may_be_kept_is_told_without_quoting():
     with pytest.raises(ScenarioError, match="constants") as told:
         recorded.read("s.csv", "query\nSELECT a FROM t WHERE b = 'joe'\n", values=False)
     assert "joe" not in str(told.value)
+
+
+def test_a_key_has_as_many_rows_as_on_the_server_and_no_least_number_of_keys_is_made_up():
+    kinds = Table("kind", (Column("id", "int4", True),), (("id",),))
+    keys = (Column("shop", "int4", True), Column("kind", "int4", True))
+    sale = Table("sale", keys, (), (Foreign(("shop",), "shop", ("id",)), Foreign(("kind",), "kind", ("id",))))
+    sizes = alike.sizes({"shop": Counted(1e6), "kind": Counted(3), "sale": Counted(50e6)}, 100_000)
+    made = likely.dataset((SHOP, kinds, sale), 100_000, sizes)
+    assert made.entities == {"shop": 2_000, "kind": 3}  # of 100,000 sales 50 a shop, as of 50 million of a million

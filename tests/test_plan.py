@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import pytest
 
 from lab import plan, render, timeline
-from lab.model import Doubt, Evidence, Family, Requirement, Verdict, Weighed
+from lab.model import Doubt, Evidence, Family, Production, Requirement, Verdict, Weighed
 from lab.template import Rendered
 from tests import samples
 from tests.samples import decision, evidence, judged, scenario
@@ -374,3 +374,21 @@ def test_json_has_no_infinity():
     data = render.as_json(plan.plan(judged(**WAYS["time refused"])))
     assert data["evidence"]["by-day"]["mix.server_ms_per_op"]["low"] is None
     assert data["decision"]["kind"] == "open"
+
+
+def test_rows_at_peak_are_told_beside_what_came_in_here():
+    rates = [
+        evidence(name, "append.rows_per_s", value, own=90_000.0 * value, base=90_000.0)
+        for name, value in (("brin", 1.1), ("by-day", 0.8))
+    ]
+    of = scenario(production=replace(scenario().production, peak_factor=5.0))
+    text = page(scenario=of, weighed=weighed(told=[*told(), *rates]))
+    assert "takes in 10,000,000 rows a day, and at peak 5 times the mean: 579 rows/s. Beside it" in text
+    assert "| `append.rows_per_s` | 90,000 rows/s | 99,000 rows/s | – | 72,000 rows/s |\n" in text
+    assert "No rate of rows coming in was measured here" in page(scenario=of)
+
+
+def test_a_peak_of_nobody_knows_how_many_rows_says_what_it_lacks():
+    text = page(scenario=scenario(production=Production(peak_factor=5.0)))
+    assert "a peak factor of 5, and not of how many rows (production: `rows_per_day`)" in text
+    assert "Rows at peak" not in page()

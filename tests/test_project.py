@@ -6,7 +6,7 @@ import pytest
 
 from lab import metrics, project
 from lab.asked import asked
-from lab.model import Instance, Lab, Measurement, Parameter, Production, Scope, Stream, Study
+from lab.model import Instance, Lab, Measurement, Parameter, Production, Scope, Stream, Study, Topology
 from tests.samples import EVENTS, driven, prepared, queries, scenario, studies
 
 NAMES = ("heap", "brin", "by-month", "by-day")
@@ -309,7 +309,7 @@ def test_a_count_transfers_exactly_where_all_its_invariants_are_kept():
     assert project.scope("query.recent.rows_per_call", rows, ("brin", "heap")) is Scope.TRANSFERS
     assert project.scope("size.total_bytes", rows) is Scope.NOT_DECIDABLE
     assert project.scope("size.total_bytes", sheet(like_production())) is Scope.TRANSFERS
-    assert project.scope("wal.fpi_bytes_per_row", rows) is Scope.NOT_DECIDABLE
+    assert project.scope("wal.fpi_bytes_per_row", sheet(like_production())) is Scope.NOT_DECIDABLE
 
 
 def test_transactions_by_rows_are_those_of_this_load():
@@ -325,9 +325,59 @@ def test_a_sheet_that_is_silent_lets_nothing_transfer_that_depends_on_it():
     assert project.scope("size.total_bytes", ()) is Scope.NOT_DECIDABLE
 
 
-def test_every_invariant_that_a_metric_names_is_on_the_sheet():
-    named = {invariant for one in metrics.TABLE for invariant in one.invariants}
-    assert named <= {one.invariant for one in sheet()}
+@pytest.mark.parametrize("shapes", [False, True])
+def test_every_invariant_that_a_metric_names_is_on_the_sheet(shapes):
+    told = scenario()
+    if shapes:
+        base = replace(told.candidates["heap"], topology=Topology("replicas"))
+        told = replace(told, candidates={**told.candidates, "heap": base})
+    named = {invariant for one in metrics.TABLE if shapes or not one.shapes for invariant in one.invariants}
+    assert named <= {one.invariant for one in sheet(told)}
+
+
+def loaded(due, *, told=None, **report):
+    """The sheet of like_production, or of *told*, with *due* rows between checkpoints and more in each report."""
+    told = told or like_production()
+    told = replace(told, production=replace(told.production, checkpoint_rows=due))
+    reports = {"rows": 400_000, "load_sql_s": 0.0, **report}
+    instances = [replace(one, report={**one.report, **reports}) for one in map(prepared, NAMES)]
+    return project.sheet(told, instances, (), driven())
+
+
+@pytest.mark.parametrize(
+    ("counted", "due", "here", "kept"),
+    [
+        (40, 10_000, 10_000, True),
+        (40, 9_000, 10_000, None),  # within a tenth or not, as one more or less would say
+        (40, 20_000, 10_000, False),
+        (40, 5_000, 10_000, False),
+        (1, 400_000, 400_000, None),
+        (1, 100_000, 400_000, False),
+        (0, 100_000, 400_000, False),
+        (0, 1_000_000, 400_000, None),
+    ],
+)
+def test_rows_between_checkpoints_are_kept_where_enough_came_to_be_sure(counted, due, here, kept):
+    one = row(loaded(due, checkpoints={"a": counted}), "checkpoint distance", "brin")
+    assert (one.production, one.lab, one.kept) == (due, here, kept)
+    assert one.because.startswith("at least") == (counted == 0)
+
+
+@pytest.mark.parametrize(
+    "report", [{}, {"checkpoints": {"a": 20, "b": 20}}, {"checkpoints": {"a": 40}, "load_sql_s": 0.1}]
+)
+def test_rows_between_checkpoints_are_not_known_of_older_runs_several_servers_and_load_sql(report):
+    one = row(loaded(10_000, **report), "checkpoint distance", "brin")
+    assert (one.lab, one.kept, one.because != "") == (None, None, report != {})
+
+
+def test_what_is_written_as_whole_pages_carries_where_checkpoints_and_rows_are_productions():
+    kept, metric = {"checkpoints": {"a": 40}}, "wal.fpi_bytes_per_row"
+    assert project.scope(metric, loaded(10_000, **kept)) is Scope.TRANSFERS
+    assert project.scope(metric, loaded(10_000)) is Scope.NOT_DECIDABLE
+    assert project.scope(metric, loaded(20_000, **kept)) is Scope.NOT_DECIDABLE
+    assert project.scope(metric, loaded(10_000, told=scenario(), **kept)) is Scope.NOT_DECIDABLE
+    assert project.scope("mix.wal_fpi_bytes_per_op", loaded(10_000, **kept)) is Scope.NOT_DECIDABLE
 
 
 def test_the_twin_has_no_rows_of_its_own():

@@ -224,8 +224,8 @@ def test_a_zero_byte_in_a_file_is_refused_since_the_server_would_stop_reading_th
 def test_a_stream_of_files_need_not_list_the_columns_that_parameters_are_drawn_from():
     rows = "streams:\n  events: {kind: csv, files: events.csv, columns: {at: timestamptz}}\n"
     files = edited((W, "fast", "locust"), **{"workload/data.yaml": rows})
-    read_again = scenario.read("sample", scenario.kept(files), parts, scenario.Given())
-    assert [one.origin for query in read_again.workload.queries for one in query.params] == [
+    of_files = scenario.read("sample", scenario.kept(files), parts, scenario.Given())
+    assert [one.origin for query in of_files.workload.queries for one in query.params] == [
         "events.device",
         "window.to",
         "events.id",

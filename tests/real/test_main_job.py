@@ -179,6 +179,11 @@ def test_a_trial_holds_what_the_server_did(finished):
         assert one.rows == one.rows_due == 2_000
 
 
+def test_an_instance_says_how_many_checkpoints_came_while_its_rows_did(finished):
+    counts = [one.report["checkpoints"] for one in store.read(run_of(finished)).prepared]
+    assert [list(each.values()) for each in counts] == [[0]] * 3
+
+
 # --- interrupted ----------------------------------------------------------------------------
 
 

@@ -296,6 +296,16 @@ def test_without_a_checkpoint_there_are_only_records(psql, database, admin):
     assert found["wal.fpi_bytes_per_row"] < found["wal.record_bytes_per_row"]
 
 
+def test_checkpoints_since_a_position_are_counted(admin):
+    start = prepare.positions(alone(admin))
+    pg.run(admin, "CREATE TABLE c ()", "CHECKPOINT")
+    until = time.monotonic() + 10.0
+    while (found := prepare.checkpoints(alone(admin), start)) != dict.fromkeys(start, 1):
+        assert time.monotonic() < until, found
+        time.sleep(0.05)  # the checkpointer tells the statistics after it is done
+    assert prepare.checkpoints(alone(admin), prepare.positions(alone(admin))) == dict.fromkeys(start, 0)
+
+
 def test_wal_counts_from_where_it_is_inserted_and_not_from_where_it_is_written(admin):
     """What nobody has flushed yet is written work all the same, as during a VACUUM."""
     before = pg.ask(admin, pg.query("totals"))["wal_bytes"]
