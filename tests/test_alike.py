@@ -6,7 +6,7 @@ import pytest
 from lab import alike, draw, frequencies, likely, recorded
 from lab.alike import Counted, Seen
 from lab.errors import ScenarioError
-from lab.likely import Column, Foreign, Table
+from lab.tables import Column, Foreign, Table
 
 SHOP = Table("shop", (Column("id", "int4", True), Column("name", "text")), (("id",),))
 
@@ -109,3 +109,17 @@ def test_nothing_at_all_that_may_be_kept_is_told_without_quoting():
     with pytest.raises(ScenarioError, match="constants") as told:
         recorded.read("s.csv", "query\nSELECT a FROM t WHERE b = 'joe'\n", values=False)
     assert "joe" not in str(told.value)
+
+
+def test_few_values_of_a_key_stay_in_turn_whatever_their_frequencies():
+    shop = Table("shop", (Column("id", "int4", True, counted=True), Column("n", "text")), (("id",),))
+    columns = (Column("shop", "int4", True), Column("state", "text", True))
+    checks = ("(state = ANY (ARRAY['new'::text, 'paid'::text]))",)
+    sale = Table("sale", columns, (("shop", "state"),), (Foreign(("shop",), "shop", ("id",)),), checks)
+    known = {"sale": Counted(200, {"state": Seen(0, 6, 2, (0.9, 0.1))})}
+    made = alike.adjusted(likely.dataset((shop, sale), 100), (shop, sale), known, 100)
+    assert made.streams["sale"]["columns"]["state"] == {
+        "type": "text",
+        "sequence": 1,
+        "choices": {"new": 1, "paid": 1},
+    }
