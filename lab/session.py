@@ -80,7 +80,10 @@ class Asked:
 
 
 def rehearse(asked: Asked, tell: Tell) -> dict[str, Json]:
-    """Check everything as before a run, and give the estimate; nothing is measured or kept."""
+    """Check everything as before a run, and give the estimate; nothing is measured or kept.
+
+    Its preflight works the processors, which a run beside it would count as foreign: it takes its turn as a run does.
+    """
     read, files = _read(asked)
     _writable(asked, read)
     with files.locating(), _alone(tell if asked.wait else None), ExitStack() as stack:
