@@ -7,7 +7,7 @@ import typer
 
 from lab import progress, terminal
 from lab.errors import LabError
-from lab.terminal import DOCS, AsJson, Docs
+from lab.terminal import DOCS, AsJson, Docs, Wait
 
 commands = typer.Typer()
 
@@ -24,6 +24,7 @@ def compare(
     rounds: Annotated[int | None, typer.Option(min=2, max=10_000, help="How many rounds; else 20.")] = None,
     name: Annotated[str | None, typer.Option(help="The scenario's name; else compare-<the files' names>.")] = None,
     on: Annotated[str, typer.Option(help="auto, embedded or docker: where the candidates are measured.")] = "auto",
+    wait: Wait = False,
     results: Annotated[Path, typer.Option(help="The folder of stored runs.")] = Path("results"),
     doc: Docs = DOCS,
     as_json: AsJson = False,
@@ -32,7 +33,7 @@ def compare(
     with terminal.messages(as_json):
         from lab import comparison, session
 
-        run = session.Asked("", results, doc, on, rounds=rounds)
+        run = session.Asked("", results, doc, on, rounds=rounds, wait=wait)
         params = _pairs(param or [], "--param", "device=events.device")
         asked = comparison.Asked(
             tuple(schemas),

@@ -13,8 +13,9 @@ from datetime import datetime
 
 from lab import frequencies, likely
 from lab.bounds import LARGEST, TEXTS, Rules
-from lab.likely import Column, Dataset, Table
+from lab.likely import Dataset
 from lab.model import Json
+from lab.tables import Column, Table, rules_of
 
 LEAST_ROWS = 1_000  # of a table, where it has as many
 LEAST_EACH = 100  # rows for each value, below which there are fewer values than on the server
@@ -110,12 +111,12 @@ class _Plan:
 
     def _column(self, table: str, column: Column, seen: Seen, made: Mapping[str, Json]) -> dict[str, Json]:
         """A column's way; what makes keys unique stays as it is, but for the width of texts."""
-        rules = _rules(self.tables[table], column)
+        rules = rules_of(self.tables[table], column)
         inside = any(column.name in key for key in self.tables[table].unique)
         if "of" in made and "sequence" not in made:
             return {**made, **self._keyed(f"{table}.{column.name}", seen, made["of"])}
         if "of" in made or "sequence" in made or inside:
-            return {**made, **(_width(column, seen, rules) if "of" not in made else {})}
+            return {**made, **({} if made.keys() & {"of", "choices"} else _width(column, seen, rules))}
         if "choices" in made:
             return {**made, "choices": _labelled(list(made["choices"]), seen)}
         if column.type in ("json", "jsonb"):
@@ -179,15 +180,6 @@ class _Plan:
 
 
 # --- a column by itself ---------------------------------------------------------------------
-
-
-def _rules(table: Table, column: Column) -> Rules:
-    rules = Rules()
-    for text in table.checks:
-        rules.read(text, column.name)
-    for text in column.checks:
-        rules.read(text, "VALUE")
-    return rules
 
 
 def _distinct(seen: Seen, there: float, draws: float) -> float:

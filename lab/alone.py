@@ -10,10 +10,12 @@ import os
 import pwd
 import re
 import shlex
-from collections.abc import Iterator
+import signal
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
+from typing import TextIO
 
 import psutil
 
@@ -25,9 +27,10 @@ _HELD = re.compile(r"\d+: FLOCK +ADVISORY +WRITE (\d+) \w+:\w+:(\d+) ")
 
 
 @contextmanager
-def measuring() -> Iterator[None]:
+def measuring(waiting: Callable[[str], object] | None = None) -> Iterator[None]:
     """Measure, alone on this machine; PlaceError where another run does, naming it.
 
+    With *waiting* that run is waited for, once it was told whom for; Ctrl-C ends the wait at once.
     A lock may be taken on a file that is only read, so that it serves users of whom one made it.
     """
     if not MEASURING.exists():
@@ -37,11 +40,26 @@ def measuring() -> Iterator[None]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            raise PlaceError(
-                f"another pglab is measuring on this machine{_who(os.fstat(lock.fileno()).st_ino)}; "
-                "two runs would measure each other: wait for it, or stop it"
-            ) from None
+            who = _who(os.fstat(lock.fileno()).st_ino)
+            if waiting is None:
+                raise PlaceError(
+                    f"another pglab is measuring on this machine{who}; "
+                    "two runs would measure each other: wait for it (--wait), or stop it"
+                ) from None
+            waiting(f"waiting for another pglab that is measuring on this machine{who}")
+            _wait(lock)
         yield
+
+
+def _wait(lock: TextIO) -> None:
+    """Return with the lock; KeyboardInterrupt where that is no longer wanted."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt("interrupted while waiting for another run; nothing was begun") from None
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _who(inode: int) -> str:

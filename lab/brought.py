@@ -7,9 +7,10 @@ from pathlib import Path
 
 from lab import likely, literals, parts
 from lab.errors import ScenarioError
-from lab.likely import Dataset, Table
+from lab.likely import Dataset
 from lab.model import Json, Lab, Stream
 from lab.page import among
+from lab.tables import Column, Table
 
 _KINDS = {".csv": "csv", ".parquet": "parquet", ".pq": "parquet"}
 _COMPRESSED = (".gz", ".bz2", ".zst", ".zip")
@@ -64,7 +65,7 @@ def dataset(
     return replace(made, whole=frozenset(referred), method=literals.METHOD if texts else invented.method)
 
 
-def _brought(table: Table, streams: Mapping[str, Mapping[str, Json]]) -> list[likely.Column]:
+def _brought(table: Table, streams: Mapping[str, Mapping[str, Json]]) -> list[Column]:
     """The columns of *table* that its files bring."""
     return [one for one in table.columns if one.name in streams[table.name]["columns"]]
 

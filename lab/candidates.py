@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from lab import keys, mix, statement
+from lab import functions, keys, mix, statement
 from lab.errors import ScenarioError
 from lab.model import Candidate, Query, SqlFile, Topology, Workload
 from lab.page import Mistakes, Page, Path, among
@@ -142,13 +142,18 @@ def build(entry: Entry, desk: Desk) -> Candidate | None:
         desk.mistakes.add(desk.page.at(*entry.path), "schema is missing (the SQL file that makes the tables)")
     topology = own if "topology" in own.model_fields_set else shared
     ingest = own if "ingest" in own.model_fields_set else shared
+    load = _file(entry, desk, own.load or shared.load, "load")
     steps, queries = _sql(entry, desk)
+    try:
+        queries = functions.marked(queries, filter(None, (schema, load)))
+    except ScenarioError as error:
+        desk.mistakes.extend(error.mistakes)
     where = _where(entry, topology, "topology")
     candidate = Candidate(
         name=entry.name,
         hypothesis=own.hypothesis.strip(),
         schema=schema or SqlFile("", ""),
-        load=_file(entry, desk, own.load or shared.load, "load"),
+        load=load,
         steps=steps,
         queries=queries,
         settings=_settings(entry, desk),

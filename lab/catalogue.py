@@ -13,8 +13,9 @@ from typing import Any
 from lab import brought, datayaml, likely, partitions, parts, pg
 from lab.errors import IngestError
 from lab.ingest import Load
-from lab.likely import Column, Dataset, Foreign, Table
+from lab.likely import Dataset
 from lab.model import Endpoint, Lab, Stream
+from lab.tables import Column, Foreign, Table
 
 TRIED_ROWS = 300
 _AS_TEXT = "columns have types that the server reads from text alone: every candidate takes its rows by {method}"

@@ -14,7 +14,7 @@ import typer
 
 from lab import __version__, advice, progress, terminal
 from lab.errors import LabError
-from lab.terminal import DOCS, AsJson, Docs, err, out
+from lab.terminal import DOCS, AsJson, Docs, Wait, err, out
 
 app = typer.Typer(
     name="pglab",
@@ -67,6 +67,7 @@ def run(
     probes: Annotated[str | None, typer.Option(help="off, 1s or 100ms: how often servers are looked at.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check everything, say how long it takes, stop.")] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the newest run that is not complete.")] = False,
+    wait: Wait = False,
     results: Results = RESULTS,
     doc: Docs = DOCS,
     as_json: AsJson = False,
@@ -90,6 +91,7 @@ def run(
             load_workers=load_workers,
             load_bind=load_bind,
             probes=probes,
+            wait=wait,
             results=results,
             doc=doc,
         )
@@ -111,6 +113,7 @@ def aa(
     rows: Annotated[int | None, typer.Option(min=1, help="How many rows; else the scenario's.")] = None,
     max_time: Annotated[str | None, typer.Option(help="Begin no trial that would end later, such as 20m.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the newest that is not complete.")] = False,
+    wait: Wait = False,
     results: Results = RESULTS,
     as_json: AsJson = False,
 ) -> None:
@@ -121,7 +124,9 @@ def aa(
         from lab.timeline import seconds
 
         limit_s = _duration("--max-time", max_time, seconds)
-        asked = session.Asked(scenario, results, DOCS, on, rounds=rounds, rows=rows, max_time_s=limit_s, resume=resume)
+        asked = session.Asked(
+            scenario, results, DOCS, on, rounds=rounds, rows=rows, max_time_s=limit_s, resume=resume, wait=wait
+        )
         with progress.told(err, quiet=as_json) as tell, progress.interruptible(err) as stop:
             outcome = aa_.perform(asked, tell, stop)
         if as_json:

@@ -21,7 +21,8 @@ ROUNDS: Mapping[str, int] = {"quick": 20, "decide": 8, "gate": 16}
 LOADS: Mapping[str, int] = {"quick": 1, "decide": 3, "gate": 1}
 _SLUG_LETTERS = 24
 _ID_DIGITS = 10
-_SAYS = ("place", "hypothesis", "strict")  # what only says something, and decides nothing; settings say what is strict
+# What only says something, and decides nothing; settings say what is strict, and the schema what may write.
+_SAYS = ("place", "hypothesis", "strict", "calls")
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from lab import datayaml, literals, turns
 from lab.bounds import LARGEST, TEXTS, Rules
 from lab.model import Json
+from lab.tables import Column, Table, few_values
 from lab.turns import Turn, Whole
 
 FEWER = 10  # times fewer rows in a table that another one refers to
@@ -19,47 +20,6 @@ _TIMES = ("timestamptz", "timestamp", "date")
 _DISTINCT = 16  # letters of a text that is made anew, below which two may be alike
 _MOMENTS = {"date": 365}  # other times: as many seconds as there are keys at most
 _PRIME = 32_749  # the largest below 2 to the 15th
-
-
-@dataclass(frozen=True)
-class Column:
-    """A column: *type* as in pg_type, below a domain; *length*, *precision*, *scale* where its type has them.
-
-    *generated*: by the server alone. *counted*: identity or serial, from 1 by 1. *labels*: of an enum. *checks*: of
-    a domain, about VALUE.
-    """
-
-    name: str
-    type: str
-    not_null: bool = False
-    length: int | None = None
-    precision: int | None = None
-    scale: int = 0
-    generated: bool = False
-    counted: bool = False
-    defaulted: bool = False
-    labels: tuple[str, ...] = ()
-    checks: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Foreign:
-    """A foreign key: *columns* refer to *theirs* of *table*."""
-
-    columns: tuple[str, ...]
-    table: str
-    theirs: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Table:
-    """A table; *unique*: the primary key first, then what else is unique. *checks* as the server words them."""
-
-    name: str
-    columns: tuple[Column, ...]
-    unique: tuple[tuple[str, ...], ...] = ()
-    foreign: tuple[Foreign, ...] = ()
-    checks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -88,6 +48,7 @@ class Dataset:
 def dataset(tables: Sequence[Table], rows: int, sizes: Mapping[str, int] = {}) -> Dataset:
     """The likely rows of *tables*: of those that nothing refers to *rows* each, of the others fewer; or as *sizes* say.
 
+    >>> from lab.tables import Foreign
     >>> shop = Table("shop", (Column("id", "int4", True, counted=True), Column("name", "text")), (("id",),))
     >>> sale = Table("sale", (Column("shop", "int4", True), Column("at", "timestamptz", True)), (),
     ...     (Foreign(("shop",), "shop", ("id",)),))
@@ -150,10 +111,13 @@ class _Plan:
                 self.sizes[one.name] = min(self.limits[one.name], self.sizes.get(one.name, self.most(one.name)))
         self.in_turn: set[tuple[str, str]] = set()  # (table, column): keys in the order of the rows
         self.small: dict[tuple[str, str], str] = {}  # (table, column): the entity of numbers of two bytes
+        self.few = {one.name: few_values(one) for one in self.tables.values()}
         self.turns = [one for name in self.order for one in self._turns(self.tables[name])]
         self.wholes = [one for name in self.order for one in self._wholes(self.tables[name])]
-        self.sizes = turns.fitted(self.sizes, self.limits, self.turns, self.wholes)
+        fixed = {f"{one}.{name}": len(has) for one, of in self.few.items() for name, has in of.items()}
+        self.sizes = turns.fitted(self.sizes, self.limits, self.turns, self.wholes, fixed)
         self.sizes |= {name: self.sizes[own] for name in self.sizes if (own := self._once(self.tables[name]))}
+        self.sizes |= fixed
 
     def most(self, table: str) -> int:
         """How many rows there are of a table that nothing refers to."""
@@ -185,11 +149,13 @@ class _Plan:
             yield Whole(one.table, table.name, one.columns, parts)
 
     def _turns(self, table: Table) -> Iterator[Turn]:
-        """Keys that are made of foreign keys alone: in turn, by numbers of keys that share no factor."""
+        """Keys of foreign keys, and of columns of few values: in turn, by numbers that share no factor."""
         referring = {column for one in table.foreign for column in one.columns}
-        for key in (key for key in table.unique if len(key) > 1 and set(key) <= referring):
+        either = referring | self.few[table.name].keys()
+        for key in (one for one in table.unique if len(one) > 1 and set(one) <= either and referring & set(one)):
             self.in_turn |= {(table.name, column) for column in key}
-            yield Turn(table.name, key, tuple(self.entity(table.name, column) for column in key))
+            whose = (self.entity(table.name, one) if one in referring else f"{table.name}.{one}" for one in key)
+            yield Turn(table.name, key, tuple(whose))
 
     def entity(self, table: str, column: str) -> str:
         """Whose keys a column holds: the table at the end of its foreign keys, or its own."""
@@ -211,7 +177,8 @@ class _Plan:
                     self.notes.append(f"{table.name}.{column.name}: the domain's CHECK ({text}) is not understood")
         once = self._once(table)
         time = "" if table.name in self.sizes or once else _time(table)
-        distinct = _distinct(table, time, {column for one in table.foreign for column in one.columns})
+        referring = {column for one in table.foreign for column in one.columns}
+        distinct = _distinct(table, time, referring | self.few[table.name].keys())
         self._small(table, distinct)
         self._few(table)
         columns: dict[str, Json] = {}
@@ -257,9 +224,9 @@ class _Plan:
 
     def _few(self, table: Table) -> None:
         """Holes for keys of several columns whose types have few values, which are drawn, so that some occur twice."""
-        own = {one.name: one for one in table.columns}
+        referring = {column for one in table.foreign for column in one.columns}
         for key in (key for key in table.unique if len(key) > 1):
-            if all(name in own and (own[name].type == "bool" or own[name].labels) for name in key):
+            if set(key) <= self.few[table.name].keys() - referring:
                 self.holes.append(
                     f"{table.name}.{key[-1]}: ({', '.join(key)}) is unique, and its types have few values "
                     "(give the rows)"
@@ -296,6 +263,8 @@ class _Plan:
             self.holes.append(f"{table.name}.{column.name}: {why}")
         if unique:
             return self._unique(table, column, type_, rules)
+        if (table.name, column.name) in self.in_turn and (has := self.few[table.name].get(column.name)):
+            return {"type": type_, "sequence": 1, "choices": dict.fromkeys(has, 1)}
         return {"type": type_, **_values(column, type_, rules)}
 
     def _unique(self, table: Table, column: Column, type_: str, rules: Rules) -> dict[str, Json]:

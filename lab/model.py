@@ -73,6 +73,7 @@ class Query:
     *send*: `prepared` (once per connection), `literal` (values in the text, so that the planner
     sees them), `unprepared` (parameters apart, planned at each call).
     *ordered*: the order of the rows is part of the answer; otherwise answers are multisets.
+    *calls*: functions of the candidate's schema that it calls and that may write.
     """
 
     name: str
@@ -82,6 +83,7 @@ class Query:
     weight: float = 1.0
     send: Literal["prepared", "literal", "unprepared"] = "prepared"
     ordered: bool = False
+    calls: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)

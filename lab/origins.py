@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 from lab import assignments, explain, pg, predicates, statement
 from lab.assignments import Target
 from lab.errors import IngestError, ScenarioError
-from lab.likely import Dataset, Table
+from lab.likely import Dataset
 from lab.model import Json, Parameter, Query, SqlFile
 from lab.page import among
+from lab.tables import Table
 
 _PIECE = "it is a pattern or a part of a value (LIKE, ~, @>), and no column holds such"
 _NEW = "it is written to {}, where a value that is there already is refused"

@@ -75,14 +75,18 @@ class Asked:
     load_workers: int | None = None
     load_bind: str | None = None  # where the master of load workers listens; None: workers are started here
     probes: str | None = None  # as in scenario.yaml
+    wait: bool = False  # for another run on this machine
     itself: bool = False  # the baseline against itself: every candidate is a copy of it
 
 
 def rehearse(asked: Asked, tell: Tell) -> dict[str, Json]:
-    """Check everything as before a run, and give the estimate; nothing is measured or kept."""
+    """Check everything as before a run, and give the estimate; nothing is measured or kept.
+
+    Its preflight works the processors, which a run beside it would count as foreign: it takes its turn as a run does.
+    """
     read, files = _read(asked)
     _writable(asked, read)
-    with files.locating(), _alone(), ExitStack() as stack:
+    with files.locating(), _alone(tell if asked.wait else None), ExitStack() as stack:
         session = _Session(asked, read, _run_id(), stack, tell, Stop())
         session.preflight()
         return session.estimate()
@@ -118,7 +122,7 @@ def measured(asked: Asked, tell: Tell, stop: Stop) -> tuple[Path, bool]:
     read, files = _read(asked)
     old = _unfinished(asked, read, tell) if asked.resume else None
     _writable(asked, read)
-    with files.locating(), _alone(), ExitStack() as stack:
+    with files.locating(), _alone(tell if asked.wait else None), ExitStack() as stack:
         session = _Session(asked, read, old.name if old else _run_id(), stack, tell, stop)
         folder = session.take_up(old) if old else session.begin()
         for line in () if asked.itself else session.foreseen.lines():
@@ -165,10 +169,10 @@ def _again(asked: Asked) -> str:
 
 
 @contextmanager
-def _alone() -> Iterator[None]:
-    """The machine for ourselves, once it is known that the lab's folder on it is ours."""
+def _alone(tell: Tell | None) -> Iterator[None]:
+    """The machine for ourselves, once it is known that the lab's folder on it is ours; with *tell* it is waited for."""
     embedded.guard(embedded.base())
-    with alone.measuring():
+    with alone.measuring(partial(tell, done=0.0, left_s=None) if tell else None):
         yield
 
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from lab.show import Shown
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON value on stdout and nothing else there.")]
+Wait = Annotated[bool, typer.Option("--wait", help="Wait for another run on this machine to end.")]
 Docs = Annotated[Path, typer.Option("--doc", help="The folder that plans are written to.")]
 DOCS = Path(".claude/doc")
 out = Console(highlight=False, soft_wrap=True, emoji=False)
@@ -75,8 +76,8 @@ def messages(as_json: bool) -> Iterator[None]:
             print_json({"error": str(error), "status": error.status})
         err.print(str(error), markup=False, style="red" if err.is_terminal else None)
         raise typer.Exit(error.status) from None
-    except KeyboardInterrupt:
-        err.print("interrupted; finished trials are kept, go on with --resume", markup=False)
+    except KeyboardInterrupt as stopped:
+        err.print(str(stopped) or "interrupted; finished trials are kept, go on with --resume", markup=False)
         raise typer.Exit(130) from None
 
 

@@ -93,12 +93,16 @@ def coprime(size: int, others: Sequence[int]) -> int:
 
 
 def fitted(
-    wanted: Mapping[str, int], most: Mapping[str, int], turns: Sequence[Turn], wholes: Sequence[Whole]
+    wanted: Mapping[str, int],
+    most: Mapping[str, int],
+    turns: Sequence[Turn],
+    wholes: Sequence[Whole],
+    fixed: Mapping[str, int] = {},
 ) -> dict[str, int]:
     """*wanted* sizes, parts before wholes, moved as little as makes all *turns* and *wholes* hold together.
 
     Those that are walked together share no factor, but for one that they have to; no size is above *most*, where it
-    has to be no multiple that is larger.
+    has to be no multiple that is larger. Those in *fixed* stay as they are.
 
     >>> fitted({"g": 1000, "p": 1000, "u": 1000}, {}, [Turn("gp", ("g", "p"), ("g", "p")),
     ...     Turn("ug", ("u", "g"), ("u", "g")), Turn("up", ("u", "p"), ("u", "p"))], [])
@@ -107,16 +111,16 @@ def fitted(
     ...     [Whole("u", "ur", ("t", "u"), {"t"}), Whole("r", "ur", ("t", "r"), {"t"})])
     {'t': 10, 'u': 100, 'r': 110}
     """
-    below = {name: _below(name, wholes) for name in wanted}
+    below = {name: _below(name, wholes) for name in (*fixed, *wanted)}
     apart = _apart(turns, below)
-    sizes: dict[str, int] = {}
+    sizes = dict(fixed)
     for name, size in wanted.items():
         step = math.lcm(*(sizes[part] for part in below[name] if part in sizes))
         ready = [one for one in turns if one.table == name and not one.twice and sizes.keys() >= set(one.entities)]
         own = [one.pairs(sizes) for one in ready]
         others = [sizes[other] for other in sizes if frozenset((name, other)) in apart]
         sizes[name] = _near(size, step, min([most.get(name, size + NEAR * step), *own]), others)
-    return sizes
+    return {name: sizes[name] for name in wanted}
 
 
 def _near(size: int, step: int, most: int, others: Sequence[int]) -> int:

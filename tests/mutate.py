@@ -119,14 +119,14 @@ def _stale(mutant: Mutant) -> str:
 
 def _unchanged(places: list[Path], tests: list[str]) -> dict[str, list[str]]:
     """What each test comes to where nothing is broken: its outcomes, "passed", "failed" or why it skips."""
-    parts = {top: tests[n :: len(places)] for n, top in enumerate(places)}
+    parts = {top: part for n, top in enumerate(places) if (part := tests[n :: len(places)])}  # pytest of none runs all
     children = [child for top, part in parts.items() if (child := _forked(top, part, WHOLE_LIMIT_S))]
     statuses = [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
-    for top, status in zip(places, statuses, strict=True):
+    for top, status in zip(parts, statuses, strict=True):
         if status not in (0, 1):
             said = (top / "said").read_text()[-2000:]
             raise SystemExit(f"the tests could not be run on unchanged code: pytest ended with {status}: {said}")
-    return {name: told for top in places for name, told in json.loads((top / "outcomes").read_text()).items()}
+    return {name: told for top in parts for name, told in json.loads((top / "outcomes").read_text()).items()}
 
 
 def sorted_out(mutants: list[Mutant], outcomes: dict[str, list[str]]) -> tuple[list[Mutant], list[str], list[str]]:

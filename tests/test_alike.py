@@ -6,7 +6,7 @@ import pytest
 from lab import alike, draw, frequencies, likely, recorded
 from lab.alike import Counted, Seen
 from lab.errors import ScenarioError
-from lab.likely import Column, Foreign, Table
+from lab.tables import Column, Foreign, Table
 
 SHOP = Table("shop", (Column("id", "int4", True), Column("name", "text")), (("id",),))
 
@@ -118,3 +118,17 @@ def test_a_key_has_as_many_rows_as_on_the_server_and_no_least_number_of_keys_is_
     sizes = alike.sizes({"shop": Counted(1e6), "kind": Counted(3), "sale": Counted(50e6)}, 100_000)
     made = likely.dataset((SHOP, kinds, sale), 100_000, sizes)
     assert made.entities == {"shop": 2_000, "kind": 3}  # of 100,000 sales 50 a shop, as of 50 million of a million
+
+
+def test_few_values_of_a_key_stay_in_turn_whatever_their_frequencies():
+    shop = Table("shop", (Column("id", "int4", True, counted=True), Column("n", "text")), (("id",),))
+    columns = (Column("shop", "int4", True), Column("state", "text", True))
+    checks = ("(state = ANY (ARRAY['new'::text, 'paid'::text]))",)
+    sale = Table("sale", columns, (("shop", "state"),), (Foreign(("shop",), "shop", ("id",)),), checks)
+    known = {"sale": Counted(200, {"state": Seen(0, 6, 2, (0.9, 0.1))})}
+    made = alike.adjusted(likely.dataset((shop, sale), 100), (shop, sale), known, 100)
+    assert made.streams["sale"]["columns"]["state"] == {
+        "type": "text",
+        "sequence": 1,
+        "choices": {"new": 1, "paid": 1},
+    }

@@ -1,8 +1,11 @@
 """One measuring run at a time, and whoever comes second is told who measures."""
 
 import fcntl
+import os
+import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -52,7 +55,7 @@ def test_the_run_that_measures_is_named_by_its_process_its_user_its_words_and_it
     assert f"(pid {holder.pid} of " in said
     assert f"""pglab {lock} run 'it'"'"'s small')""" in said
     assert ", since 2" in said
-    assert said.endswith("wait for it, or stop it")
+    assert said.endswith("wait for it (--wait), or stop it")
 
 
 def test_where_the_kernel_shows_no_lock_nobody_is_named(holder, monkeypatch, tmp_path):
@@ -72,3 +75,42 @@ def test_the_first_who_measures_makes_the_lock_so_that_others_may_read_it(lock):
     lock.unlink()
     with alone.measuring():
         assert lock.stat().st_mode & 0o444 == 0o444
+
+
+def test_who_waits_is_told_once_for_whom_and_measures_when_that_run_has_ended(holder, lock):
+    told = []
+
+    def tell(what):
+        told.append(what)
+        holder.stdin.close()  # which ends it
+
+    before = signal.getsignal(signal.SIGINT)
+    with alone.measuring(tell), lock.open() as mine, pytest.raises(BlockingIOError):
+        fcntl.flock(mine, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    (said,) = told
+    assert said.startswith(f"waiting for another pglab that is measuring on this machine (pid {holder.pid} of ")
+    assert ", since 2" in said
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_ctrl_c_ends_the_wait_at_once_although_a_run_would_only_finish_its_trial(holder):
+    asked = []
+    before = signal.signal(signal.SIGINT, lambda *_: asked.append(1))
+    late = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT))
+    later = threading.Timer(5, holder.kill)  # so that a wait that goes on ends too
+    later.start()
+    try:
+        with pytest.raises(KeyboardInterrupt, match="nothing was begun"), alone.measuring(lambda _: late.start()):
+            pass
+    finally:
+        later.cancel()
+        signal.signal(signal.SIGINT, before)
+    assert (asked, holder.poll()) == ([], None)
+
+
+@pytest.mark.usefixtures("lock")
+def test_nobody_is_told_to_wait_where_nobody_measures():
+    told = []
+    with alone.measuring(told.append):
+        pass
+    assert told == []

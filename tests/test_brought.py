@@ -9,7 +9,7 @@ from ruamel.yaml import YAML
 
 from lab import brought, origins
 from lab.errors import ScenarioError
-from lab.likely import Column, Foreign, Table
+from lab.tables import Column, Foreign, Table
 
 DEVICES = Table("devices", (Column("id", "int4", True), Column("zip", "text"), Column("mood", "mood", labels=("a",))))
 EVENTS = Table(

@@ -14,7 +14,7 @@ import typer.main
 from typer.testing import CliRunner
 
 from lab import cli, decide, doctor, progress, session, show, sizing, store
-from lab.errors import ClusterError, RecordError
+from lab.errors import ClusterError, PlaceError, RecordError
 from tests.real import small
 from tests.test_store import RUN
 
@@ -355,6 +355,29 @@ def test_trying_whether_a_folder_may_be_written_leaves_nothing(here):
         sizing.writable(here / name, "--doc", folder=name != "plan.md")
     assert [path.name for path in here.iterdir()] == ["plan.md"]
     assert (here / "plan.md").read_text() == "as it was"
+
+
+@pytest.mark.parametrize("words", [["run"], ["run", "--dry-run"], ["aa"], ["compare"]])
+def test_who_measures_is_refused_beside_another_run_and_waits_only_when_asked_to(here, monkeypatch, words):
+    def waits(waiting=None):
+        if waiting is None:
+            raise PlaceError("another pglab is measuring")
+        waiting("waiting for another pglab")
+        raise KeyboardInterrupt("nothing was begun")
+
+    monkeypatch.setattr("lab.session.alone.measuring", waits)
+    monkeypatch.setattr("lab.comparison._made", lambda *_: dict(small.FILES))
+    monkeypatch.setattr("lab.comparison._written", lambda *_: False)
+    small.write(here)
+    (here / "q.sql").write_text("SELECT 1")
+    of = ["scenarios/small"]
+    if words == ["compare"]:
+        of = ["scenarios/small/plain.sql", "scenarios/small/other.sql", "--query", "q.sql", "--name", "small"]
+    refused, waited = pglab(*words, *of), pglab(*words, *of, "--wait")
+    assert (refused.exit_code, waited.exit_code) == (3, 130)
+    assert refused.stderr.endswith("another pglab is measuring\n")
+    assert waited.stderr.count("waiting for another pglab\n") == 1
+    assert waited.stderr.endswith("nothing was begun\n")
 
 
 def test_a_run_that_cannot_be_read_is_passed_over_when_another_is_taken_up(here, monkeypatch):

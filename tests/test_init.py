@@ -8,6 +8,7 @@ from typer.testing import CliRunner
 
 from lab import alembic, cli, dump, lesson, likely, parts, recorded, scenario, start
 from lab.errors import PlaceError, ScenarioError
+from lab.tables import Column, Table
 
 LEFT_OUT = {
     "ALTER TABLE public.t OWNER TO joe;": "owners",
@@ -256,7 +257,7 @@ def test_queries_without_tables_are_refused(tmp_path, monkeypatch):
 
 
 def test_keys_that_a_table_has_nothing_beside_are_told_apart():
-    alone = likely.Table("t", (likely.Column("id", "int4", True, counted=True),), (("id",),))
+    alone = Table("t", (Column("id", "int4", True, counted=True),), (("id",),))
     assert likely.dataset([alone], 10).streams["t"]["columns"] == {"id": {"type": "integer", "sequence": 1}}
 
 

@@ -8,9 +8,9 @@ import pytest
 from ruamel.yaml import YAML
 
 from lab import bounds, likely
-from lab.likely import Column, Foreign, Table
 from lab.model import Lab, Stream
 from lab.sources import synthetic
+from lab.tables import Column, Foreign, Table
 
 ID = Column("id", "int4", True)
 USERS = Table("users", (Column("id", "uuid", True), Column("name", "text", True)), (("id",), ("name",)))
@@ -369,3 +369,53 @@ def test_of_a_key_of_numbers_the_widest_are_numbered():
     wrong, made = broken([Table("t", columns, (("a", "b"),))], 40_000, {})
     assert (wrong, made.notes) == ([], ())
     assert made.streams["t"]["columns"]["a"] == {"type": "integer", "sequence": 1}
+
+
+STATE = Column("state", "state", True, labels=("new", "paid", "sent", "lost"))
+FLAG = Column("flag", "bool", True)
+KIND = Column("kind", "text", True)
+SHOP, USER = ((Column(one, "int4", True), Foreign((one,), one, ("id",))) for one in ("shop", "user"))
+
+
+def few(name, *columns, checks=()):
+    """A table whose key is a reference to `shop`, with *columns*; these may be references too."""
+    own = [SHOP, *(one if isinstance(one, tuple) else (one, None) for one in columns)]
+    key = tuple(column.name for column, _ in own)
+    return Table(name, tuple(one for one, _ in own), (key,), tuple(one for _, one in own if one), checks)
+
+
+@pytest.mark.parametrize(
+    ("columns", "checks", "shops", "rows"),
+    [
+        ([STATE], (), 101, 404),
+        ([FLAG], (), 101, 202),
+        ([KIND], ("(kind = ANY (ARRAY['a'::text, 'b'::text, 'c'::text]))",), 100, 300),
+        (
+            [STATE],
+            ("(state <> ALL (ARRAY['lost'::state]))", "(state = ANY (ARRAY['new'::state, 'paid'::state]))"),
+            101,
+            202,
+        ),
+        ([STATE, FLAG], (), 101, 404),
+        ([FLAG, USER], (), 101, 1_000),
+    ],
+)
+def test_a_key_of_a_reference_and_a_column_of_few_values_holds_each_pair_once(columns, checks, shops, rows):
+    tables = [identified("shop"), identified("user"), few("t", *columns, checks=checks)]
+    wrong, made = broken(tables, 1_000, {})
+    assert (wrong, made.holes, made.entities["shop"]) == ([], (), shops)
+    assert made.streams["t"].get("rows", 1_000) == rows
+    listed = [one for one in made.streams["t"]["columns"].values() if "of" not in one]
+    assert all(one.keys() == {"type", "sequence", "choices"} for one in listed)
+    told = [one for one in made.notes if "has pairs" in one]
+    key = ", ".join(["shop", *((one[0] if isinstance(one, tuple) else one).name for one in columns)])
+    assert told == ([f"t: {rows} rows, as many as ({key}) has pairs"] if rows < 1_000 else [])
+
+
+def test_such_a_table_that_is_referred_to_has_no_more_rows_than_pairs():
+    table = few("t", FLAG)
+    table = Table("t", (ID, *table.columns), (("id",), *table.unique), table.foreign)
+    refers = Table("r", (Column("t", "int4", True),), (), (Foreign(("t",), "t", ("id",)),))
+    wrong, made = broken([identified("shop"), table, refers], 1_000, {"shop": 11, "t": 500})
+    assert (wrong, made.holes) == ([], ())
+    assert made.entities == {"shop": 11, "t": 22}

@@ -1,5 +1,7 @@
 """The mutants' own tool: a mutant counts only if its test passes where nothing is broken."""
 
+import os
+
 import pytest
 
 from tests import mutate
@@ -43,3 +45,18 @@ def test_a_test_of_another_name_is_not_the_mutants():
 )
 def test_mutants_are_chosen_by_words_and_spared_by_words_after_a_minus(words, asked):
     assert mutate.asked_for(MUTANT, words) is asked
+
+
+def test_fewer_tests_than_copies_are_run_and_no_others(tmp_path, monkeypatch):
+    ran = []
+
+    def forked(top, tests, _):
+        ran.append((top.name, tests))
+        top.mkdir()
+        (top / "outcomes").write_text('{"tests/a.py::test": ["passed"]}')
+        return os.spawnlp(os.P_NOWAIT, "true", "true")
+
+    monkeypatch.setattr(mutate, "_forked", forked)
+    outcomes = mutate._unchanged([tmp_path / "0", tmp_path / "1"], ["tests/a.py::test"])
+    assert ran == [("0", ["tests/a.py::test"])]
+    assert outcomes == {"tests/a.py::test": ["passed"]}

@@ -6,9 +6,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from lab import commands, count, statement, trial
+from lab import commands, count, functions, statement, trial
 from lab.errors import ScenarioError
-from lab.model import Parameter, Query, Statement
+from lab.model import Parameter, Query, SqlFile, Statement
 
 HEAD = "-- params: a=e.a, b=e.b\n"
 
@@ -247,10 +247,16 @@ def test_names_that_are_no_plain_words_stand_in_double_quotes():
         ("MERGE INTO t USING u ON a = b WHEN MATCHED THEN DO NOTHING", True, True),
         ("TRUNCATE t", True, True),
         ("CALL p()", True, True),
+        ("SELECT nextval('s')", True, False),
+        ("SELECT lastval(), lo_get(1), pg_advisory_lock(1), nextval FROM t", False, False),
+        ("SELECT note(1)", True, True),
+        ('SELECT 1 FROM app . "note" /* x */ (1)', True, True),
+        ("SELECT note FROM t WHERE pure(note) = 'note(1)' -- note(1)", False, False),
     ],
 )
 def test_a_query_writes_by_what_it_does_and_not_by_what_it_names(text, writes, moves, monkeypatch):
-    query = Query("q", "q.sql", (Statement("SELECT 1"), Statement(text)))
+    schema = [SqlFile("s.sql", "CREATE FUNCTION note(a int) RETURNS int AS 'INSERT INTO t VALUES (a)' LANGUAGE SQL;")]
+    (query,) = functions.marked([Query("q", "q.sql", (Statement("SELECT 1"), Statement(text)))], schema)
     assert (count.writes(query), commands.only_reads(query)) == (writes, not writes)
     monkeypatch.setattr(trial.prepare, "rows_in", lambda _: 7)
     fact: dict[str, int] = {}

@@ -159,6 +159,13 @@ def test_independent_columns_with_equal_marginals_are_told_from_dependent_ones()
     assert pairs(given="kind", cases=by_kind) < 1e-9  # and 0, 1, 2 have the frequencies of the first line
 
 
+def test_choices_in_turn_are_each_as_often_and_none_at_random():
+    table = columns(0, 8, kind={"type": "text", "sequence": 1, "choices": {"a": 5, "b": 1, "c": 1}})
+    assert table["kind"].to_pylist() == ["a", "b", "c", "a", "b", "c", "a", "b"]
+    table = columns(3, 5, flag={"type": "boolean", "sequence": 1, "choices": {"false": 1, "true": 1}})
+    assert table["flag"].to_pylist() == [True, False]
+
+
 def test_each_case_has_its_own_frequencies():
     table = columns(kind={"type": "text", "choices": CHOICES}, level=EVERY["level"]).to_pandas()
     assert set(table[table.kind == "a"].level) == {0}

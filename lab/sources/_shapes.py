@@ -55,7 +55,7 @@ class Column(_Shape):
       of the column's own. Both with `skew` (a law over ranks), or `correlation` (with the row's
       number, as in pg_stats); `of` also with `sequence` (one row for each key, in turn) or
       `fan_out` (a law: how many rows on end each key has)
-    * `choices: {a: 0.7, b: 0.3}`: values and their frequencies
+    * `choices: {a: 0.7, b: 0.3}`: values and their frequencies; also with `sequence`, in turn
     * `law: normal(20, 5)`: a law of values; `uniform(a, b)` also with `correlation`
     * `given: kind` with `cases: {a: law or choices, ...}`: by what column `kind` has
     * nothing: texts, bytes, uuids, booleans made anew for each row
@@ -119,7 +119,7 @@ class Column(_Shape):
 
     @model_validator(mode="after")
     def _one_way(self) -> "Column":
-        if len(self.ways) > 1 and self.ways != ["sequence", "of"]:
+        if len(self.ways) > 1 and self.ways not in (["sequence", "of"], ["sequence", "choices"]):
             raise ValueError(f"the values are made in more than one way: {', '.join(self.ways)}")
         if (self.given is None) != (self.cases is None):
             raise ValueError("given and cases go together")

@@ -163,10 +163,10 @@ class _Makers:
             return self._time(kind)
         if column.of is not None or column.n_distinct is not None:
             return self._key(name, column, kind)
+        if column.choices is not None:
+            return self._choice(name, column.choices, kind, in_turn=column.sequence is not None)
         if column.sequence is not None:
             return _columns.sequence(column.sequence, kind)
-        if column.choices is not None:
-            return self._choice(name, column.choices, kind)
         if column.law is not None:
             return self._law(column, kind)
         if column.cases is not None:
@@ -217,11 +217,12 @@ class _Makers:
             raise ValueError(f"fan_out: {words} gives no key a row")
         return counts
 
-    def _choice(self, name: str, choices: Choices, kind: pa.DataType) -> Maker:
+    def _choice(self, name: str, choices: Choices, kind: pa.DataType, *, in_turn: bool) -> Maker:
         self._values[name] = [_word(value) for value in choices]
         shares = np.array(list(choices.values()), np.float64)
         ranks = draw.Ranks(shares / shares.sum())
-        return _columns.keyed(name, _pool(self._values[name], kind), _columns.by_rank(ranks, None))
+        pick = _columns.in_turn(len(choices)) if in_turn else _columns.by_rank(ranks, None)
+        return _columns.keyed(name, _pool(self._values[name], kind), pick)
 
     def _law(self, column: Column, kind: pa.DataType) -> Maker:
         law = draw.parse(column.law or "")

@@ -155,3 +155,28 @@ def test_a_run_of_one_server_and_of_two_measures_both_alike_and_sends_reads_to_t
     page = (folder / ".claude" / "doc" / "small.md").read_text()
     assert "## Shapes on one host" in page
     assert small.pglab(folder, "verify", ".claude/doc/small.md").returncode == 0
+
+
+def test_a_query_that_calls_a_function_which_writes_goes_to_the_primary_and_its_rows_are_reckoned(tmp_path):
+    scenario = small.SCENARIO.replace("rate: 300}\n      - {do: retire}", "rate: 300}").split("candidates:")[0] + (
+        "candidates:\n  plain: {schema: plain.sql, hypothesis: reads elsewhere, topology: {kind: replicas, nodes: 1}}\n"
+    )
+    noting = (
+        "CREATE TABLE notes (device integer);\n"
+        "CREATE FUNCTION note(device integer) RETURNS integer LANGUAGE plpgsql AS\n"
+        "$$ BEGIN INSERT INTO notes VALUES (device); RETURN device; END $$;\n"
+    )
+    files = {
+        "scenarios/small/scenario.yaml": scenario,
+        "scenarios/small/plain.sql": small.TABLE + small.INDEX + noting,
+        "workloads/readings/by_id.sql": "-- params: device=readings.device\nSELECT note(:device)\n",
+    }
+    folder = small.write(tmp_path, **files)
+    done = small.pglab(folder, "run", "small", "--on", "embedded", "--rounds", "3")
+    assert done.returncode in (0, 1), done.stderr
+    (stored,) = map(store.read, store.runs(folder / "results"))
+    for one in stored.slices:
+        (drive,) = (step for step in one.steps if step["do"] == "drive")
+        names = one.ops["name"].to_pylist()
+        assert set(one.ops["outcome"].to_pylist()) == {"ok"}
+        assert (drive["reads"], drive["rows_by_load"]) == (names.count("recent"), names.count("by_id"))
