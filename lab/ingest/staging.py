@@ -37,7 +37,8 @@ class Options(Keyed):
 
     def cannot(self) -> dict[str, str]:
         """See ingest.Load."""
-        return {} if self.then == "insert" else {"load": NO_KEY}
+        merged = {"citus": "then: on_conflict"} if self.then == "merge" else {}  # of its own tables alone
+        return merged if self.then == "insert" else {"load": NO_KEY, **merged}
 
 
 def load(
