@@ -4,7 +4,6 @@
 a checkpoint, nothing of the kind under way, statistics reset.
 """
 
-import re
 import secrets
 import subprocess
 import time
@@ -15,7 +14,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from lab import pg, shape, ways
+from lab import pg, refused, shape, ways
 from lab.errors import ClusterError, IngestError
 from lab.ingest import Load
 from lab.model import Candidate, Endpoint, Json, SqlFile, Topology
@@ -52,49 +51,7 @@ def apply(psql: Path, endpoint: Endpoint, sql: SqlFile, who: str, *, locked: boo
         start_new_session=True,  # Ctrl-C asks the lab to stop, not psql
     )
     if done.returncode:
-        raise IngestError(f"{who}: {refusal(done.stderr, '<stdin>', sql)}")
-
-
-def refusal(said: str, path: str, sql: SqlFile) -> str:
-    """psql's error in one line, with the author's file and the line, and a way out where one is known.
-
-    psql names the line where a statement ends; the server quotes the one it stumbled over.
-
-    >>> file = SqlFile("a.sql", "CREATE TABLE t (\\n  a txt\\n);")
-    >>> print(refusal("psql:/x/a.sql:3: ERROR:  no type txt\\nLINE 2:   a txt\\n", "/x/a.sql", file))
-    a.sql:2: ERROR: no type txt
-    """
-    text = " ".join(" ".join(line.split()) for line in said.splitlines() if _TOLD.search(line)) or " ".join(
-        said.split()
-    )
-    text = text.removeprefix("psql:").strip().replace(path, sql.file) or "psql failed and said nothing"
-    text = re.sub(
-        rf"^{re.escape(sql.file)}:(\d+)", lambda found: f"{sql.file}:{_stumbled(said, sql, int(found[1]))}", text
-    )
-    if re.search(r"extension .* is not available", text):
-        text += " (not in the embedded server; use --on docker with an image that has it)"
-    if "backslash commands are restricted" in text:
-        text += " (psql's own commands are locked in a schema that may be a stranger's; leave them out)"
-    if re.search(r"permission denied to create extension", text):
-        text += (
-            " (an ordinary role makes trusted extensions, those of pg_available_extension_versions that say so; "
-            "for another, --on docker with an image that makes it in template1: docs/topologies.md, Extensions)"
-        )
-    return text
-
-
-_TOLD = re.compile(r"(ERROR|FATAL|DETAIL|HINT|error): ")
-
-
-def _stumbled(said: str, sql: SqlFile, end: int) -> int:
-    """The line that the server quotes: the nearest one above the statement's *end* that holds the quote."""
-    quoted = re.search(r"^LINE \d+: (?:\.\.\.)?(.*?)(?:\.\.\.)?$", said, re.MULTILINE)
-    lines = sql.text.splitlines()
-    if quoted and quoted[1].strip():
-        for number in range(min(end, len(lines)), 0, -1):
-            if quoted[1].strip() in lines[number - 1]:
-                return number
-    return end
+        raise IngestError(f"{who}: {refused.words(done.stderr, '<stdin>', sql)}")
 
 
 # --- rows -----------------------------------------------------------------------------------

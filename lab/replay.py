@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab import pg, prepare
+from lab import pg, refused
 from lab.errors import IngestError
 from lab.hosts import Server
 from lab.migration import Script
@@ -137,7 +137,7 @@ def _refusals(said: str, sql: SqlFile) -> list[Refused]:
         if not own and (error is None or _EXPECTED.search(error["words"])):
             continue
         state = error["state"] or "" if error else ""
-        told = prepare.refusal(block.replace(f"  {state}: ", "  ", 1) if state else block, "<stdin>", sql)
+        told = refused.words(block.replace(f"  {state}: ", "  ", 1) if state else block, "<stdin>", sql)
         found.append(Refused(state, _LOCKED.sub("psql's own commands are not run in a review (leave them out)", told)))
     return found
 

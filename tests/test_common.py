@@ -104,9 +104,8 @@ class Recorder:
 
 def test_a_round_asks_all_candidates_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     recorder = Recorder()
-    for name, way in (("_watched", recorder.watched), ("_reckon", lambda *_: None), ("activity", lambda _: {})):
+    for name, way in (("_watched", recorder.watched), ("_reckon", lambda *_: None), ("activity", lambda *_: {})):
         monkeypatch.setattr(trial, name, way)
-    monkeypatch.setattr(trial.prepare, "rows_in", lambda _: 3)
     steps = [timeline.Drive.model_validate({"for": "450ms", "rate": 400, "clients": 4})] * 2
     read = scenario(*steps)
     tools = trial.Tools(None, recorder, {}, [], {}, 0)
@@ -119,8 +118,9 @@ def test_a_round_asks_all_candidates_the_same(monkeypatch: pytest.MonkeyPatch) -
             connection="",
             reads=(),
             nodes=(),
-            admin=None,
+            rooms=SimpleNamespace(nodes=(), apart=lambda _: None),
             rows=3,
+            rows_there=lambda: 3,
             cluster=SimpleNamespace(processes=(), write=lambda: None),
         )
         return trial.drive(kept, one, steps, tools)

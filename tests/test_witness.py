@@ -192,12 +192,16 @@ def test_the_witness_follows_its_drive_with_the_same_parameters_and_changes_no_o
     monkeypatch.setattr(trial, "_watched", _nothing)
     monkeypatch.setattr(trial, "_looking", _nothing)
     monkeypatch.setattr(trial, "_reckon", lambda *_: None)
-    monkeypatch.setattr(trial, "activity", lambda _: {})
-    monkeypatch.setattr(trial.prepare, "rows_in", lambda _: 3)
+    monkeypatch.setattr(trial, "activity", lambda *_: {})
     tools = trial.Tools(None, "locust", {}, [], {}, 0)
     tools = replace(tools, witness=replace(tools, driver="pgbench"))
     kept = SimpleNamespace(
-        instance=Instance("heap", 1), nodes=(), admin=None, rows=3, cluster=SimpleNamespace(processes=())
+        instance=Instance("heap", 1),
+        nodes=(),
+        rooms=SimpleNamespace(nodes=()),
+        rows=3,
+        rows_there=lambda: 3,
+        cluster=SimpleNamespace(processes=()),
     )
     steps = (timeline.Append(rows=1), BY_TWO, timeline.Retire(), ALONE)
     one = sliced(drive(), ops(1)).trial
