@@ -66,6 +66,7 @@ def sheet(
         *(_rows_per_query(scenario, query) for query in scenario.workload.queries),
         *(row for one in known for row in _of_candidate(scenario, one, studies)),
         *_while_driven(known, first.get(scenario.baseline), driven(measurements)),
+        *([Row("checkpoints while rows move", "", None, None, None, "", _HELD_BACK)] if _moves(scenario) else []),
         *([Row("checkpoints while driven", "", None, None, None, "", _OF_ROWS)] if shape.several(scenario) else []),
     )
     if stated(scenario):
@@ -111,13 +112,27 @@ def driven(measurements: Iterable[Measurement]) -> dict[tuple[str, str], float]:
     return {key: blocks / calls for key, (blocks, calls) in sums.items()}
 
 
+_HELD_BACK = (
+    "the lab holds checkpoints back in the rounds, and pages that are touched again are not written whole again"
+)
 _OF_ROWS = "production says how many rows come in between checkpoints, and not how many operations"
 _NOT_OF_ROWS = (
-    *("checkpoint distance", "checkpoints while driven", "data / cache", "newest day / cache"),
+    *(
+        "checkpoint distance",
+        "checkpoints while driven",
+        "checkpoints while rows move",
+        "data / cache",
+        "newest day / cache",
+    ),
     *("memory for a sort", "blocks while driven"),
 )
 _OF_QUERIES = ("rows per query",)  # of a query of all candidates; else `candidate: query`
 _NOT_EVERYWHERE = ("rows read in vain", "days per BRIN range")  # where a candidate has none there is no row
+
+
+def _moves(scenario: Scenario) -> bool:
+    """Whether rows come or go, or are put in order, while rounds are measured."""
+    return any(step.do in ("append", "retire", "maintain") for step in scenario.round)
 
 
 def _real(scenario: Scenario) -> bool:

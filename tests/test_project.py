@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from lab import metrics, project
+from lab import metrics, project, timeline
 from lab.asked import asked
 from lab.model import Instance, Lab, Measurement, Parameter, Production, Scope, Stream, Study, Topology
 from tests.samples import EVENTS, driven, prepared, queries, scenario, studies
@@ -317,6 +317,13 @@ def test_transactions_by_rows_are_those_of_this_load():
     assert project.scope("xids_per_million_rows", sheet(like_production())) is Scope.TRANSFERS
 
 
+def test_wal_of_rows_that_come_and_go_here_without_checkpoints_says_nothing_of_whole_pages_there():
+    moving = replace(like_production(), round=(timeline.Append(rows=1), timeline.Retire(), timeline.Maintain()))
+    for step in ("append", "retire", "maintain"):
+        assert project.scope(f"{step}.wal_bytes_per_row", sheet(moving)) is Scope.NOT_DECIDABLE
+    assert project.scope("wal.record_bytes_per_row", sheet(moving)) is Scope.TRANSFERS
+
+
 def test_every_count_depends_on_something():
     assert [one.pattern for one in metrics.TABLE if one.kind in ("exact", "size") and not one.invariants] == []
 
@@ -327,7 +334,7 @@ def test_a_sheet_that_is_silent_lets_nothing_transfer_that_depends_on_it():
 
 @pytest.mark.parametrize("shapes", [False, True])
 def test_every_invariant_that_a_metric_names_is_on_the_sheet(shapes):
-    told = scenario()
+    told = replace(scenario(), round=(timeline.Append(rows=1),))
     if shapes:
         base = replace(told.candidates["heap"], topology=Topology("replicas"))
         told = replace(told, candidates={**told.candidates, "heap": base})
