@@ -2,22 +2,25 @@
 
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from statistics import fmean
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lab import count, mix, pg
+from lab import commands, count, mix, pg, workload
 from lab.clusters import CanKeepApart, Cluster
-from lab.drivers import Apart
+from lab.drivers import CALLS, Apart, Driver, Work
 from lab.errors import IngestError
 from lab.ingest import Load, Loaded
 from lab.model import Endpoint, Json, Query
 from lab.prepare import Span
 from lab.probes.server import Node
 from lab.sources import Source
+
+_OTHERS = 10  # connections of the lab's own to `lab`, and those that the server keeps for superusers
+_WARM_S = 120.0
 
 
 @dataclass
@@ -30,33 +33,72 @@ class Rooms:
     cluster: Cluster
     servers: Sequence[Node]
     nodes: list[Node] = field(default_factory=list)
+    warmed: bool = False
 
     def meet(self) -> None:
-        """Connect to those that have been made and that nobody is connected to yet."""
-        if isinstance(self.cluster, CanKeepApart):
+        """Connect to those that have been made and that nobody is connected to yet; if one cannot be had, to none."""
+        if not isinstance(self.cluster, CanKeepApart):
+            return
+        try:
             for endpoint in list(self.cluster.databases(admin=True).values())[len(self.nodes) :]:
                 self.nodes.append(Node(endpoint.node, pg.connect(endpoint.conninfo)))
+        except pg.Error:
+            self.close()
+            raise
 
-    def make(self, sources: Sequence[Source], span: Span) -> dict[str, Json]:
-        """Have a database for each value that is in the rows of *span*, and say what that took: for the report.
+    def make(self, sources: Sequence[Source], span: Span, clients: int, more: Collection[str] = ()) -> dict[str, Json]:
+        """Have a database for each value that is in the rows of *span*, and for *more*; say what that took.
 
-        `databases`: their `count`, `seconds` to make them, `bytes` of one before it has rows, and how many connections
-        a client has `held` at most. {} of shapes that keep nothing apart; IngestError where no stream has the column.
+        For the report, `databases`: `by`, their `count`, `seconds` to make them, `bytes` of one before it has rows, and
+        how many connections one of *clients* has `held` at most. {} of shapes that keep nothing apart. IngestError
+        where a stream lacks the column that must have it, or the server has too few connections for all values.
         """
         if not isinstance(self.cluster, CanKeepApart):
             return {}
-        by, begun = self.cluster.by, time.monotonic()
-        keyed = [source for source in sources if by in source.schema.names]
-        if not keyed:
-            raise IngestError(f"topology: by: {by}: no stream has such a column (by: one of {_columns(sources)})")
-        for source in keyed:
-            values = {one for batch in source.batches(*span.of(source)) for one in _values(batch[by])}
-            self.cluster.make(values, self.servers[0].connection)
+        by, values, every = self.cluster.by, set(more), set(more)
+        for source in _keyed(sources, by):
+            values |= _values_in(source, by, span)
+            every |= _values_in(source, by, replace(span, limit=None)) if span.limit else set()
+        self._room_for(len(values | every), clients)
+        begun = time.monotonic()
+        self.cluster.make(values, self.servers[0].connection)
         took_s = time.monotonic() - begun
         self.meet()
         size = pg.ask(self.nodes[0].connection, "SELECT pg_database_size(current_database())::float8 AS bytes")
-        held = min(len(self.nodes), self.cluster.connections)
-        return {"databases": {"count": len(self.nodes), "seconds": took_s, "held": held, **size}}
+        return {"databases": {"by": by, "count": len(self.nodes), "seconds": took_s, "held": self.held, **size}}
+
+    def _room_for(self, count: int, clients: int) -> None:
+        """ClusterError where so many databases, and clients, want more connections than the server takes."""
+        assert isinstance(self.cluster, CanKeepApart)
+        most = int(pg.ask(self.servers[0].connection, "SHOW max_connections")["max_connections"])
+        wanted = count + clients * min(count, self.cluster.connections) + _OTHERS
+        if wanted > most:
+            raise IngestError(
+                f"topology: by: {self.cluster.by}: {count} databases want {wanted} connections (one of the lab's own to "
+                f"each, up to {self.cluster.connections} of each of {clients} clients), and max_connections is {most} "
+                f"(settings: {{max_connections: {wanted}}}, or fewer connections in the topology)"
+            )
+
+    def warm(self, work: Work, driver: Driver) -> None:
+        """Open what may be held, and have every database asked each query of *work* that only reads, before any slice.
+
+        The count pass, which warms the one database of other shapes, goes to a few of these alone.
+        """
+        if work.apart is None or self.warmed:
+            return
+        self.warmed = True
+        example: dict[int, Any] = {call["query"]: call["params"] for call in work.calls.to_pylist()}
+        calls = []
+        for query in (at for at in example if commands.only_reads(work.queries[at])):
+            for value in work.apart.places:
+                params = [*example[query]]
+                params[work.apart.keys[query]] = value
+                calls.append({"due_ns": 0, "query": query, "params": params})
+        table = pa.Table.from_pylist(calls, schema=CALLS)
+        load = driver.start(replace(work, calls=table, saturate=False, for_s=_WARM_S))
+        if not load.wait(_WARM_S):
+            load.stop()
+        load.ops()
 
     def load(self, own: Load) -> Load:
         """*own*, by which each row goes to its database where rows are kept apart."""
@@ -73,12 +115,13 @@ class Rooms:
         ) -> Loaded:
             del endpoint
             total = Loaded(0, 0, 0.0)
-            for value, part in _parted(batches, cluster.by):
+            for value, parts in _parted(batches, cluster.by).items():
                 if value is not None:
                     cluster.make([value], self.servers[0].connection)
                 places = cluster.databases()
-                for at, place in enumerate(places.values() if value is None else [places[value]]):
-                    total = _sum(total, own(place, table, schema, [part], **options), again=value is None and at > 0)
+                asked = [*places.values(), cluster.model()] if value is None else [places[value]]
+                for at, place in enumerate(asked):
+                    total = _sum(total, own(place, table, schema, parts, **options), again=value is None and at > 0)
             self.meet()
             return total
 
@@ -106,6 +149,13 @@ class Rooms:
                 raise IngestError(f"{own[0].file}: {self.cluster.by} = {value!r}: no row has it, and no database")
             yield places[value].conninfo, own, positions
 
+    def asked(self, queries: Sequence[Query], sets: count.Sets) -> set[str]:
+        """The values whose databases the parameter sets go to; none where rows are not kept apart."""
+        if not isinstance(self.cluster, CanKeepApart):
+            return set()
+        by = self.cluster.by
+        return {str(params[key_of(query, by)]) for query in queries for params in sets[query.name]}
+
     def behind(self, info: str) -> Sequence[Node]:
         """What is asked through a connection's *info*: a database apart, else all servers (*servers*)."""
         name = pg.parsed(info)["dbname"]
@@ -117,6 +167,16 @@ class Rooms:
             return None
         keys = tuple(key_of(query, self.cluster.by) for query in queries)
         return Apart(keys, self.cluster.databases(), self.cluster.connections)
+
+    @property
+    def by(self) -> str | None:
+        """The column whose values have databases."""
+        return self.cluster.by if isinstance(self.cluster, CanKeepApart) else None
+
+    @property
+    def held(self) -> int:
+        """How many sessions a client has at most."""
+        return min(len(self.nodes), self.cluster.connections) if isinstance(self.cluster, CanKeepApart) else 1
 
     def close(self) -> None:
         """Close the connections."""
@@ -135,22 +195,40 @@ def key_of(query: Query, by: str) -> int:
 # --- rows -----------------------------------------------------------------------------------
 
 
-def _values(column: "pa.Array[Any]") -> set[str]:
-    """The values of a column as the server's texts; NULL has no database."""
-    return {str(one) for one in pc.unique(column).to_pylist() if one is not None}
+def _keyed(sources: Sequence[Source], by: str) -> list[Source]:
+    """The streams with a column *by*; IngestError where there is none, or rows come and go in one without."""
+    for source in sources:
+        if by not in source.schema.names and source.time_of(0) is not None:
+            raise IngestError(
+                f"topology: by: {by}: rows of the stream {source.name!r} come and go, and have no such column (give it "
+                "one, or leave its time out: such rows go to every database)"
+            )
+    found = [source for source in sources if by in source.schema.names]
+    if not found:
+        raise IngestError(f"topology: by: {by}: no stream has such a column (by: one of {_columns(sources)})")
+    return found
 
 
-def _parted(batches: Iterable[pa.RecordBatch], by: str) -> Iterator[tuple[str | None, pa.RecordBatch]]:
-    """Each batch in parts of one value; whole, and None, where it has no such column."""
+def _values_in(source: Source, by: str, span: Span) -> set[str]:
+    """The values that rows have in a column, as the server's texts; NULL has no database."""
+    columns = (workload.texts(pc.unique(batch[by])) for batch in source.batches(*span.of(source)))
+    return {str(one) for column in columns for one in column.to_pylist() if one is not None}
+
+
+def _parted(batches: Iterable[pa.RecordBatch], by: str) -> dict[str | None, list[pa.RecordBatch]]:
+    """The rows by their value, all of them held; by None where they have no such column."""
+    found: dict[str | None, list[pa.RecordBatch]] = {}
     for batch in batches:
         if by not in batch.schema.names:
-            yield None, batch
+            found.setdefault(None, []).append(batch)
             continue
         column = batch[by]
         if column.null_count:
-            raise IngestError(f"{by}: a row has NULL there, and so no database")
-        for value in pc.unique(column):
-            yield str(value.as_py()), batch.filter(pc.equal(column, value))
+            raise IngestError(f"topology: by: {by}: a row has NULL there, and so no database")
+        words = workload.texts(column)
+        for value in pc.unique(words):
+            found.setdefault(str(value), []).append(batch.filter(pc.equal(words, value)))
+    return found
 
 
 def _sum(total: Loaded, more: Loaded, *, again: bool) -> Loaded:
@@ -169,11 +247,12 @@ Count = Callable[[str, Sequence[Query], count.Sets], count.Counted]
 
 
 def counted(
-    groups: Iterable[tuple[str, tuple[Query, ...], dict[str, list[int]]]], sets: count.Sets, one: Count
+    groups: Iterable[tuple[str, tuple[Query, ...], dict[str, list[int]]]], sets: count.Sets, one: Count, held: int = 1
 ) -> count.Counted:
     """The count pass database by database: *one* counts at a connection's info.
 
-    A metric of a query is the mean over its sets, wherever they were asked; one of a session the mean over sessions.
+    A metric of a query is the mean over its sets, wherever they were asked. Memory is that of the *held* sessions which
+    one client has; each is taken for as large as those that counted are on the average.
     """
     found = [
         (positions, one(info, queries, {name: [sets[name][at] for at in own] for name, own in positions.items()}))
@@ -189,8 +268,9 @@ def counted(
         for query, own in positions.items():
             explains.setdefault(query, []).extend(part.explains[query])
             digests.setdefault(query, {}).update(zip(own, part.digests[query], strict=True))
+    means = {name: (_all if name.endswith(_EACH) else _mean)(parts) for name, parts in metrics.items()}
     return count.Counted(
-        {name: (_all if name.endswith(_EACH) else _mean)(parts) for name, parts in metrics.items()},
+        means | {name: tuple(held * value for value in means[name]) for name in ("backend_memory_bytes",)},
         {query: plans[: count.KEPT_EXPLAINS] for query, plans in explains.items()},
         {query: tuple(by_set[at] for at in sorted(by_set)) for query, by_set in digests.items()},
     )

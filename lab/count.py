@@ -26,6 +26,7 @@ PASSES = 2
 DRAWINGS = 3  # passes, where the tables are analysed anew between them
 KEPT_EXPLAINS = 2
 FIRSTS = 3
+_CHOSEN = 6  # executions of a prepared statement after which its plans are those that it will have
 _EXPLAIN = "EXPLAIN (ANALYZE, BUFFERS, WAL, SETTINGS, TIMING OFF, FORMAT JSON)"
 _ANEW = "SET plan_cache_mode = force_custom_plan"
 
@@ -56,13 +57,15 @@ def count(
     planned_anew: bool = False,
     inner: Inner | None = None,
     redraw: Redraw | None = None,
+    settled: bool = False,
 ) -> Counted:
     """Run the passes over *queries* through a connection to *info*, as the unprivileged role.
 
     Prepared statements keep or drop their plans as the server chooses; *planned_anew* makes it
     plan at every call, as for a client that does not prepare. Planning times are always those of
     a plan made anew. With *inner*, what other servers were asked for is added to what the one did.
-    *redraw* analyses the tables anew, between the passes.
+    *redraw* analyses the tables anew, between the passes. *settled*: the sets are few, and asked so often
+    before anything is counted that the server has chosen between custom and generic plans.
 
     Raise IngestError with the query's file and the server's words where a query is refused.
     """
@@ -71,8 +74,9 @@ def count(
             pg.run(connection, _ANEW)
             connection.commit()
         prepare(connection, queries)
-        reading = _passes(connection, [query for query in queries if not writes(query)], sets, redraw)
-        writing = _passes(connection, [query for query in queries if writes(query)], sets, redraw)
+        warm = _CHOSEN if settled else 1
+        reading = _passes(connection, [query for query in queries if not writes(query)], sets, redraw, warm)
+        writing = _passes(connection, [query for query in queries if writes(query)], sets, redraw, warm)
         digests, within = {}, {}
         for query in queries:
             before = inner() if inner else {}
@@ -177,9 +181,10 @@ class _Pass:
 
 
 def _passes(
-    connection: pg.Connection, queries: Sequence[Query], sets: Sets, redraw: Redraw | None = None
+    connection: pg.Connection, queries: Sequence[Query], sets: Sets, redraw: Redraw | None = None, warm: int = 1
 ) -> list[_Pass]:
-    _pass(connection, queries, sets)
+    for _ in range(warm):
+        _pass(connection, queries, sets)
     found = []
     for n in range(DRAWINGS if redraw else PASSES):
         if n and queries and redraw:

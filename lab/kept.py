@@ -68,10 +68,11 @@ class Kept:
         return f"{self.candidate.name}.{self.instance.load}"
 
     def rows_there(self) -> int:
-        """The rows in all tables that the author made, in all databases (prepare.rows_in)."""
-        return sum(
-            prepare.rows_in(connection) for connection in (self.admin, *(one.connection for one in self.rooms.nodes))
-        )
+        """The rows in all tables that the author made, in all databases; of what is in each of these once."""
+        if not self.rooms.nodes:
+            return prepare.rows_in(self.admin)
+        first, *others = (one.connection for one in self.rooms.nodes)
+        return prepare.rows_in(first) + sum(prepare.rows_in(other, self.rooms.by) for other in others)
 
     def load(self, loads: Mapping[str, Load], *, later: bool = False) -> Load:
         """The candidate's own way to bring rows in, to where they belong."""

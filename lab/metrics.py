@@ -35,11 +35,11 @@ class Metric:
 
 
 _PARTS = ("partitions per query",)
-_LOCKS = ("locks per query",)
-_ROWS = ("rows per query", *_PARTS)
+_LOCKS = ("locks per query", "databases")
+_ROWS = ("rows per query", "databases", *_PARTS)
 _READ = (*_ROWS, "rows read in vain", "days per BRIN range")
 _BLOCKS = (*_READ, "blocks while driven")
-_WIDE = ("rows per partition",)
+_WIDE = ("rows per partition", "databases")
 _IMAGES = ("checkpoint distance", "rows in all")  # a page is written whole once between two: of how many pages?
 _IMAGES_DRIVEN = ("checkpoints while driven",)
 _IMAGES_MOVED = ("checkpoints while rows move",)
@@ -86,7 +86,7 @@ TABLE: tuple[Metric, ...] = (
     Metric("retire.wal_bytes_per_row", "bytes/row", "size", "lower", "retire", invariants=(*_WIDE, *_IMAGES_MOVED)),
     Metric("maintain.ms", "ms", "time", "lower", "maintain"),
     Metric("maintain.wal_bytes_per_row", "bytes/row", "size", "lower", "maintain", True, 1, (*_WIDE, *_IMAGES_MOVED)),
-    Metric("backend_memory_bytes", "bytes", "exact", "lower", "count", invariants=("partitions in all",)),
+    Metric("backend_memory_bytes", "bytes", "exact", "lower", "count", invariants=("partitions in all", "databases")),
     Metric("size.total_bytes", "bytes", "exact", "lower", "count", invariants=_WIDE),
     Metric("size.heap_bytes", "bytes", "exact", "lower", "count", invariants=_WIDE),
     Metric("size.index_bytes", "bytes", "exact", "lower", "count", True, 1, _WIDE),
@@ -95,7 +95,7 @@ TABLE: tuple[Metric, ...] = (
     Metric("wal.record_bytes_per_row", "bytes/row", "exact", "lower", "ingest", invariants=_WIDE),
     Metric("wal.fpi_bytes_per_row", "bytes/row", "exact", "lower", "ingest", True, 1, _IMAGES),
     Metric("wal.bytes_per_row", "bytes/row", "exact", "lower", "ingest", invariants=(*_WIDE, *_IMAGES)),
-    Metric("xids_per_million_rows", "xids", "exact", "lower", "ingest", True, 1, ("rows in all",)),
+    Metric("xids_per_million_rows", "xids", "exact", "lower", "ingest", True, 1, ("rows in all", "databases")),
 )
 
 _QUERY = "[a-z][a-z0-9_]*"

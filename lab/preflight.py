@@ -12,7 +12,7 @@ from lab.kept import Kept
 from lab.model import Candidate, Instance, Scenario
 from lab.prepare import Span
 from lab.probes.host import HostProbe
-from lab.run import Bench, brought_up, connected, sets_of
+from lab.run import Bench, brought_up, clients_of, connected, sets_of
 from lab.sources import Source
 from lab.trial import Tools
 
@@ -58,9 +58,13 @@ def _try(candidate: Candidate, cluster: Cluster, scenario: Scenario, tools: Tool
         if scenario.unsafe is None:
             prepare.durable(kept.direct, f"{candidate.name}: {candidate.schema.file}")
             _waits_for_the_disk(candidate)
-        kept.rooms.make(tools.sources, kept.span)
+        sets = sets_of(kept, tools, 1)  # of all rows, of which few are loaded
+        asked = kept.rooms.asked(candidate.queries, sets)
+        try:
+            kept.rooms.make(tools.sources, kept.span, clients_of(candidate, scenario), asked)
+        except IngestError as error:
+            raise IngestError(f"{candidate.name}: {error}") from None
         prepare.fill(tools.psql, kept.direct, candidate, kept.load(tools.loads), tools.sources, kept.span)
-        sets = sets_of(kept, tools, 1)
         try:
             for info, queries, positions in kept.rooms.grouped(kept.direct.conninfo, candidate.queries, sets):
                 count.explain(info, queries, {name: [sets[name][at] for at in own] for name, own in positions.items()})

@@ -287,11 +287,14 @@ def load_metrics(
     }
 
 
-def sizes(nodes: Sequence[Node], rows: int) -> dict[str, tuple[float, ...]]:
-    """Bytes of everything on all servers, and a row's share of them; *rows* are the rows of the streams."""
+def sizes(nodes: Sequence[Node], rows: int, *, beside: float = 0.0) -> dict[str, tuple[float, ...]]:
+    """Bytes of everything on all servers, and a row's share of them; *rows* are the rows of the streams.
+
+    *beside* are bytes that the shape takes besides what the author's schema made.
+    """
     each = sizes_of(nodes).values()
     found = {what: sum(one[f"{what}_bytes"] for one in each) for what in _PARTS}
-    total = sum(found.values())
+    total = sum(found.values()) + beside
     return {
         **{f"size.{what}_bytes": (value,) for what, value in found.items()},
         "size.total_bytes": (total,),
@@ -312,12 +315,12 @@ def sizes_of(nodes: Sequence[Node]) -> dict[str, dict[str, float]]:
 _PARTS = ("heap", "index", "toast")
 
 
-def rows_in(connection: pg.Connection) -> int:
-    """The rows in all tables that the author made; counted, not estimated, and not by their indexes.
+def rows_in(connection: pg.Connection, column: str | None = None) -> int:
+    """The rows in all tables that the author made, or in those with a *column*; counted, and not by their indexes.
 
     The server's statistics would have such scans among those of the mix (reasons/unused_index.py).
     """
-    tables = pg.rows(connection, pg.query("tables"))
+    tables = pg.rows(connection, pg.query("tables"), {"column": column})
     counts = " + ".join(f"(SELECT count(*) FROM {pg.ident(t['schema'], t['name'])})" for t in tables)
     pg.run(connection, "SET enable_indexonlyscan = off")
     rows = int(pg.ask(connection, f"SELECT {counts} AS n")["n"]) if tables else 0

@@ -15,6 +15,7 @@ from lab.change import partitioned, setting_bytes, statements
 from lab.checkpointed import checkpointed
 from lab.explain import executed
 from lab.model import Measurement, Prepared, Query, Scenario, Scope, Study
+from lab.spread import copies, databases, largest, partitions, servers, value
 
 TAKEN = "taken for production's own, of which the scenario says nothing"  # why what was brought keeps an invariant
 TOLERANCE = 0.10  # a kept invariant is within a tenth of production's
@@ -127,7 +128,11 @@ _NOT_OF_ROWS = (
     *("memory for a sort", "blocks while driven"),
 )
 _OF_QUERIES = ("rows per query",)  # of a query of all candidates; else `candidate: query`
-_NOT_EVERYWHERE = ("rows read in vain", "days per BRIN range")  # where a candidate has none there is no row
+_NOT_EVERYWHERE = (
+    "rows read in vain",
+    "days per BRIN range",
+    "databases",
+)  # where a candidate has none there is no row
 
 
 def _moves(scenario: Scenario) -> bool:
@@ -169,11 +174,12 @@ def _concerns(row: Row, query: str, others: Iterable[str]) -> bool:
 
 
 def _of_candidate(scenario: Scenario, one: Prepared, studies: Sequence[Study]) -> Iterator[Row]:
-    parts = _partitions(one)
+    parts = partitions(one)
     there = _in_production(scenario, one.instance.candidate, parts)
     points = sorted(
         (study for study in studies if study.candidate == one.instance.candidate), key=lambda study: study.partitions
     )
+    yield from _databases(scenario, one)
     yield _density(scenario, one, parts, there)
     yield _parts_in_all(one, parts, there, points)
     yield from _parts_per_query(one, parts, there, points)
@@ -185,18 +191,28 @@ def _of_candidate(scenario: Scenario, one: Prepared, studies: Sequence[Study]) -
     yield from _memory(scenario, one)
 
 
+def _databases(scenario: Scenario, one: Prepared) -> Iterator[Row]:
+    """The databases that rows are kept apart in, of a candidate that does."""
+    made = one.report.get("databases")
+    if made:
+        due = scenario.production.entities.get(made["by"])
+        yield _row("databases", one.instance.candidate, due, made["count"], "databases")
+
+
 def _density(scenario: Scenario, one: Prepared, parts: int | None, there: float | None) -> Row:
     """Rows per partition: kept too where a partition here is large enough to be asymptotic."""
     name = one.instance.candidate
-    rows = _value(one.metrics, "size.total_bytes"), _value(one.metrics, "size.bytes_per_row")
+    rows = value(one.metrics, "size.total_bytes"), value(one.metrics, "size.bytes_per_row")
     lab_rows = float(rows[0] / rows[1]) if rows[0] and rows[1] else None
-    here = lab_rows / parts if lab_rows and parts else None
+    here = lab_rows / parts / databases(one) if lab_rows and parts else None
     whole = _production_rows(scenario)
-    row = _row("rows per partition", name, whole / there if whole and there else None, here, "rows")
-    heap = _value(one.metrics, "size.heap_bytes")
-    pages = heap / _copies(one) / parts / _PAGE_BYTES if heap and parts else 0
+    made = one.report.get("databases")
+    apart = scenario.production.entities.get(made["by"]) if made else 1
+    row = _row("rows per partition", name, whole / there / apart if whole and there and apart else None, here, "rows")
+    heap = value(one.metrics, "size.heap_bytes")
+    pages = heap / copies(one) / parts / databases(one) / _PAGE_BYTES if heap and parts else 0
     per_day, days = scenario.production.rows_per_day, scenario.lab.days
-    at_least = row.production or (per_day * days / parts if per_day and days and parts else 0)
+    at_least = row.production or (per_day * days / parts / databases(one) if per_day and days and parts else 0)
     if not row.kept and pages >= ASYMPTOTIC_PAGES and at_least >= (here or 0):
         return replace(row, kept=True, because="large enough for bytes per row to settle")
     return row
@@ -215,7 +231,7 @@ def _parts_per_query(one: Prepared, parts: int | None, there: float | None, poin
     name = one.instance.candidate
     if parts is None or parts == there or not points:
         kept = True if parts and parts == there else None
-        whole = "not partitioned" if _servers(one) == 1 else "not partitioned on the server that is asked"
+        whole = "not partitioned" if servers(one) == 1 else "not partitioned on the server that is asked"
         because = "" if not kept else whole if parts == 1 else "as many partitions as in production"
         for invariant, unit in _PER_CALL:
             yield Row(invariant, name, None, None, kept, unit, because or "no catalogue study of it")
@@ -240,8 +256,8 @@ def _studied(
     """Kept where the study counts the same at all its numbers of partitions, goes as far as production, and
     counts what was counted here: it plans each call anew, and a prepared statement may lock more by a generic plan.
     """
-    here, reaches = _value(one.metrics, counted[0]), there is None or any(point.partitions >= there for point in points)
-    values = [[_value(point.metrics, metric) for point in points] for metric in counted]
+    here, reaches = value(one.metrics, counted[0]), there is None or any(point.partitions >= there for point in points)
+    values = [[value(point.metrics, metric) for point in points] for metric in counted]
     alike = all(len(set(of_metric)) == 1 and None not in of_metric for of_metric in values)
     if len(points) > 1 and reaches and alike and values[0][0] == here:
         return Row(invariant, of, here, here, True, unit, "the same at every number of partitions studied")
@@ -273,7 +289,7 @@ def _while_driven(
         for metric in one.metrics if mine != theirs else ():
             if metric.endswith(".blocks_per_call"):
                 query = metric.split(".")[1]
-                here = _by(_value(one.metrics, metric), _value(base.metrics, metric))
+                here = _by(value(one.metrics, metric), value(base.metrics, metric))
                 there = _by(seen.get((mine, query)), seen.get((theirs, query)))
                 row = _row("blocks while driven", f"{mine}: {query}", there, here, "ratio")
                 yield replace(row, production=None, driven=there)
@@ -288,8 +304,8 @@ def _memory(scenario: Scenario, one: Prepared) -> Iterator[Row]:
 
     The cache is shared_buffers; with `memory: strict` those of the lab stand for all memory of production.
     """
-    name, production, share = one.instance.candidate, scenario.production, _largest(one)
-    total, per_row = _value(one.metrics, "size.total_bytes"), _value(one.metrics, "size.bytes_per_row")
+    name, production, share = one.instance.candidate, scenario.production, largest(one)
+    total, per_row = value(one.metrics, "size.total_bytes"), value(one.metrics, "size.bytes_per_row")
     total, per_row = total and share * total, per_row and share * per_row
     rows, cache = _production_rows(scenario), setting_bytes(one.settings.get("shared_buffers"))
     memory = production.memory_bytes if scenario.lab.strict else production.shared_buffers_bytes
@@ -337,11 +353,11 @@ def _ranges(scenario: Scenario, one: Prepared) -> Iterator[Row]:
     name = one.instance.candidate
     found = [_BRIN.search(part) for part in statements(scenario.candidates[name].schema.text)]
     pages = max((int(one["pages"] or _RANGE) for one in found if one), default=0)
-    total, per_row = _value(one.metrics, "size.total_bytes"), _value(one.metrics, "size.bytes_per_row")
-    heap = _value(one.metrics, "size.heap_bytes")
+    total, per_row = value(one.metrics, "size.total_bytes"), value(one.metrics, "size.bytes_per_row")
+    heap = value(one.metrics, "size.heap_bytes")
     if not pages or not total or not per_row or not heap:
         return
-    rows = pages * _PAGE_BYTES / (heap / _copies(one)) * (total / per_row)
+    rows = pages * _PAGE_BYTES / (heap / copies(one)) * (total / per_row)
     there, here = scenario.production.rows_per_day, _rows_per_day(scenario)
     yield _row("days per BRIN range", name, rows / there if there else None, rows / here if here else None, "days")
 
@@ -374,26 +390,6 @@ def _production_rows(scenario: Scenario) -> float | None:
     return float(per_day * days) if per_day and days else None
 
 
-def _copies(one: Prepared) -> float:
-    """How often each row is there: once, and again on every standby."""
-    return float(_servers(one) / (_servers(one) - one.report.get("standbys", 0)))
-
-
-def _servers(one: Prepared) -> int:
-    return len(one.report.get("sizes", (None,)))
-
-
-def _largest(one: Prepared) -> float:
-    """The share of all bytes that the server with the most of them has: a cache is one server's."""
-    each = [sum(of_server.values()) for of_server in one.report.get("sizes", {}).values()]
-    return float(max(each) / sum(each)) if any(each) else 1.0
-
-
-def _partitions(one: Prepared) -> int | None:
-    found = one.report.get("partitions")
-    return max(1, int(found)) if found is not None else None
-
-
 def _in_production(scenario: Scenario, candidate: str, parts: int | None) -> float | None:
     """Partitions by time grow with the days kept; a table that is whole stays whole. None: not to be told."""
     whole = not partitioned(scenario.candidates[candidate].schema.text)
@@ -401,8 +397,3 @@ def _in_production(scenario: Scenario, candidate: str, parts: int | None) -> flo
     if parts is None or whole or (keep and keep == days):
         return parts
     return float(round(parts * keep / days)) if keep and days and parts >= SCALED_PARTITIONS else None
-
-
-def _value(known: Mapping[str, Sequence[float]], metric: str) -> float | None:
-    values = known.get(metric)
-    return values[-1] if values else None

@@ -251,7 +251,7 @@ def prepare_instance(kept: Kept, scenario: Scenario, tools: Tools, *, again: boo
     for step in scenario.prepare:
         if step.do == "ingest":
             prepare.apply(tools.psql, kept.direct, candidate.schema, candidate.name)
-            made = kept.rooms.make(tools.sources, kept.span)
+            made = kept.rooms.make(tools.sources, kept.span, clients_of(candidate, scenario))
             before = prepare.positions(kept.nodes)  # from here on it is the rows that write
             load = kept.load(tools.loads)
             report = prepare.fill(tools.psql, kept.direct, candidate, load, tools.sources, kept.span)
@@ -262,7 +262,7 @@ def prepare_instance(kept: Kept, scenario: Scenario, tools: Tools, *, again: boo
             prepare.settle(kept.nodes, kept.rooms.nodes)
         elif step.do == "count" and not again:
             prepare.caught_up(kept.nodes)
-            metrics |= prepare.sizes(kept.databases, report["rows"])
+            metrics |= prepare.sizes(kept.databases, report["rows"], beside=_copies(report))
             counted, planned = counted_on(kept, sets_of(kept, tools, SETS))
             metrics |= counted.metrics
             report |= {"queries": planned} if planned else {}
@@ -301,12 +301,25 @@ def counted_on(kept: Kept, sets: count.Sets) -> tuple[count.Counted, dict[str, J
     inner = kept.server.inner if kept.shaped else None
 
     def counting(info: str, queries: Sequence[Query], sets: count.Sets) -> count.Counted:
-        return count.count(info, queries, sets, inner=inner, redraw=partial(prepare.analyse, kept.rooms.behind(info)))
+        redraw = partial(prepare.analyse, kept.rooms.behind(info))
+        return count.count(info, queries, sets, inner=inner, redraw=redraw, settled=bool(kept.rooms.nodes))
 
     if kept.shaped:
-        return apart.counted(kept.rooms.grouped(info, queries, sets), sets, counting), {}
+        return apart.counted(kept.rooms.grouped(info, queries, sets), sets, counting, kept.rooms.held), {}
     before = modes.modes(info, [one for one in queries if not count.writes(one)], sets)
     return counting(info, queries, sets), modes.agreed(before, modes.modes(info, queries, sets))
+
+
+def clients_of(candidate: Candidate, scenario: Scenario) -> int:
+    """The most clients that ask a candidate at a time."""
+    driven = (step for step in scenario.round if isinstance(step, timeline.Drive | timeline.Saturate))
+    return candidate.clients or max((step.clients or 1 for step in driven), default=1)
+
+
+def _copies(report: Json) -> float:
+    """The bytes of databases beside the first: each has catalogs of its own, before it has any row."""
+    made = report.get("databases")
+    return float((made["count"] - 1) * made["bytes"]) if made else 0.0
 
 
 def shape_of(kept: Kept) -> dict[str, Json]:

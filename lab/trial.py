@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 
 from lab import cold, commands, pace, pg, prepare, statement, timeline, ways, workload
-from lab.clusters import Cluster
+from lab.clusters import CanKeepApart, Cluster
 from lab.drivers import CALLS, OPS, Driven, Driver, Work
 from lab.errors import ClusterError, IngestError
 from lab.ingest import Load
@@ -26,7 +26,7 @@ from lab.model import Candidate, Json, Slice, SqlFile, Trial
 from lab.probes import quota
 from lab.probes.activity import activity
 from lab.probes.host import foreign_share
-from lab.probes.server import each, less, seen
+from lab.probes.server import each, joined, less, seen
 from lab.probes.watcher import Watcher
 from lab.sources import Source
 
@@ -124,7 +124,8 @@ def _watched(kept: Kept, do: str) -> Iterator[dict[str, Json]]:
         driving = do in ("drive", "saturate")
         prepare.caught_up(kept.nodes)
         statements, inner = (server.statements(), server.inner()) if driving else ({}, {})
-        others, totals, spent = kept.host.read(), server.read(), server.cpu_s()
+        apart = server.apart()
+        others, totals, spent = kept.host.read(), joined(server.read(), apart), server.cpu_s()
         waited = server.throttled_s()
         start_ns = time.monotonic_ns()
         yield fact
@@ -132,6 +133,7 @@ def _watched(kept: Kept, do: str) -> Iterator[dict[str, Json]]:
         after, kept_back = server.read(), less(server.throttled_s(), waited)
         prepare.caught_up(kept.nodes)
         cpu_s = less(server.cpu_s(), spent)
+        after = joined(after, server.apart())
         asked = less(server.statements(), statements) if driving else {}
         share = foreign_share(kept.host.read(), others, (time.monotonic_ns() - start_ns) / 1e9)
         fact |= {"start_ns": start_ns, "end_ns": end_ns} | seen(totals, after)
@@ -208,6 +210,7 @@ def _maintain(kept: Kept, step: Any, tools: Tools, seed: int) -> Act:
 def _driven(kept: Kept, step: Any, tools: Tools, seed: int) -> Act:
     """A slice of the mix, open loop at a rate or as fast as the clients go; or of scripted users."""
     work = work_of(kept, step, tools, seed)
+    kept.rooms.warm(work, tools.driver)
 
     def act(fact: dict[str, Json]) -> Driven:
         waited_s = quota.throttled_s()
@@ -301,6 +304,9 @@ def author(kept: Kept, step: str, bounds: Mapping[str, str]) -> None:
     for connection in [one.connection for one in kept.rooms.nodes] or [kept.admin]:
         if sql is not None:
             _authored(kept, connection, sql, bounds)
+    if sql is not None and isinstance(kept.cluster, CanKeepApart):  # and in what later ones will be like
+        with pg.connected(kept.cluster.model(admin=True).conninfo) as model:
+            _authored(kept, model, sql, bounds)
 
 
 def _authored(kept: Kept, connection: pg.Connection, sql: SqlFile, bounds: Mapping[str, str]) -> None:

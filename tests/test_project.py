@@ -339,7 +339,28 @@ def test_every_invariant_that_a_metric_names_is_on_the_sheet(shapes):
         base = replace(told.candidates["heap"], topology=Topology("replicas"))
         told = replace(told, candidates={**told.candidates, "heap": base})
     named = {invariant for one in metrics.TABLE if shapes or not one.shapes for invariant in one.invariants}
+    named -= {"databases"}  # of a candidate that keeps rows apart: the next test
     assert named <= {one.invariant for one in sheet(told)}
+
+
+@pytest.mark.parametrize(("here", "kept"), [(100, True), (10, False)])
+def test_what_databases_cost_is_said_of_production_where_there_are_as_many(here, kept):
+    told, made = like_production(), {"by": "device", "count": here, "seconds": 1.0, "held": 5, "bytes": 7e6}
+    heap, *others = map(prepared, NAMES)
+    rows = project.sheet(told, [replace(heap, report={**heap.report, "databases": made}), *others], (), driven())
+    assert (row(rows, "databases", "heap").production, row(rows, "databases", "heap").kept) == (100, kept)
+    assert row(rows, "rows per partition", "heap").lab == pytest.approx(400_000 / here, rel=0.01)
+    for metric in ("size.total_bytes", "backend_memory_bytes", "cpu_s_per_op", "mix.round_trips_per_op"):
+        assert (project.scope(metric, rows) is Scope.TRANSFERS) is kept, metric
+    unsaid = replace(told, production=replace(told.production, entities={}))
+    assert (
+        row(
+            project.sheet(unsaid, [replace(heap, report={**heap.report, "databases": made})], (), driven()),
+            "databases",
+            "heap",
+        ).kept
+        is None
+    )
 
 
 def loaded(due, *, told=None, **report):

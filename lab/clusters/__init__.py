@@ -136,12 +136,16 @@ class CanKeepApart(Protocol):
     def make(self, values: Iterable[str], like: pg.Connection) -> None:
         """Make databases for those of *values* that have none, like write() was when the first was made.
 
-        *like* is the only session in write()'s database, a superuser's. ClusterError if they cannot be had.
+        *like* is the only session in write()'s database, a superuser's. IngestError for values that can have none.
         """
         ...
 
     def databases(self, *, admin: bool = False) -> Mapping[str, Endpoint]:
         """Value -> its database, as the unprivileged role or as superuser; those that have been made."""
+        ...
+
+    def model(self, *, admin: bool = False) -> Endpoint:
+        """What further ones are copied from: whoever is connected to it while that is done is in the way."""
         ...
 
 

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from lab import pg
 from lab.clusters._nodes import Image, Nodes, bringing_up, image
-from lab.errors import ClusterError
+from lab.errors import IngestError
 from lab.hosts import Host, Server
 from lab.model import Endpoint, Topology
 
@@ -57,13 +57,16 @@ class Databases(Nodes):
         """See clusters.CanKeepApart."""
         new = sorted(set(values) - set(self._made))
         if len(self._made) + len(new) > MOST:
-            raise ClusterError(
-                f"{self.by}: {len(self._made) + len(new)} values, and a database for each is made of {MOST} at most "
-                "(fewer in lab: {entities: ...}, or another topology)"
+            raise IngestError(
+                f"topology: by: {self.by}: {len(self._made) + len(new)} values, and a database for each is made of "
+                f"{MOST} at most (fewer in lab: {{entities: ...}}, or another topology)"
             )
+        if "" in new:
+            raise IngestError(f"topology: by: {self.by}: a row has the empty text there, which names no database")
         if long := next((one for one in new if len(_name(one).encode()) > _LONGEST), None):
-            raise ClusterError(
-                f"{self.by}: {long!r} is too long for the name of a database ({_LONGEST - len(_LIKE)} bytes)"
+            raise IngestError(
+                f"topology: by: {self.by}: {long!r} is too long for the name of a database "
+                f"(at most {_LONGEST - len(_LIKE)} bytes)"
             )
         with bringing_up(self.servers[0].name):
             if not self._made and new:
@@ -76,6 +79,11 @@ class Databases(Nodes):
         """See clusters.CanKeepApart."""
         base = self.admin() if admin else self.write()
         return {one: Endpoint(base.node, base.role, pg.changed(base.conninfo, dbname=_name(one))) for one in self._made}
+
+    def model(self, *, admin: bool = False) -> Endpoint:
+        """See clusters.CanKeepApart."""
+        base = self.admin() if admin else self.write()
+        return Endpoint(base.node, base.role, pg.changed(base.conninfo, dbname=_LIKE))
 
     def empty(self) -> None:
         """A new database `lab` on the server, and no others."""

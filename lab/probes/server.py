@@ -30,8 +30,7 @@ class Node:
 class ServerProbe:
     """See probes.Probe. Holds superuser connections that somebody else opened.
 
-    *rooms*: further databases of these servers, of which only that is asked which a server counts for each apart; there
-    may be more of them later.
+    *rooms*: further databases of these servers, of which there may be more later: see `apart`.
     """
 
     def __init__(self, nodes: Sequence[Node], processes: Sequence[Process], rooms: Sequence[Node] = ()) -> None:
@@ -45,11 +44,15 @@ class ServerProbe:
     def read(self) -> Mapping[str, Json]:
         """`nodes`: node -> its totals as queries/totals.sql has them. WAL is held from here on."""
         hold(self._nodes)
-        found = {node.name: pg.ask(node.connection, self._totals) for node in self._nodes}
+        return {"nodes": {node.name: pg.ask(node.connection, self._totals) for node in self._nodes}}
+
+    def apart(self) -> Mapping[str, Mapping[str, int]]:
+        """Node -> what its further databases count apart, as `autovacuumed`. To be read while no CPU is counted."""
+        found: dict[str, dict[str, int]] = {}
         for number, room in enumerate(self._rooms):
             done = pg.ask(room.connection, self._totals)["autovacuumed"]
-            found[room.name]["autovacuumed"] |= {f"{number}.{table}": n for table, n in done.items()}
-        return {"nodes": found}
+            found.setdefault(room.name, {}).update({f"{number}.{table}": n for table, n in done.items()})
+        return found
 
     def cpu_s(self) -> dict[str, float]:
         """Process -> CPU seconds since it was started, of everything that serves."""
@@ -83,6 +86,20 @@ class ServerProbe:
             node = next(node for node in self._nodes if node.name == writer)
             found = added(found, written(node, lsn(first), lsn(last)))
         return found
+
+
+def joined(reading: Mapping[str, Json], apart: Mapping[str, Mapping[str, int]]) -> dict[str, Json]:
+    """A reading with what further databases count.
+
+    >>> joined({"nodes": {"a": {"autovacuumed": {"1": 2}}}}, {"a": {"0.1": 5}})
+    {'nodes': {'a': {'autovacuumed': {'1': 2, '0.1': 5}}}}
+    """
+    return {
+        "nodes": {
+            name: {**totals, "autovacuumed": {**totals["autovacuumed"], **apart.get(name, {})}}
+            for name, totals in reading["nodes"].items()
+        }
+    }
 
 
 def hold(nodes: Sequence[Node]) -> None:

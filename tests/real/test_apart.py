@@ -9,7 +9,7 @@ import pytest
 from lab import apart, count, parts, pg, prepare, run, store
 from lab.clusters import databases
 from lab.drivers import CALLS, Work
-from lab.errors import ClusterError, IngestError
+from lab.errors import IngestError
 from lab.ingest import copy_binary
 from lab.model import Instance, Parameter, Query, SqlFile, Statement, Topology
 from lab.probes.host import HostProbe
@@ -79,7 +79,7 @@ def test_each_row_is_in_the_database_of_its_value_and_what_has_none_in_all(fille
         assert asked(place, "SELECT current_user || count(*) FROM kinds") == "lab3"
     assert [asked(places[value], "SELECT count(*) FROM orders") for value in VALUES] == [50, 25, 25]
     assert asked(filled.direct, "SELECT count(*) FROM orders") == 0
-    assert filled.rows_there() == 100 + 3 * 3
+    assert filled.rows_there() == 100 + 3  # what is in each database counts once
 
 
 def test_a_load_counts_each_row_once(shape):
@@ -93,7 +93,8 @@ def test_rows_of_a_value_that_comes_later_have_a_database_of_the_same_schema(fil
     assert asked(place, "SELECT count(*) FROM orders") == 1
     assert asked(place, "SELECT count(*) FROM pg_indexes WHERE tablename = 'orders'") == 1
     assert len(filled.rooms.nodes) == 4
-    assert filled.rows_there() == 100 + 3 * 3 + 1
+    assert asked(place, "SELECT count(*) FROM kinds") == 3
+    assert filled.rows_there() == 100 + 3 + 1
 
 
 def test_a_row_without_a_value_is_refused(shape):
@@ -103,10 +104,12 @@ def test_a_row_without_a_value_is_refused(shape):
 
 def test_more_values_than_there_may_be_and_longer_ones_than_names_are_refused(shape, monkeypatch):
     monkeypatch.setattr(databases, "MOST", 2)
-    with pytest.raises(ClusterError, match=r"tenant: 3 values, and a database for each is made of 2 at most \(fewer"):
+    with pytest.raises(IngestError, match=r"tenant: 3 values, and a database for each is made of 2 at most \(fewer"):
         shape.cluster.make(VALUES, shape.admin)
-    with pytest.raises(ClusterError, match=r"tenant: 'é{30}' is too long for the name of a database \(59 bytes\)"):
+    with pytest.raises(IngestError, match=r"tenant: 'é{30}' is too long for the name of a database \(at most 59 bytes"):
         shape.cluster.make(["é" * 30], shape.admin)
+    with pytest.raises(IngestError, match="tenant: a row has the empty text there, which names no database"):
+        shape.cluster.make([""], shape.admin)
     assert shape.cluster.databases() == {}
 
 
@@ -282,3 +285,41 @@ def test_answers_and_rows_are_those_of_one_database_and_nothing_fails(done):
         assert set(slice_.ops["outcome"].to_pylist()) == {"ok"}
         assert len(slice_.ops) == sum(step.get("due") or 0 for step in slice_.steps) > 0
     assert json.loads((folder / "run.json").read_text())["rounds"] == 3
+
+
+# --- what a scenario asks too much of ---------------------------------------------------------
+
+
+def dry(folder, **changes):
+    small.write(folder, **{"scenarios/small/scenario.yaml": SCENARIO, "workloads/readings/by_id.sql": BY_ID, **changes})
+    return small.pglab(folder, "run", "scenarios/small", "--on", "embedded", "--dry-run")
+
+
+def test_too_few_connections_are_told_before_anything_is_run(tmp_path):
+    few = SCENARIO.replace("connections: 3}", "connections: 3}, settings: {max_connections: 20}")
+    done = dry(tmp_path, **{"scenarios/small/scenario.yaml": few})
+    assert done.returncode == 2
+    assert "apart: topology: by: device: 5 databases want 21 connections" in done.stderr
+    assert "(settings: {max_connections: 21}, or fewer connections in the topology)" in done.stderr
+
+
+@pytest.mark.parametrize("kind", ["uuid", "boolean"])
+def test_values_of_any_type_have_the_names_that_parameters_have(tmp_path, kind):
+    column = "{type: boolean, choices: {true: 0.5, false: 0.5}}" if kind == "boolean" else "{type: uuid, n_distinct: 6}"
+    data = small.FILES["workloads/readings/data.yaml"].replace("{type: int, of: device, skew: zipf(1.1)}", column)
+    queries = {
+        f"workloads/readings/{name}.sql": text.replace("readings.device zipf(1.1)", "readings.device")
+        for name, text in (("recent", small.FILES["workloads/readings/recent.sql"]), ("by_id", BY_ID))
+    }
+    table = small.TABLE.replace("device integer", f"device {kind}") + small.INDEX
+    scenario = SCENARIO.replace(", entities: {device: 5}", "")
+    done = dry(
+        tmp_path,
+        **queries,
+        **{
+            "workloads/readings/data.yaml": data,
+            "scenarios/small/plain.sql": table,
+            "scenarios/small/scenario.yaml": scenario,
+        },
+    )
+    assert done.returncode == 0, done.stderr
