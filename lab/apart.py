@@ -74,7 +74,7 @@ class Rooms:
         wanted = count + clients * min(count, self.cluster.connections) + _OTHERS
         if wanted > most:
             raise IngestError(
-                f"topology: by: {self.cluster.by}: {count} databases want {wanted} connections (one of the lab's own to "
+                f"topology: by: {self.cluster.by}: {count} databases want {wanted} connections (one of the lab's to "
                 f"each, up to {self.cluster.connections} of each of {clients} clients), and max_connections is {most} "
                 f"(settings: {{max_connections: {wanted}}}, or fewer connections in the topology)"
             )
