@@ -144,14 +144,15 @@ def _exact(evidence: Sequence[Evidence], challengers: Sequence[str], book: Book)
 def _silent(evidence: Sequence[Evidence], challengers: Sequence[str], book: Book) -> list[Datum]:
     """The exact metrics in which all challengers are the same as the baseline: by label, or in full.
 
-    A label stands for all queries, so it is used where no query differs in it.
+    A label stands for all queries, so it is used where no query differs in it, in what did not repeat exactly either.
     """
     exact = [one for one in evidence if one.family == Family.EXACT and one.candidate in challengers]
     loud = {one.metric for one in exact if one.verdict != Verdict.SAME}
-    labels = {dossier.label(metric) for metric in loud}
+    described = {one.metric for one in evidence if one.family == Family.DESCRIBED and one.candidate in challengers}
+    labels = {dossier.label(metric) for metric in loud | described}
     found: dict[str, Datum] = {}
     for one in exact:
-        if one.metric not in loud:
+        if one.metric not in loud | described:
             datum = _told(book.place(address("evidence", one.candidate, one.metric)), short=one.metric, labels=labels)
             found.setdefault(datum.text, datum)
     return list(found.values())

@@ -392,3 +392,19 @@ def test_a_peak_of_nobody_knows_how_many_rows_says_what_it_lacks():
     text = page(scenario=scenario(production=Production(peak_factor=5.0)))
     assert "a peak factor of 5, and not of how many rows (production: `rows_per_day`)" in text
     assert "Rows at peak" not in page()
+
+
+def test_what_did_not_repeat_for_one_candidate_is_not_called_the_same_for_all():
+    named = "query.daily_total.temp_bytes_per_call"
+    (line,) = re.findall(r"The same for all: .*", page())
+    assert "temp bytes per call" in line
+    changed = [
+        replace(one, family=Family.DESCRIBED, verdict=Verdict.DESCRIBED)
+        if (one.metric, one.candidate) == (named, "by-day")
+        else one
+        for one in told()
+    ]
+    assert changed != told()
+    for line in re.findall(r"The same for all: .*", page(weighed=weighed(told=changed))):
+        assert "temp bytes per call" not in line
+        assert named not in line
