@@ -298,9 +298,7 @@ class _Session:
         }
 
     def _disk_bytes(self) -> int:
-        """Room for data, WAL and indexes: four times the rows as sent, and an empty server's 100 MiB each."""
-        instances = len(self._design(2).instances)
-        return instances * (100 * sizing.MIB + 4 * sizing.data_bytes(self.sources))
+        return sizing.disk_bytes(self.scenario, self._design(2).instances, self.sources)
 
     def _run_json(self) -> dict[str, Json]:
         return {
