@@ -144,10 +144,7 @@ def build(entry: Entry, desk: Desk) -> Candidate | None:
     ingest = own if "ingest" in own.model_fields_set else shared
     load = _file(entry, desk, own.load or shared.load, "load")
     steps, queries = _sql(entry, desk)
-    try:
-        queries = functions.marked(queries, filter(None, (schema, load)))
-    except ScenarioError as error:
-        desk.mistakes.extend(error.mistakes)
+    queries = functions.marked(queries, filter(None, (schema, load)))
     where = _where(entry, topology, "topology")
     candidate = Candidate(
         name=entry.name,

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from statistics import fmean
 from typing import Protocol
 
 from lab import sizing
@@ -14,6 +15,7 @@ ROUND_OVERHEAD_S = 0.15  # a first guess, as are the others; the run measures it
 _PREPARE_S = 4.0  # of an instance without rows
 _ROWS_PER_S, _BYTES_PER_S = 150_000, 20_000_000  # loaded with their indexes, settled, counted: both take their time
 _RESTORE_S = 1.0
+_APART_S = 0.3  # of a database of its own
 
 
 class Tell(Protocol):
@@ -35,6 +37,7 @@ class Clock:
         rows = sum(source.rows for source in sources)
         row_s = 1 / _ROWS_PER_S + sizing.data_bytes(sources) / rows / _BYTES_PER_S if rows else 0.0
         prepare_s = _PREPARE_S + rows * row_s
+        prepare_s += _APART_S * fmean(sizing.apart(scenario, one) for one in scenario.candidates)
         driven = sum(getattr(step, "for_s", 0.05) for step in scenario.round)
         appended = sum(step.rows for step in scenario.round if step.do == "append")
         before = {"kept": 0.0, "restored": _RESTORE_S, "fresh": prepare_s}[scenario.isolation]

@@ -1,7 +1,7 @@
 """Which functions of a schema may write, told by its SQL: neither STABLE nor IMMUTABLE, nor SQL that only reads.
 
-What DO blocks, extensions and files that psql includes make is not seen, nor who calls by a view, an operator or a
-trigger: preflight asks the server.
+What DO blocks, extensions and files that psql includes make is not seen, nor what comes after a line that is no SQL
+(rows of a COPY), nor who calls by a view, an operator or a trigger: preflight asks the server.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -9,14 +9,13 @@ from dataclasses import dataclass, replace
 from itertools import groupby, pairwise, takewhile
 
 from lab import commands
+from lab.errors import ScenarioError
 from lab.model import Query, SqlFile, Statement
 from lab.statement import SILENT, Token, tokens
 
 
 def marked(queries: Iterable[Query], files: Iterable[SqlFile]) -> tuple[Query, ...]:
     """The *queries*, each with those functions of the schema's *files* that it calls and that may write.
-
-    Raise ScenarioError where a file has a quote without end.
 
     >>> from lab.statement import read
     >>> schema = SqlFile("schema.sql", "CREATE FUNCTION note(a int) RETURNS int LANGUAGE plpgsql AS $$ ... $$;")
@@ -59,7 +58,7 @@ class _Function:
 
 
 def _declared(file: SqlFile) -> Iterator[_Function]:
-    pieces = _pieces(file.file, file.text)
+    pieces = _readable(_pieces(file.file, file.text))
     for piece in pieces:
         words = [token.text.lower() for token in piece]
         head = 4 if words[1:3] == ["or", "replace"] else 2
@@ -71,11 +70,25 @@ def _declared(file: SqlFile) -> Iterator[_Function]:
             inner = takewhile(lambda one: [token.text.lower() for token in one] != ["end"], pieces)
             body = [own[2:], *inner]
         else:
-            body = [own] if own else list(_quoted(file.file, options))
+            body = [own] if own else _body(file.file, options)
         said = [token.text.lower() for token in options]
         if not {"stable", "immutable"} & set(said):
             language = said[said.index("language") + 1].strip("'\"") if "language" in said else "sql"
             yield _Function(name, _query(file.file, body) if language == "sql" and body else None)
+
+
+def _readable(pieces: Iterator[list[Token]]) -> Iterator[list[Token]]:
+    try:
+        yield from pieces
+    except ScenarioError:  # rows of a COPY among the statements are no SQL
+        return
+
+
+def _body(file: str, options: Sequence[Token]) -> list[Sequence[Token]]:
+    try:
+        return list(_quoted(file, options))
+    except ScenarioError:  # of another language
+        return []
 
 
 def _pieces(file: str, text: str) -> Iterator[list[Token]]:

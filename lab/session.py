@@ -10,11 +10,11 @@ import hashlib
 import json
 import secrets
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from functools import cached_property, partial
+from functools import cache, cached_property, partial
 from pathlib import Path
 from typing import Protocol
 
@@ -120,9 +120,12 @@ def nothing(asked: Asked) -> publish.Published:
 def measured(asked: Asked, tell: Tell, stop: Stop) -> tuple[Path, bool]:
     """Prepare and run, without judging: the run's folder, and whether all planned rounds are there."""
     read, files = _read(asked)
-    old = _unfinished(asked, read, tell) if asked.resume else None
+    note = cache(tell.note)  # runs that are passed over are told once
+    if asked.resume:
+        _unfinished(asked, read, note)  # that there is none is told before anybody waits for the machine
     _writable(asked, read)
     with files.locating(), _alone(tell if asked.wait else None), ExitStack() as stack:
+        old = _unfinished(asked, read, note) if asked.resume else None  # the run that was waited for has ended
         session = _Session(asked, read, old.name if old else _run_id(), stack, tell, stop)
         folder = session.take_up(old) if old else session.begin()
         for line in () if asked.itself else session.foreseen.lines():
@@ -295,9 +298,7 @@ class _Session:
         }
 
     def _disk_bytes(self) -> int:
-        """Room for data, WAL and indexes: four times the rows as sent, and an empty server's 100 MiB each."""
-        instances = len(self._design(2).instances)
-        return instances * (100 * sizing.MIB + 4 * sizing.data_bytes(self.sources))
+        return sizing.disk_bytes(self.scenario, self._design(2).instances, self.sources)
 
     def _run_json(self) -> dict[str, Json]:
         return {
@@ -355,7 +356,7 @@ def _workdir(host: Host, name: str) -> Iterator[Path]:
 # --- going on -------------------------------------------------------------------------------
 
 
-def _unfinished(asked: Asked, read: Scenario, tell: Tell) -> Path:
+def _unfinished(asked: Asked, read: Scenario, note: Callable[[str], object]) -> Path:
     """The newest run of the scenario that is not complete; with a larger --rounds the newest at all."""
     found: dict[Path, bool] = {}
     for path in store.runs(asked.results, glob.escape(read.name)):
@@ -363,7 +364,7 @@ def _unfinished(asked: Asked, read: Scenario, tell: Tell) -> Path:
             store.read_run(path)
             found[path] = store.complete(path)
         except RecordError as error:
-            tell.note(f"passed over: {error}")
+            note(f"passed over: {error}")
     open_ = [path for path, complete in found.items() if not complete]
     if open_:
         return open_[-1]

@@ -2,15 +2,16 @@
 
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from lab import parts
 from lab.errors import PlaceError, ScenarioError
-from lab.model import Scenario
+from lab.model import Instance, Scenario
 from lab.sources import Source
 
 MIB = 2**20
+_APART_BYTES = 15 * MIB  # of a database of its own without rows: its catalogs, and as much WAL
 
 # What every instance gets, and why. A scenario's and a candidate's own settings go over these.
 SETTINGS: Mapping[str, str] = {
@@ -58,6 +59,18 @@ def data_bytes(sources: Sequence[Source]) -> int:
         sampled = sum(batch.nbytes for batch in source.batches(0, few))
         total += sampled * source.rows // max(few, 1)
     return total
+
+
+def disk_bytes(read: Scenario, instances: Iterable[Instance], sources: Sequence[Source]) -> int:
+    """Room for data, WAL and indexes: four times the rows as sent, an empty server's 100 MiB each, databases apart."""
+    each = 100 * MIB + 4 * data_bytes(sources)
+    return sum(each + apart(read, one.candidate) * _APART_BYTES for one in instances)
+
+
+def apart(read: Scenario, candidate: str) -> int:
+    """The databases that a candidate makes for the values of a column; 0 where `lab.entities` does not tell."""
+    shape = read.candidates[candidate].topology
+    return read.lab.entities.get(str(shape.options.get("by")), 0) if shape.kind == "databases" else 0
 
 
 def memory(read: Scenario, sources: Sequence[Source]) -> dict[str, str]:

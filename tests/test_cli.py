@@ -5,7 +5,7 @@ import re
 import signal
 import subprocess
 import sys
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import get_args
 
@@ -393,6 +393,37 @@ def test_a_run_that_cannot_be_read_is_passed_over_when_another_is_taken_up(here,
     done = pglab("run", "scenarios/small", "--resume")
     assert "passed over: results/small/20270101T000000-bbbbbb/run.json: cannot be read" in done.stderr
     assert "taken up: 20260101T000000-aaaaaa" in done.stderr
+
+
+def test_what_to_go_on_with_is_chosen_when_the_run_that_was_waited_for_has_ended(here, monkeypatch):
+    @contextmanager
+    def waits(waiting=None):
+        waiting("waiting for another pglab")
+        store.finish(newest, {"rounds": RUN["rounds"]})
+        yield
+
+    def taken(*given):
+        raise RecordError(f"taken up: {given[2]}")
+
+    monkeypatch.setattr("lab.session.alone.measuring", waits)
+    monkeypatch.setattr("lab.session._Session", taken)
+    small.write(here)
+    asked = ("run", "scenarios/small", "--resume", "--wait")
+    done = pglab(*asked)
+    assert "no run of small to go on with (leave --resume out)" in done.stderr
+    assert "waiting" not in done.stderr  # since nothing that could be waited for would help
+    newest = store.create(here / "results", RUN | {"id": "20270101T000000-b", "scenario": {"name": "small"}})
+    done = pglab(*asked)
+    assert "waiting for another pglab\n" in done.stderr
+    assert "(all are complete: add --rounds N" in done.stderr
+    (newest / "done.json").unlink()
+    store.create(here / "results", RUN | {"id": "20260101T000000-a", "scenario": {"name": "small"}})
+    broken = store.create(here / "results", RUN | {"id": "20250101T000000-c", "scenario": {"name": "small"}})
+    (broken / "run.json").write_text("{")
+    done = pglab(*asked)
+    assert "taken up: 20260101T000000-a" in done.stderr
+    assert done.stderr.count("passed over: ") == 1
+    assert not list(newest.glob("more-*"))
 
 
 ALIKE = ("overrides", "profile", "seed", "on", "host", "settings", "method", "versions", "probes")

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lab import clock, timeline
+from lab.model import Topology
 from tests.samples import scenario
 
 SECONDS = st.floats(0.01, 100)
@@ -84,3 +85,12 @@ def test_rows_that_a_round_appends_are_counted_in_every_trial():
     for watched in (few, many):
         watched.do("trial", 1.0)
     assert many.told[0][1] - few.told[0][1] == pytest.approx(10 * (0.05 + 0.2 + 0.15), rel=0.01)
+
+
+def test_before_anything_is_measured_databases_apart_are_counted_in_what_prepares_an_instance():
+    own = scenario()
+    heap = replace(own.candidates["heap"], topology=Topology("databases", {"by": "device"}))
+    read = replace(own, candidates={"heap": heap, "by-day": own.candidates["by-day"]})
+    left = [clock.Clock(one, print, [], studies=0, prepare=2, trials=0).left_s() for one in (own, read)]
+    assert own.lab.entities["device"] == 100
+    assert left[1] - left[0] == pytest.approx(0.3 * 100)  # one of the two instances makes them

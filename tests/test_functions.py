@@ -3,7 +3,6 @@
 import pytest
 
 from lab import commands, design, functions
-from lab.errors import ScenarioError
 from lab.model import SqlFile
 from tests import authored
 
@@ -51,6 +50,26 @@ def test_a_function_that_load_sql_makes_is_seen_too():
     assert not commands.only_reads(read.candidates["heap"].queries[1])
 
 
-def test_a_schema_with_functions_whose_quotes_have_no_end_is_told_at_its_line():
-    with pytest.raises(ScenarioError, match=r"heap\.sql:2: the dollar quote that begins here has no end"):
-        authored.read(authored.FILES | {"heap.sql": "CREATE TABLE events (id bigint);\nCREATE FUNCTION f() AS $$"})
+ROWS = "COPY notes FROM stdin;\nit's here\n\\.\n"
+
+
+@pytest.mark.parametrize(
+    ("schema", "found"),
+    [
+        (PLPGSQL.format("") + ROWS, {"f"}),
+        (ROWS + PLPGSQL.format(""), set()),  # the server knows
+        ("CREATE FUNCTION f() AS $$", set()),
+        (PLPGSQL.format("") + "CREATE FUNCTION g() RETURNS int BEGIN ATOMIC SELECT 'a", {"f"}),
+        ("CREATE FUNCTION g() RETURNS int STABLE AS $$ # it's $$ LANGUAGE plpython3u;" + PLPGSQL.format(""), {"f"}),
+        ("CREATE FUNCTION g() RETURNS int AS $$ # it's $$ LANGUAGE plpython3u;" + PLPGSQL.format(""), {"f", "g"}),
+    ],
+)
+def test_what_is_no_sql_is_unknown_and_the_functions_before_it_count(schema, found):
+    assert functions.writing([SqlFile("schema.sql", schema)]) == found
+
+
+def test_a_schema_with_functions_and_rows_that_hold_a_lone_quote_is_read():
+    plain = "CREATE TABLE events (id bigint);\n"
+    asked = {"workload/by_id.sql": "-- params: id=events.id\nSELECT f(:id) FROM events\n"}
+    read = authored.read(authored.FILES | asked | {"heap.sql": plain + PLPGSQL.format("") + ROWS})
+    assert [commands.only_reads(one) for one in read.candidates["heap"].queries] == [True, False]

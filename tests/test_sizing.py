@@ -7,7 +7,7 @@ import pytest
 
 from lab import sizing
 from lab.errors import ScenarioError
-from lab.model import Lab, Production, Stream
+from lab.model import Instance, Lab, Production, Stream, Topology
 from tests.samples import scenario
 
 MB = 2**20
@@ -94,3 +94,14 @@ def test_what_production_has_alone_is_another_number_unless_it_is_drawn_from():
     opened({}, {"orders": 5_000}, orders=orders)
     with pytest.raises(ScenarioError, match=r"production.entities says orders: 5000"):
         opened({}, {"orders": 5_000}, orders=orders, lines=("synthetic", REFERS))
+
+
+def test_databases_apart_need_room_where_it_is_known_how_many_there_are():
+    own = replace(scenario(), lab=Lab(entities={"device": 40}))
+    instances = [Instance(name, 1) for name in own.candidates]
+    plain = sizing.disk_bytes(own, instances, [Rows()])
+    assert plain == pytest.approx(len(instances) * (100 + 4 * 100) * MB, rel=0.01)
+    for kind, by, databases in [("databases", "device", 40), ("databases", "other", 0), ("sharded", "device", 0)]:
+        shaped = replace(own.candidates["heap"], topology=Topology(kind, {"by": by}))
+        read = replace(own, candidates={**own.candidates, "heap": shaped})
+        assert sizing.disk_bytes(read, instances, [Rows()]) - plain == databases * 15 * MB

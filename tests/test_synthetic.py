@@ -160,7 +160,7 @@ def test_independent_columns_with_equal_marginals_are_told_from_dependent_ones()
 
 
 def test_choices_in_turn_are_each_as_often_and_none_at_random():
-    table = columns(0, 8, kind={"type": "text", "sequence": 1, "choices": {"a": 5, "b": 1, "c": 1}})
+    table = columns(0, 8, kind={"type": "text", "sequence": 1, "choices": {"a": 2, "b": 2, "c": 2}})
     assert table["kind"].to_pylist() == ["a", "b", "c", "a", "b", "c", "a", "b"]
     table = columns(3, 5, flag={"type": "boolean", "sequence": 1, "choices": {"false": 1, "true": 1}})
     assert table["flag"].to_pylist() == [True, False]
@@ -311,6 +311,14 @@ def test_a_small_stream_is_its_own_sample():
         ({"type": "text", "law": "normal(1, 2)"}, "columns.a: laws make numbers"),
         ({"type": "int", "choices": {"x": 1}}, "columns.a: "),
         ({"type": "int", "choices": {1: -1}}, "columns.a.choices: choices need a frequency"),
+        (
+            {"type": "int", "choices": {1: 1, 2: 1}, "sequence": 2},
+            "columns.a: sequence: 2: choices are had in turn from",
+        ),
+        (
+            {"type": "int", "choices": {1: 5, 2: 1}, "sequence": 1},
+            "columns.a: choices with sequence are had in turn, each",
+        ),
         (
             {"type": "int", "given": "b", "cases": {"x": {1: 1}}},
             "columns.a: given: 'b' is no earlier column with choices",

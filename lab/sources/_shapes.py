@@ -55,7 +55,7 @@ class Column(_Shape):
       of the column's own. Both with `skew` (a law over ranks), or `correlation` (with the row's
       number, as in pg_stats); `of` also with `sequence` (one row for each key, in turn) or
       `fan_out` (a law: how many rows on end each key has)
-    * `choices: {a: 0.7, b: 0.3}`: values and their frequencies; also with `sequence`, in turn
+    * `choices: {a: 0.7, b: 0.3}`: values and their frequencies; with `sequence: 1` in turn, each as often
     * `law: normal(20, 5)`: a law of values; `uniform(a, b)` also with `correlation`
     * `given: kind` with `cases: {a: law or choices, ...}`: by what column `kind` has
     * nothing: texts, bytes, uuids, booleans made anew for each row
@@ -121,6 +121,8 @@ class Column(_Shape):
     def _one_way(self) -> "Column":
         if len(self.ways) > 1 and self.ways not in (["sequence", "of"], ["sequence", "choices"]):
             raise ValueError(f"the values are made in more than one way: {', '.join(self.ways)}")
+        if self.ways == ["sequence", "choices"]:
+            _check_in_turn(self.sequence, self.choices or {})
         if (self.given is None) != (self.cases is None):
             raise ValueError("given and cases go together")
         keyed = self.of is not None or self.n_distinct is not None
@@ -173,3 +175,13 @@ def _makes_values(law: str) -> str:
 def _check_weights(choices: Choices) -> None:
     if not choices or min(choices.values()) < 0 or sum(choices.values()) <= 0:
         raise ValueError("choices need a frequency of at least 0 each, and not 0 in all")
+
+
+def _check_in_turn(sequence: int | None, choices: Choices) -> None:
+    if sequence != 1:
+        raise ValueError(f"sequence: {sequence}: choices are had in turn from the first on (sequence: 1)")
+    if len(set(choices.values())) > 1:
+        raise ValueError(
+            "choices with sequence are had in turn, each as often, and not by other frequencies "
+            "(the same number for each, or leave sequence out)"
+        )
