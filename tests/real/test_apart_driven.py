@@ -10,7 +10,6 @@ import pytest
 
 from lab import pg
 from lab.drivers import CALLS
-from lab.probes._sampler import Server
 from tests.real.test_apart import HELD, asked, driver, filled, shape, work
 
 __all__ = ["driver", "filled", "shape"]
@@ -71,7 +70,7 @@ def test_clients_that_change_their_connections_at_once_lose_no_call(driver, fill
     assert asked(filled.cluster.admin(), HELD) <= 8
 
 
-@pytest.mark.parametrize("connections, there", [(3, 6), (2, 1)])
+@pytest.mark.parametrize(("connections", "there"), [(3, 6), (2, 1)])
 def test_connections_are_opened_before_the_slice_where_all_may_be_held_and_only_there(
     driver, filled, connections, there
 ):
