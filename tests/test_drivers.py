@@ -1,6 +1,8 @@
 """Several load workers as one: what each is given, whose clock it is, who is let in."""
 
 import re
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +13,7 @@ import pytest
 
 import lab
 from lab import load, pace, plain
-from lab.drivers import CALLS, Work, _distributed, _ops, _process
+from lab.drivers import CALLS, Apart, Work, _distributed, _ops, _process, inline
 from lab.drivers._clocks import Reading, ours, reading
 from lab.errors import ScenarioError
 from lab.model import Endpoint, Query, Statement, Topology
@@ -232,3 +234,43 @@ def test_a_generator_is_led_by_no_environment_to_another_server(monkeypatch):
     monkeypatch.setenv("LAB_DSN", "kept")
     found = _process.environment()
     assert ("PGHOSTADDR" in found, found["LAB_DSN"]) == (False, "kept")
+
+
+# --- threads --------------------------------------------------------------------------------
+
+
+class Idle:
+    """A connection to nowhere."""
+
+    lost = False
+
+    def __init__(self, info, waits):
+        del info, waits
+
+    def check(self):
+        """Nothing is lost."""
+
+    def prepare(self, asked):
+        """Anything goes."""
+
+    def close(self):
+        """Nothing is held."""
+
+
+def test_connections_of_one_client_are_no_other_threads_to_change(monkeypatch):
+    monkeypatch.setattr(inline.pg, "Wire", Idle)
+    places = [Endpoint("primary", "write", f"dbname={number}") for number in range(60)]
+    apart = Apart([0], {place.conninfo: place for place in places}, 40)
+    work, one = replace(slice_of(clients=8), apart=apart), inline.Inline()
+
+    def use(client):
+        for number in range(2_000):
+            one.wire(work, client, 0, places[number % len(places)])
+
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(8) as threads:
+            assert list(threads.map(use, range(8))) == [None] * 8
+    finally:
+        sys.setswitchinterval(before)

@@ -72,7 +72,7 @@ class Inline:
     """See drivers.Driver."""
 
     def __init__(self) -> None:
-        self._wires: dict[tuple[str, int, str], pg.Wire] = {}
+        self._wires: dict[int, dict[tuple[str, str], pg.Wire]] = {}  # by client, whose thread alone changes its own
         self._stopping = threading.Event()
 
     def start(self, work: Work) -> "Threads":
@@ -89,42 +89,48 @@ class Inline:
         asked = work.queries[query]
         reading = bool(work.reads) and commands.only_reads(asked)
         place = apart or (work.reads[client % len(work.reads)] if reading else work.endpoint)
-        key = work.connection, client, place.conninfo
+        wires, key = self._wires.setdefault(client, {}), (work.connection, place.conninfo)
         if apart is not None and work.apart is not None:
-            self._room_for(key, work.apart.connections)
-        if key in self._wires:
-            self._wires[key].check()
-            if self._wires[key].lost:
-                self._wires.pop(key).close()
-        if key not in self._wires:
+            _room_for(wires, key, work.apart.connections)
+        if key in wires:
+            wires[key].check()
+            if wires[key].lost:
+                wires.pop(key).close()
+        if key not in wires:
             try:
-                self._wires[key] = pg.Wire(place.conninfo, partial(_Waiter, self._stopping))
+                wires[key] = pg.Wire(place.conninfo, partial(_Waiter, self._stopping))
             except pg.Error as error:
                 raise _ops.unconnected(work, pg.words(error), reading=reading) from None
         try:
-            self._wires[key].prepare(_ops.asked(asked))
+            wires[key].prepare(_ops.asked(asked))
         except pg.Error as error:
             raise _ops.unprepared(work, query, pg.words(error)) from None
-        return self._wires[key]
-
-    def _room_for(self, key: tuple[str, int, str], most: int) -> None:
-        """Put the client's connection at the end, or close the one unused for longest where there is no room for it."""
-        if key in self._wires:
-            self._wires[key] = self._wires.pop(key)
-            return
-        own = [one for one in self._wires if one[:2] == key[:2]]
-        if len(own) >= most:
-            self._wires.pop(own[0]).close()
+        except _StoppedError:  # its answer may still come
+            wires.pop(key).close()
+            raise
+        return wires[key]
 
     def forget(self, connection: str) -> None:
         """See drivers.Driver.forget."""
-        for key in [key for key in self._wires if key[0] == connection]:
-            self._wires.pop(key).close()
+        for wires in self._wires.values():
+            for key in [key for key in wires if key[0] == connection]:
+                wires.pop(key).close()
 
     def close(self) -> None:
         """Close all connections."""
-        for wire in self._wires.values():
-            wire.close()
+        for wires in self._wires.values():
+            for wire in wires.values():
+                wire.close()
+
+
+def _room_for(wires: dict[tuple[str, str], pg.Wire], key: tuple[str, str], most: int) -> None:
+    """Put a client's connection at its end, or close the one unused for longest where there is no room for it."""
+    if key in wires:
+        wires[key] = wires.pop(key)
+        return
+    own = [one for one in wires if one[0] == key[0]]
+    if len(own) >= most:
+        wires.pop(own[0]).close()
 
 
 class Threads:
@@ -205,6 +211,8 @@ class Threads:
             return self._one(self._driver.wire(self._work, client, call["query"], place), call)
         except LabError:
             return 0, "failed", NO_CONNECTION
+        except _StoppedError:
+            return 0, "unknown", None
 
     def _wire(self, client: int, query: int) -> pg.Wire | None:
         """A connection, tried for until the time is over."""
@@ -212,6 +220,8 @@ class Threads:
         while not self._stopping.is_set():
             try:
                 return self._driver.wire(self._work, client, query)
+            except _StoppedError:
+                return None
             except LabError:
                 if time.monotonic_ns() >= end_ns:
                     return None
