@@ -221,22 +221,26 @@ class Client(locust.User):
 
     def _drive_apart(self, turn: Turn, log: Log) -> None:
         """The inner loop where each call goes to a database of its own."""
-        order = turn.order
+        order, pause_s = turn.order, RETRY_S[0]
         for seq, query, values in turn.calls(self._alarm):
             info, asked = order.apart.get((values[order.keys[query]] or b"").decode()), order.asked[query]
             start_ns = time.monotonic_ns()
+            rooms = self._rooms[order.connection]
+            log.opened += info not in rooms and info is not None
             try:
                 if info is None:
                     log.add(seq, start_ns, 0, "failed", NO_DATABASE)
                     continue
                 log.add(seq, start_ns, *self._room(order, info, asked).run(asked, values))
+                pause_s = RETRY_S[0]
             except pg.Error as error:
                 log.add(seq, start_ns, 0, "failed", error.sqlstate or NO_CONNECTION)
+                gevent.sleep(max(0.0, min(pause_s, (turn.end_ns - time.monotonic_ns()) / 1e9)))  # as _reconnect does
+                pause_s = min(2 * pause_s, RETRY_S[1])
             except Stopped:
                 log.add(seq, start_ns, 0, "unknown", None)
                 self.forget(order.connection)
                 raise
-            rooms = self._rooms[order.connection]
             if info in rooms and rooms[info].lost:
                 rooms.pop(info).close()
 

@@ -126,6 +126,7 @@ class Log:
 
     def __init__(self, client: int) -> None:
         self.client = client
+        self.opened = 0  # connections that were opened within operations: to databases apart
         self.seq, self.start_ns, self.end_ns, self.rows = (array("q") for _ in range(4))
         self.troubles: dict[int, tuple[str, str | None]] = {}
 
@@ -141,7 +142,8 @@ class Log:
     def packed(self) -> dict[str, Any]:
         """The same for another machine; see `Log.unpacked`."""
         columns = {name: getattr(self, name).tobytes() for name in _COLUMNS}
-        return {"client": self.client, "troubles": [[at, *what] for at, what in self.troubles.items()], **columns}
+        troubles = [[at, *what] for at, what in self.troubles.items()]
+        return {"client": self.client, "opened": self.opened, "troubles": troubles, **columns}
 
     @classmethod
     def unpacked(cls, plain: Mapping[str, Any]) -> "Log":
@@ -155,6 +157,7 @@ class Log:
         log = cls(plain["client"])
         for name in _COLUMNS:
             getattr(log, name).frombytes(plain[name])
+        log.opened = plain["opened"]
         log.troubles = {at: (outcome, state) for at, outcome, state in plain["troubles"]}
         return log
 

@@ -31,6 +31,7 @@ from lab.probes.watcher import Watcher
 from lab.sources import Source
 
 _GRACE_S = 30.0
+_OPENING = 2  # round trips at least of a new connection: its start, and a statement prepared; more with a password
 
 
 @dataclass(frozen=True)
@@ -233,6 +234,8 @@ def _driven(kept: Kept, step: Any, tools: Tools, seed: int) -> Act:
             fact["workers"] = list(driven.workers)
         if work.queries:
             fact |= _sent(driven.ops, work)
+        if work.apart is not None:
+            fact |= {"opened": driven.opened, "round_trips": fact["round_trips"] + _OPENING * driven.opened}
         return driven
 
     return act

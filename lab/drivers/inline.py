@@ -110,6 +110,10 @@ class Inline:
             raise
         return wires[key]
 
+    def holds(self, work: Work, client: int, place: Endpoint) -> bool:
+        """Whether the client has a connection to *place*."""
+        return (work.connection, place.conninfo) in self._wires.get(client, {})
+
     def forget(self, connection: str) -> None:
         """See drivers.Driver.forget."""
         for wires in self._wires.values():
@@ -166,7 +170,8 @@ class Threads:
         for thread in self._threads:
             thread.join()
         cpu_s = time.process_time() - self._cpu_s
-        return Driven(_ops.table(self._work, self._zero_ns, self._logs), self._zero_ns, self._wall_ns, cpu_s)
+        table, opened = _ops.table(self._work, self._zero_ns, self._logs), sum(log.opened for log in self._logs)
+        return Driven(table, self._zero_ns, self._wall_ns, cpu_s, opened=opened)
 
     def _drive(self, client: int) -> None:
         """One thread."""
@@ -174,7 +179,7 @@ class Threads:
         for seq, call in self._due():
             if self._work.apart is not None:
                 start_ns = time.monotonic_ns()
-                log.add(seq, start_ns, *self._apart(self._work.apart, client, call))
+                log.add(seq, start_ns, *self._apart(self._work.apart, client, call, log))
                 continue
             wire = self._wire(client, call["query"])
             if wire is None:
@@ -202,11 +207,12 @@ class Threads:
             wire.close()
             return 0, "unknown", None
 
-    def _apart(self, apart: Apart, client: int, call: dict[str, Any]) -> tuple[int, str | None, str | None]:
-        """A call to the database of its own."""
+    def _apart(self, apart: Apart, client: int, call: dict[str, Any], log: Log) -> tuple[int, str | None, str | None]:
+        """A call to the database of its own; *log* counts the connection if it needs one."""
         place = apart.places.get(str(call["params"][apart.keys[call["query"]]]))
         if place is None:
             return 0, "failed", NO_DATABASE
+        log.opened += not self._driver.holds(self._work, client, place)
         try:
             return self._one(self._driver.wire(self._work, client, call["query"], place), call)
         except LabError:

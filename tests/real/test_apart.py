@@ -1,17 +1,20 @@
 """A database for each value of a column, really made: rows and calls go to their own."""
 
 import json
+import threading
+import time
 from dataclasses import replace
 
 import pyarrow as pa
 import pytest
 
-from lab import apart, count, parts, pg, prepare, run, store
+from lab import apart, count, parts, pg, prepare, run, store, trial
 from lab.clusters import databases
 from lab.drivers import CALLS, Work
 from lab.errors import IngestError
 from lab.ingest import copy_binary
 from lab.model import Instance, Parameter, Query, SqlFile, Statement, Topology
+from lab.probes import _sampler
 from lab.probes.host import HostProbe
 from tests import samples
 from tests.real import small
@@ -95,6 +98,15 @@ def test_rows_of_a_value_that_comes_later_have_a_database_of_the_same_schema(fil
     assert len(filled.rooms.nodes) == 4
     assert asked(place, "SELECT count(*) FROM kinds") == 3
     assert filled.rows_there() == 100 + 3 + 1
+
+
+def test_steps_of_the_authors_run_where_later_databases_come_from_too(filled):
+    sql = SqlFile("m.sql", "CREATE TABLE made (a int);")
+    filled.candidate = replace(filled.candidate, steps={"before_append": sql})
+    trial.author(filled, "before_append", {"from": "", "to": ""})
+    fill(filled, pa.table({"tenant": ["new"], "id": pa.array([1], pa.int32())}), "orders")
+    for place in filled.cluster.databases().values():
+        assert asked(place, "SELECT count(*) FROM made") == 0
 
 
 def test_a_row_without_a_value_is_refused(shape):
@@ -184,9 +196,39 @@ def driver(request, tmp_path):
 
 
 def driven(driver, asked_for):
+    return whole(driver, asked_for).ops
+
+
+def whole(driver, asked_for):
     load = driver.start(asked_for)
     assert load.wait(30)
-    return load.ops().ops
+    return load.ops()
+
+
+def test_connections_that_calls_had_to_open_are_counted(driver, filled):
+    order = ["a", "b b", "a", "c'\"=", "a", "b b"]  # b b in the place of c'"= at the end, and c'"= in that of b b
+    assert whole(driver, work(filled, order)).opened == 4
+    assert whole(driver, work(filled, ["a", "b b", "nobody"])).opened == 0
+
+
+def test_what_happens_in_all_databases_is_in_the_series(filled):
+    admin = filled.admin
+    before = pg.ask(admin, pg.query("series"))["commits"]
+    for value in VALUES:
+        with pg.connected(filled.cluster.databases()[value].conninfo) as client:
+            for _ in range(20):
+                pg.run(client, "SELECT 1")
+    assert pg.ask(admin, pg.query("series"))["commits"] - before >= 60
+    seen = _sampler.Server(filled.cluster.admin().conninfo)
+    with pg.connected(filled.cluster.databases()["a"].conninfo) as client, client.cursor() as busy:
+        sleeping = threading.Thread(target=lambda: busy.execute("SELECT pg_sleep(3)"))
+        sleeping.start()
+        until = time.monotonic() + 2.5
+        while "wait.Timeout:PgSleep" not in (waits := seen.waits()) and time.monotonic() < until:
+            time.sleep(0.05)
+        sleeping.join()
+    seen.close()
+    assert "wait.Timeout:PgSleep" in waits
 
 
 HELD = "SELECT count(*) FROM pg_stat_activity WHERE datname LIKE 'lab:%' AND usename = 'lab'"
