@@ -220,8 +220,8 @@ class Client(locust.User):
                 routes = self._routes
 
     def _drive_apart(self, turn: Turn, log: Log) -> None:
-        """The inner loop where each call goes to a database of its own."""
-        order = turn.order
+        """The inner loop where each call goes to a database of its own; one that is refused is paused for."""
+        order, rooms, pause_s = turn.order, self._rooms[turn.order.connection], RETRY_S[0]
         for seq, query, values in turn.calls(self._alarm):
             info, asked = order.apart.get((values[order.keys[query]] or b"").decode()), order.asked[query]
             start_ns = time.monotonic_ns()
@@ -230,15 +230,21 @@ class Client(locust.User):
                     log.add(seq, start_ns, 0, "failed", NO_DATABASE)
                     continue
                 log.add(seq, start_ns, *self._room(order, info, asked).run(asked, values))
+                refused, pause_s = False, RETRY_S[0]
             except pg.Error as error:
                 log.add(seq, start_ns, 0, "failed", error.sqlstate or NO_CONNECTION)
+                refused = True
             except Stopped:
                 log.add(seq, start_ns, 0, "unknown", None)
                 self.forget(order.connection)
                 raise
-            rooms = self._rooms[order.connection]
             if info in rooms and rooms[info].lost:
                 rooms.pop(info).close()
+            if refused and info not in rooms:
+                gevent.sleep(min(pause_s, max(0.0, (turn.end_ns - time.monotonic_ns()) / 1e9)))
+                if time.monotonic_ns() >= turn.end_ns:
+                    return
+                pause_s = min(2 * pause_s, RETRY_S[1])
 
     def _reconnect(self, turn: Turn, number: int) -> bool:
         """Try until there is a connection, or the time of the slice is over."""

@@ -16,7 +16,7 @@ from typing import Any
 
 from lab import commands, pg
 from lab.drivers import Apart, Driven, Work, _ops
-from lab.errors import LabError, ScenarioError
+from lab.errors import ClusterError, LabError, ScenarioError
 from lab.model import Endpoint
 from lab.plain import NO_CONNECTION, NO_DATABASE, Log
 
@@ -174,7 +174,12 @@ class Threads:
         for seq, call in self._due():
             if self._work.apart is not None:
                 start_ns = time.monotonic_ns()
-                log.add(seq, start_ns, *self._apart(self._work.apart, client, call))
+                try:
+                    log.add(seq, start_ns, *self._apart(self._work.apart, client, call))
+                except ClusterError:
+                    log.add(seq, start_ns, 0, "failed", NO_CONNECTION)
+                    if not self._paused():
+                        break
                 continue
             wire = self._wire(client, call["query"])
             if wire is None:
@@ -203,12 +208,14 @@ class Threads:
             return 0, "unknown", None
 
     def _apart(self, apart: Apart, client: int, call: dict[str, Any]) -> tuple[int, str | None, str | None]:
-        """A call to the database of its own."""
+        """A call to the database of its own; ClusterError where there is no connection to it."""
         place = apart.places.get(str(call["params"][apart.keys[call["query"]]]))
         if place is None:
             return 0, "failed", NO_DATABASE
         try:
             return self._one(self._driver.wire(self._work, client, call["query"], place), call)
+        except ClusterError:
+            raise
         except LabError:
             return 0, "failed", NO_CONNECTION
         except _StoppedError:
@@ -216,14 +223,17 @@ class Threads:
 
     def _wire(self, client: int, query: int) -> pg.Wire | None:
         """A connection, tried for until the time is over."""
-        end_ns = self._zero_ns + self._work.for_s * 1e9
         while not self._stopping.is_set():
             try:
                 return self._driver.wire(self._work, client, query)
             except _StoppedError:
                 return None
             except LabError:
-                if time.monotonic_ns() >= end_ns:
+                if not self._paused():
                     return None
-                self._stopping.wait(RETRY_S)
         return None
+
+    def _paused(self) -> bool:
+        """Pause before a connection is tried for again; False where the time is over."""
+        left_s = self._work.for_s - (time.monotonic_ns() - self._zero_ns) / 1e9
+        return left_s > 0 and not self._stopping.wait(min(RETRY_S, left_s))
