@@ -159,18 +159,22 @@ class Client(locust.User):
         for info in order.apart.values() if len(order.apart) <= order.held else ():
             for index, asked in enumerate(order.asked):
                 try:
-                    self._room(order, info, asked)
+                    self._room(order, info, asked, Log(0))
                 except pg.Error as error:
                     raise RefusedError(index if info in rooms else "connection", pg.words(error)) from None
 
-    def _room(self, order: Order, info: str, asked: Asked) -> pg.Wire:
-        """A connection to a database apart, with a query prepared; the one unused for longest makes room for it."""
+    def _room(self, order: Order, info: str, asked: Asked, log: Log) -> pg.Wire:
+        """A connection to a database apart, with a query prepared; the one unused for longest makes room for it.
+
+        One that is opened for it is counted in *log*.
+        """
         rooms = self._rooms[order.connection]
         wire = rooms.pop(info, None)
         if wire is None:
             if len(rooms) >= order.held:
                 rooms.pop(next(iter(rooms))).close()
             wire = pg.Wire(info, Watched)
+            log.opened += 1
         rooms[info] = wire
         wire.prepare(asked)
         return wire
@@ -229,7 +233,7 @@ class Client(locust.User):
                 if info is None:
                     log.add(seq, start_ns, 0, "failed", NO_DATABASE)
                     continue
-                log.add(seq, start_ns, *self._room(order, info, asked).run(asked, values))
+                log.add(seq, start_ns, *self._room(order, info, asked, log).run(asked, values))
                 refused, pause_s = False, RETRY_S[0]
             except pg.Error as error:
                 log.add(seq, start_ns, 0, "failed", error.sqlstate or NO_CONNECTION)

@@ -84,8 +84,13 @@ class Inline:
                     self.wire(work, client, query, place)
         return Threads(self, work, self._stopping)
 
-    def wire(self, work: Work, client: int, query: int, apart: Endpoint | None = None) -> pg.Wire:
-        """The client's connection for a query, live when last seen, with the query prepared; to *apart* if given."""
+    def wire(
+        self, work: Work, client: int, query: int, apart: Endpoint | None = None, log: Log | None = None
+    ) -> pg.Wire:
+        """The client's connection for a query, live when last seen, with the query prepared; to *apart* if given.
+
+        One that is opened for it is counted in *log*.
+        """
         asked = work.queries[query]
         reading = bool(work.reads) and commands.only_reads(asked)
         place = apart or (work.reads[client % len(work.reads)] if reading else work.endpoint)
@@ -101,6 +106,8 @@ class Inline:
                 wires[key] = pg.Wire(place.conninfo, partial(_Waiter, self._stopping))
             except pg.Error as error:
                 raise _ops.unconnected(work, pg.words(error), reading=reading) from None
+            if log is not None:
+                log.opened += 1
         try:
             wires[key].prepare(_ops.asked(asked))
         except pg.Error as error:
@@ -166,7 +173,9 @@ class Threads:
         for thread in self._threads:
             thread.join()
         cpu_s = time.process_time() - self._cpu_s
-        return Driven(_ops.table(self._work, self._zero_ns, self._logs), self._zero_ns, self._wall_ns, cpu_s)
+        opened = sum(log.opened for log in self._logs)
+        table = _ops.table(self._work, self._zero_ns, self._logs)
+        return Driven(table, self._zero_ns, self._wall_ns, cpu_s, opened=opened)
 
     def _drive(self, client: int) -> None:
         """One thread."""
@@ -175,7 +184,7 @@ class Threads:
             if self._work.apart is not None:
                 start_ns = time.monotonic_ns()
                 try:
-                    log.add(seq, start_ns, *self._apart(self._work.apart, client, call))
+                    log.add(seq, start_ns, *self._apart(self._work.apart, call, log))
                 except ClusterError:
                     log.add(seq, start_ns, 0, "failed", NO_CONNECTION)
                     if not self._paused():
@@ -207,13 +216,13 @@ class Threads:
             wire.close()
             return 0, "unknown", None
 
-    def _apart(self, apart: Apart, client: int, call: dict[str, Any]) -> tuple[int, str | None, str | None]:
+    def _apart(self, apart: Apart, call: dict[str, Any], log: Log) -> tuple[int, str | None, str | None]:
         """A call to the database of its own; ClusterError where there is no connection to it."""
         place = apart.places.get(str(call["params"][apart.keys[call["query"]]]))
         if place is None:
             return 0, "failed", NO_DATABASE
         try:
-            return self._one(self._driver.wire(self._work, client, call["query"], place), call)
+            return self._one(self._driver.wire(self._work, log.client, call["query"], place, log), call)
         except ClusterError:
             raise
         except LabError:

@@ -185,7 +185,8 @@ class Drive:
         else:
             table = _ops.scripted_table([(one.names, one.logs) for one in reports])
         workers = tuple(one.about for one in reports if one.about)
-        return Driven(table, self._zero_ns, self._wall_ns, cpu_s, workers)
+        opened = sum(log.opened for one in reports for log in one.logs)
+        return Driven(table, self._zero_ns, self._wall_ns, cpu_s, workers, opened)
 
 
 def _report(one: _Busy) -> _Report:
