@@ -159,18 +159,22 @@ class Client(locust.User):
         for info in order.apart.values() if len(order.apart) <= order.held else ():
             for index, asked in enumerate(order.asked):
                 try:
-                    self._room(order, info, asked)
+                    self._room(order, info, asked, Log(0))
                 except pg.Error as error:
                     raise RefusedError(index if info in rooms else "connection", pg.words(error)) from None
 
-    def _room(self, order: Order, info: str, asked: Asked) -> pg.Wire:
-        """A connection to a database apart, with a query prepared; the one unused for longest makes room for it."""
+    def _room(self, order: Order, info: str, asked: Asked, log: Log) -> pg.Wire:
+        """A connection to a database apart, with a query prepared; the one unused for longest makes room for it.
+
+        One that is opened for it is counted in *log*.
+        """
         rooms = self._rooms[order.connection]
         wire = rooms.pop(info, None)
         if wire is None:
             if len(rooms) >= order.held:
                 rooms.pop(next(iter(rooms))).close()
             wire = pg.Wire(info, Watched)
+            log.opened += 1
         rooms[info] = wire
         wire.prepare(asked)
         return wire
@@ -220,29 +224,31 @@ class Client(locust.User):
                 routes = self._routes
 
     def _drive_apart(self, turn: Turn, log: Log) -> None:
-        """The inner loop where each call goes to a database of its own."""
-        order, pause_s = turn.order, RETRY_S[0]
+        """The inner loop where each call goes to a database of its own; one that is refused is paused for."""
+        order, rooms, pause_s = turn.order, self._rooms[turn.order.connection], RETRY_S[0]
         for seq, query, values in turn.calls(self._alarm):
             info, asked = order.apart.get((values[order.keys[query]] or b"").decode()), order.asked[query]
             start_ns = time.monotonic_ns()
-            rooms = self._rooms[order.connection]
-            log.opened += info not in rooms and info is not None
             try:
                 if info is None:
                     log.add(seq, start_ns, 0, "failed", NO_DATABASE)
                     continue
-                log.add(seq, start_ns, *self._room(order, info, asked).run(asked, values))
-                pause_s = RETRY_S[0]
+                log.add(seq, start_ns, *self._room(order, info, asked, log).run(asked, values))
+                refused, pause_s = False, RETRY_S[0]
             except pg.Error as error:
                 log.add(seq, start_ns, 0, "failed", error.sqlstate or NO_CONNECTION)
-                gevent.sleep(max(0.0, min(pause_s, (turn.end_ns - time.monotonic_ns()) / 1e9)))  # as _reconnect does
-                pause_s = min(2 * pause_s, RETRY_S[1])
+                refused = True
             except Stopped:
                 log.add(seq, start_ns, 0, "unknown", None)
                 self.forget(order.connection)
                 raise
             if info in rooms and rooms[info].lost:
                 rooms.pop(info).close()
+            if refused and info not in rooms:
+                gevent.sleep(min(pause_s, max(0.0, (turn.end_ns - time.monotonic_ns()) / 1e9)))
+                if time.monotonic_ns() >= turn.end_ns:
+                    return
+                pause_s = min(2 * pause_s, RETRY_S[1])
 
     def _reconnect(self, turn: Turn, number: int) -> bool:
         """Try until there is a connection, or the time of the slice is over."""

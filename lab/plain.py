@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any
 
-DIALECT = 2
+DIALECT = 3
 """Of orders and logs as they are packed; a worker that speaks another is refused."""
 
 NO_DATABASE, NO_CONNECTION = "3D000", "08001"  # invalid_catalog_name, sqlclient_unable_to_establish_sqlconnection
@@ -121,14 +121,14 @@ class Log:
     """One client's operations: int64 columns of equal length, and *troubles* by position in them.
 
     A trouble is (outcome, SQLSTATE or None). *seq* is drivers.OPS' own or, in a scripted slice, the
-    index of the operation's name.
+    index of the operation's name. *opened* is how many connections operations opened (drivers.Driven).
     """
 
     def __init__(self, client: int) -> None:
         self.client = client
-        self.opened = 0  # connections that were opened within operations: to databases apart
         self.seq, self.start_ns, self.end_ns, self.rows = (array("q") for _ in range(4))
         self.troubles: dict[int, tuple[str, str | None]] = {}
+        self.opened = 0
 
     def add(self, seq: int, start_ns: int, rows: int, outcome: str | None, sqlstate: str | None) -> None:
         """An operation has just ended; *outcome* is None where it is ok."""
@@ -150,14 +150,15 @@ class Log:
         """
         >>> log = Log(3)
         >>> log.add(7, 100, 1, "failed", "22012")
+        >>> log.opened = 2
         >>> again = Log.unpacked(log.packed())
-        >>> again.client, again.seq.tolist(), again.start_ns.tolist(), again.troubles
-        (3, [7], [100], {0: ('failed', '22012')})
+        >>> again.client, again.opened, again.seq.tolist(), again.start_ns.tolist(), again.troubles
+        (3, 2, [7], [100], {0: ('failed', '22012')})
         """
         log = cls(plain["client"])
+        log.opened = plain["opened"]
         for name in _COLUMNS:
             getattr(log, name).frombytes(plain[name])
-        log.opened = plain["opened"]
         log.troubles = {at: (outcome, state) for at, outcome, state in plain["troubles"]}
         return log
 

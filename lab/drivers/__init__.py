@@ -83,8 +83,8 @@ class Driven:
     *start_ns* is the zero of the slice's due offsets on CLOCK_MONOTONIC; *wall_ns* the same
     instant since the epoch. *workers* are the load workers that took part, if there are any: `host`,
     `cores`, `locust`, `pid`, `cpu_s`, `cpu_share` (of one core) and `clock_error_ns`, the most by which
-    its times may be wrong on this machine's clock. *opened*: connections to databases apart that were
-    opened within operations.
+    its times may be wrong on this machine's clock. *opened* is how many connections to databases apart were opened
+    within operations, not before the slice; 0 where there are none.
     """
 
     ops: pa.Table

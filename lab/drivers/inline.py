@@ -16,7 +16,7 @@ from typing import Any
 
 from lab import commands, pg
 from lab.drivers import Apart, Driven, Work, _ops
-from lab.errors import LabError, ScenarioError
+from lab.errors import ClusterError, LabError, ScenarioError
 from lab.model import Endpoint
 from lab.plain import NO_CONNECTION, NO_DATABASE, Log
 
@@ -84,8 +84,13 @@ class Inline:
                     self.wire(work, client, query, place)
         return Threads(self, work, self._stopping)
 
-    def wire(self, work: Work, client: int, query: int, apart: Endpoint | None = None) -> pg.Wire:
-        """The client's connection for a query, live when last seen, with the query prepared; to *apart* if given."""
+    def wire(
+        self, work: Work, client: int, query: int, apart: Endpoint | None = None, log: Log | None = None
+    ) -> pg.Wire:
+        """The client's connection for a query, live when last seen, with the query prepared; to *apart* if given.
+
+        One that is opened for it is counted in *log*.
+        """
         asked = work.queries[query]
         reading = bool(work.reads) and commands.only_reads(asked)
         place = apart or (work.reads[client % len(work.reads)] if reading else work.endpoint)
@@ -101,6 +106,8 @@ class Inline:
                 wires[key] = pg.Wire(place.conninfo, partial(_Waiter, self._stopping))
             except pg.Error as error:
                 raise _ops.unconnected(work, pg.words(error), reading=reading) from None
+            if log is not None:
+                log.opened += 1
         try:
             wires[key].prepare(_ops.asked(asked))
         except pg.Error as error:
@@ -109,10 +116,6 @@ class Inline:
             wires.pop(key).close()
             raise
         return wires[key]
-
-    def holds(self, work: Work, client: int, place: Endpoint) -> bool:
-        """Whether the client has a connection to *place*."""
-        return (work.connection, place.conninfo) in self._wires.get(client, {})
 
     def forget(self, connection: str) -> None:
         """See drivers.Driver.forget."""
@@ -170,7 +173,8 @@ class Threads:
         for thread in self._threads:
             thread.join()
         cpu_s = time.process_time() - self._cpu_s
-        table, opened = _ops.table(self._work, self._zero_ns, self._logs), sum(log.opened for log in self._logs)
+        opened = sum(log.opened for log in self._logs)
+        table = _ops.table(self._work, self._zero_ns, self._logs)
         return Driven(table, self._zero_ns, self._wall_ns, cpu_s, opened=opened)
 
     def _drive(self, client: int) -> None:
@@ -179,7 +183,12 @@ class Threads:
         for seq, call in self._due():
             if self._work.apart is not None:
                 start_ns = time.monotonic_ns()
-                log.add(seq, start_ns, *self._apart(self._work.apart, client, call, log))
+                try:
+                    log.add(seq, start_ns, *self._apart(self._work.apart, call, log))
+                except ClusterError:
+                    log.add(seq, start_ns, 0, "failed", NO_CONNECTION)
+                    if not self._paused():
+                        break
                 continue
             wire = self._wire(client, call["query"])
             if wire is None:
@@ -207,14 +216,15 @@ class Threads:
             wire.close()
             return 0, "unknown", None
 
-    def _apart(self, apart: Apart, client: int, call: dict[str, Any], log: Log) -> tuple[int, str | None, str | None]:
-        """A call to the database of its own; *log* counts the connection if it needs one."""
+    def _apart(self, apart: Apart, call: dict[str, Any], log: Log) -> tuple[int, str | None, str | None]:
+        """A call to the database of its own; ClusterError where there is no connection to it."""
         place = apart.places.get(str(call["params"][apart.keys[call["query"]]]))
         if place is None:
             return 0, "failed", NO_DATABASE
-        log.opened += not self._driver.holds(self._work, client, place)
         try:
-            return self._one(self._driver.wire(self._work, client, call["query"], place), call)
+            return self._one(self._driver.wire(self._work, log.client, call["query"], place, log), call)
+        except ClusterError:
+            raise
         except LabError:
             return 0, "failed", NO_CONNECTION
         except _StoppedError:
@@ -222,14 +232,17 @@ class Threads:
 
     def _wire(self, client: int, query: int) -> pg.Wire | None:
         """A connection, tried for until the time is over."""
-        end_ns = self._zero_ns + self._work.for_s * 1e9
         while not self._stopping.is_set():
             try:
                 return self._driver.wire(self._work, client, query)
             except _StoppedError:
                 return None
             except LabError:
-                if time.monotonic_ns() >= end_ns:
+                if not self._paused():
                     return None
-                self._stopping.wait(RETRY_S)
         return None
+
+    def _paused(self) -> bool:
+        """Pause before a connection is tried for again; False where the time is over."""
+        left_s = self._work.for_s - (time.monotonic_ns() - self._zero_ns) / 1e9
+        return left_s > 0 and not self._stopping.wait(min(RETRY_S, left_s))

@@ -38,12 +38,6 @@ class Begin:
     totals_ns: int
 
 
-_DATABASES = (
-    "SELECT array_agg(oid)::text AS oids FROM pg_database "
-    "WHERE datname = current_database() OR starts_with(datname, current_database() || ':')"
-)
-
-
 class Server:
     """A connection that is kept from slice to slice, and opened again where it was lost."""
 
@@ -78,7 +72,8 @@ class Server:
 
     def _open(self) -> None:
         self._connection = pg.connect(self._info)
-        self._waits = f"EXECUTE pglab_waits({pg.literal(pg.ask(self._connection, _DATABASES)['oids'])})"
+        oid = pg.ask(self._connection, "SELECT oid::int8 AS oid FROM pg_database WHERE datname = current_database()")
+        self._waits = f"EXECUTE pglab_waits({oid['oid']})"
         for name, text in {"waits": pg.query("waits"), "series": pg.query("series")}.items():
             pg.run(self._connection, f"PREPARE pglab_{name} AS {text}")
 
