@@ -269,8 +269,10 @@ def counted(
             explains.setdefault(query, []).extend(part.explains[query])
             digests.setdefault(query, {}).update(zip(own, part.digests[query], strict=True))
     means = {name: (_all if name.endswith(_EACH) else _mean)(parts) for name, parts in metrics.items()}
+    for name in means.keys() & {"backend_memory_bytes"}:  # it is not there where other servers were asked too
+        means[name] = tuple(held * value for value in means[name])
     return count.Counted(
-        means | {name: tuple(held * value for value in means[name]) for name in ("backend_memory_bytes",)},
+        means,
         {query: plans[: count.KEPT_EXPLAINS] for query, plans in explains.items()},
         {query: tuple(by_set[at] for at in sorted(by_set)) for query, by_set in digests.items()},
     )

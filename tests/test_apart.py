@@ -78,11 +78,11 @@ def test_counts_of_several_databases_are_the_means_over_all_parameter_sets():
         }
         return count.Counted(metrics, {"q": [info] * len(sets["q"])}, {"q": tuple(f"{info}{n}" for (n,) in sets["q"])})
 
-    counted = apart.counted(groups, {"q": [[0], [1], [2], [3]]}, one)
+    counted = apart.counted(groups, {"q": [[0], [1], [2], [3]]}, one, held=3)
     assert counted.metrics == {
         "query.q.blocks_per_call": (5.0, 6.0),
         "query.q.planning_ms": (3.0, 3.0, 3.0, 1.0),
-        "backend_memory_bytes": (200.0,),
+        "backend_memory_bytes": (600.0,),
     }
     assert counted.digests == {"q": ("a0", "b1", "a2", "a3")}
     assert counted.explains == {"q": ["a", "a"]}

@@ -118,7 +118,7 @@ def test_a_round_asks_all_candidates_the_same(monkeypatch: pytest.MonkeyPatch) -
             connection="",
             reads=(),
             nodes=(),
-            rooms=SimpleNamespace(nodes=(), apart=lambda _: None),
+            rooms=SimpleNamespace(nodes=(), apart=lambda _: None, warm=lambda *_: None),
             rows=3,
             rows_there=lambda: 3,
             cluster=SimpleNamespace(processes=(), write=lambda: None),

@@ -501,6 +501,9 @@ def asked(monkeypatch):
 class Together:
     """The rooms of a shape that keeps nothing apart."""
 
+    nodes = ()
+    held = 1
+
     def behind(self, _info):
         return "all"
 

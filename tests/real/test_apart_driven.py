@@ -110,15 +110,15 @@ def refused(kept, value, *, connections="false"):
 
 
 def test_a_closed_loop_pauses_where_it_is_refused_and_ends_with_the_slice(driver, filled):
-    asked_for = replace(work(filled, EVERY), saturate=True, for_s=1.3)
+    asked_for = replace(work(filled, EVERY), saturate=True, for_s=1.6)
     for value in EVERY:
         refused(filled, value)
-    begun = time.monotonic()
-    ops = done(driver, asked_for).ops
-    assert time.monotonic() - begun < 2.0
+    told = done(driver, asked_for)
+    assert time.monotonic_ns() - told.start_ns < 2.1e9  # pauses of 10 ms to 1 s, not cut off, end after 2.27 s
+    ops = told.ops
     assert set(ops["outcome"].to_pylist()) == {"failed"}
     assert set(ops["sqlstate"].to_pylist()) <= {"55000", "08001"}
-    assert 5 <= len(ops) <= 30
+    assert 5 <= len(ops) <= 35
 
 
 def test_a_pause_is_short_again_once_there_was_a_connection(driver, filled):
