@@ -5,11 +5,12 @@ skewed the mean of a key says nothing: with a hundred keys the first of a zipf l
 than with a hundred thousand. So the rows are those of the keys that are asked for, each by how often.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from lab import draw
-from lab.model import Json, Parameter, Query, Scenario
+from lab.commands import only_reads
+from lab.model import Json, Parameter, Prepared, Query, Scenario
 
 _MOST_KEYS = 5_000_000  # of a skewed law; more would take too long and too much memory
 
@@ -78,3 +79,11 @@ def _share(column: Mapping[str, Json], parameter: Parameter, keys: int | None) -
     if isinstance(rows, draw.Latest) or isinstance(calls, draw.Latest):  # ranked by age, not by number of rows
         return None
     return float(rows.shares(keys) @ calls.shares(keys))
+
+
+def found_nothing(scenario: Scenario, prepared: Sequence[Prepared]) -> Iterator[str]:
+    """The queries that only read and found no row, for no candidate and with no parameter set of the count pass."""
+    for query in scenario.workload.queries:
+        rows = [n for one in prepared for n in one.metrics.get(f"query.{query.name}.rows_per_call", ())]
+        if rows and not any(rows) and only_reads(query):
+            yield query.name

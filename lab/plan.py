@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lab import dossier, figure, metrics, peak, project
+from lab.asked import found_nothing
 from lab.book import Book, Datum, Place, address
 from lab.dossier import Judged
 from lab.model import Evidence, Family, Prepared, Scenario, Scope, Verdict
@@ -19,13 +20,8 @@ BLIND = 0.95
 
 _CLAIMED = (Family.EXACT, Family.OBJECTIVE)
 _WORK = (
-    "cpu_s_per_op",
-    "busiest_cpu_s_per_op",
-    "mix.wal_record_bytes_per_op",
-    "mix.commits_per_op",
-    "mix.inner_calls_per_op",
-    "mix.round_trips_per_op",
-    "size.total_bytes",
+    *("cpu_s_per_op", "busiest_cpu_s_per_op", "mix.wal_record_bytes_per_op", "mix.commits_per_op"),
+    *("mix.inner_calls_per_op", "mix.round_trips_per_op", "size.total_bytes"),
 )
 """What carries from shape to shape, whatever machines they run on."""
 
@@ -113,6 +109,7 @@ def outline(judged: Judged, book: Book, subject: str | None) -> dict[str, Any]:
         "unsaid": all(row.kept is None for row in judged.sheet),
         "taken": any(row.because == project.TAKEN for row in judged.sheet),
         "watch": _watch(judged, book),
+        "empty": [_name(book, name) for name in found_nothing(scenario, judged.prepared)],
         "pick": _instance(judged.prepared, judged.weighed.decision.pick, book),
     }
 
@@ -381,6 +378,10 @@ def _watch(judged: Judged, book: Book) -> list[dict[str, Any]]:
         if any(cell is not None for cell in cells):
             rows.append({"query": book.place(address("scenario", "queries", query.name)), "cells": cells})
     return rows
+
+
+def _name(book: Book, query: str) -> Datum:
+    return book.datum(address("scenario", "queries", query, "name"), "name")
 
 
 def _instance(prepared: Sequence[Prepared], candidate: str | None, book: Book) -> Place | None:

@@ -408,3 +408,13 @@ def test_what_did_not_repeat_for_one_candidate_is_not_called_the_same_for_all():
     for line in re.findall(r"The same for all: .*", page(weighed=weighed(told=changed))):
         assert "temp bytes per call" not in line
         assert named not in line
+
+
+def test_a_query_that_found_nothing_is_told_and_one_that_writes_or_finds_is_not():
+    told_so = "No row was found by"
+    assert told_so not in page()
+    name = "query.recent.rows_per_call"
+    empty = tuple(replace(one, metrics={**one.metrics, name: (0.0, 0.0)}) for one in judged().prepared)
+    assert f"- {told_so} `recent`, with any parameters" in page(prepared=empty)
+    some = (replace(empty[0], metrics={**empty[0].metrics, name: (0.0, 1.0)}), *empty[1:])
+    assert told_so not in page(prepared=some)
