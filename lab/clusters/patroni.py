@@ -29,6 +29,7 @@ __all__ = ("Options", "Patroni", "opened")
 READY_S = 120.0
 CAUGHT_UP_S = 60.0
 ROUTE_S = 60.0
+_PATIENCE_S = 5
 # A host that is gone answers nothing, not even a refusal: without these libpq would wait for minutes.
 _MULTIHOST = {"connect_timeout": "2", "tcp_user_timeout": "5000"}
 
@@ -357,8 +358,8 @@ class Patroni(Nodes):
 
 
 def _recovers(endpoint: Endpoint) -> bool:
-    """Is it a standby that one is led to?"""
-    with pg.connected(endpoint.conninfo) as connection:
+    """Is it a standby that one is led to? Asked with little patience: the next attempt may be led elsewhere."""
+    with pg.connected(pg.changed(endpoint.conninfo, connect_timeout=_PATIENCE_S)) as connection:
         return bool(pg.ask(connection, "SELECT pg_is_in_recovery() AS yes")["yes"])
 
 

@@ -213,9 +213,12 @@ def test_the_schema_and_the_statistics_are_of_one_moment(there, monkeypatch):
 
 
 def test_a_standby_is_read_too(host, server, there, tmp_path):
-    with host.standby(server, f"s{secrets.token_hex(3)}", {"hot_standby": "on"}, tmp_path) as standby:
+    name = f"s{secrets.token_hex(3)}"
+    with host.standby(server, name, {"hot_standby": "on"}, tmp_path) as standby:
         folder, port = standby.peer()
         read = production.read(pg.changed(there, host=folder, port=port), values=False, dumped=True)
+    with pg.connected(server.conninfo(user="pglab", dbname="postgres")) as admin:
+        pg.rows(admin, "SELECT pg_drop_replication_slot(%s)", [name])  # it would hold all WAL of the tests that follow
     assert read.tables["public", "orders"].rows == ROWS
     assert "CREATE TABLE public.orders" in read.schema
 
