@@ -68,7 +68,7 @@ class Rooms:
         return {"databases": {"by": by, "count": len(self.nodes), "seconds": took_s, "held": self.held, **size}}
 
     def _room_for(self, count: int, clients: int) -> None:
-        """ClusterError where so many databases, and clients, want more connections than the server takes."""
+        """IngestError where so many databases, and clients, want more connections than the server takes."""
         assert isinstance(self.cluster, CanKeepApart)
         most = int(pg.ask(self.servers[0].connection, "SHOW max_connections")["max_connections"])
         wanted = count + clients * min(count, self.cluster.connections) + _OTHERS

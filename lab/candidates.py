@@ -283,11 +283,8 @@ def _apart(candidate: Candidate, desk: Desk, path: Path) -> None:
         desk.mistakes.add(where, f"{candidate.load.file} cannot move rows to databases apart (leave load out)")
     if workload.locustfile is not None:
         desk.mistakes.add(where, f"{shape_.kind}: users of a locustfile know of one database (declare a mix)")
-    if workload.driver not in _SPREADS:
+    if "apart" in desk.parts.cannot(workload.driver):
         desk.mistakes.add(where, f"{shape_.kind}: the driver {workload.driver} knows of one database (driver: locust)")
-
-
-_SPREADS = ("locust", "inline")
 
 
 def _ingest(form: keys.Ingest, desk: Desk, path: Path) -> dict[str, Any]:

@@ -118,21 +118,12 @@ _HELD_BACK = (
 )
 _OF_ROWS = "production says how many rows come in between checkpoints, and not how many operations"
 _NOT_OF_ROWS = (
-    *(
-        "checkpoint distance",
-        "checkpoints while driven",
-        "checkpoints while rows move",
-        "data / cache",
-        "newest day / cache",
-    ),
-    *("memory for a sort", "blocks while driven"),
+    *("checkpoint distance", "checkpoints while driven", "checkpoints while rows move", "data / cache"),
+    *("newest day / cache", "memory for a sort", "blocks while driven"),
 )
 _OF_QUERIES = ("rows per query",)  # of a query of all candidates; else `candidate: query`
-_NOT_EVERYWHERE = (
-    "rows read in vain",
-    "days per BRIN range",
-    "databases",
-)  # where a candidate has none there is no row
+# where a candidate has none there is no row
+_NOT_EVERYWHERE = ("rows read in vain", "days per BRIN range", "databases")
 
 
 def _moves(scenario: Scenario) -> bool:

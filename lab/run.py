@@ -250,14 +250,8 @@ def prepare_instance(kept: Kept, scenario: Scenario, tools: Tools, *, again: boo
     counted = count.Counted({}, {}, {})
     for step in scenario.prepare:
         if step.do == "ingest":
-            prepare.apply(tools.psql, kept.direct, candidate.schema, candidate.name)
-            made = kept.rooms.make(tools.sources, kept.span, clients_of(candidate, scenario))
-            before = prepare.positions(kept.nodes)  # from here on it is the rows that write
-            load = kept.load(tools.loads)
-            report = prepare.fill(tools.psql, kept.direct, candidate, load, tools.sources, kept.span)
-            report["checkpoints"] = prepare.checkpoints(kept.nodes, before)
-            metrics |= prepare.load_metrics(kept.nodes, before, report)
-            report |= made
+            report, of_load = ingest(kept, scenario, tools)
+            metrics |= of_load
         elif step.do == "settle":
             prepare.settle(kept.nodes, kept.rooms.nodes)
         elif step.do == "count" and not again:
@@ -267,9 +261,8 @@ def prepare_instance(kept: Kept, scenario: Scenario, tools: Tools, *, again: boo
             metrics |= counted.metrics
             report |= {"queries": planned} if planned else {}
             if any(map(count.writes, candidate.queries)):
-                prepare.settle(
-                    kept.nodes, kept.rooms.nodes
-                )  # what was rolled back takes room, and a resumed instance has none of it
+                # what was rolled back takes room, and a resumed instance has none of it
+                prepare.settle(kept.nodes, kept.rooms.nodes)
         elif step.do == "maintain":
             trial.author(kept, "maintain", {})
     kept.rows = kept.rows_before = kept.rows_there()
@@ -290,6 +283,17 @@ def prepare_instance(kept: Kept, scenario: Scenario, tools: Tools, *, again: boo
         guarantees=prepare.guarantees(admin) + promised,
         report=report,
     )
+
+
+def ingest(kept: Kept, scenario: Scenario, tools: Tools) -> tuple[dict[str, Json], dict[str, tuple[float, ...]]]:
+    """Apply the schema and bring the rows in: the report of that, and its exact metrics."""
+    candidate = kept.candidate
+    prepare.apply(tools.psql, kept.direct, candidate.schema, candidate.name)
+    made = kept.rooms.make(tools.sources, kept.span, clients_of(candidate, scenario))
+    before = prepare.positions(kept.nodes)  # from here on it is the rows that write
+    report = prepare.fill(tools.psql, kept.direct, candidate, kept.load(tools.loads), tools.sources, kept.span)
+    report["checkpoints"] = prepare.checkpoints(kept.nodes, before)
+    return {**report, **made}, prepare.load_metrics(kept.nodes, before, report)
 
 
 def counted_on(kept: Kept, sets: count.Sets) -> tuple[count.Counted, dict[str, Json]]:

@@ -84,7 +84,7 @@ def test_a_part_of_a_second_is_refused_before_anything_runs():
 
 
 def test_bounds_of_the_window_are_declared_as_what_it_cannot():
-    assert parts.cannot("pgbench") == {"window"}
+    assert parts.cannot("pgbench") == {"window", "apart"}
 
 
 def test_latency_counts_from_due_and_lateness_is_apart():

@@ -27,7 +27,8 @@ from lab.errors import DriverError, LabError, PlaceError, ScenarioError
 from lab.model import Query, Statement
 
 KIND = "pgbench"
-CANNOT = frozenset({"window"})  # a bound of the rows that are there is a time, and no number
+# a bound of the rows that are there is a time, and no number; and it knows of one database (drivers.Apart)
+CANNOT = frozenset({"window", "apart"})
 OWN_SCHEDULE = True
 """When operations are due is drawn here, so that their number at a rate is not known before."""
 

@@ -269,30 +269,19 @@ def test_a_connection_that_cannot_be_had_is_a_failed_call(driver, filled):
 
 # --- a run ----------------------------------------------------------------------------------
 
-SCENARIO = """\
-format: 1
-question: What does a database for each device cost?
-production: {rows_per_day: 500, keep_days: 4, entities: {device: 5}}
-lab: {days: 4, rows: 2_000}
-objective: {minimise: mix.server_ms_per_op}
-workload: readings
-baseline: plain
-sql: {retire: retire.sql}
-schema: plain.sql
-timeline:
-  - {do: ingest}
-  - {do: settle}
-  - {do: count}
-  - do: round
-    steps:
-      - {do: append, rows: 500}
-      - {do: drive, for: 200ms, rate: 200}
-      - {do: retire}
-      - {do: maintain}
+ROUND, REQUIRED = "      - {do: retire}\n", "requirements:\n  - {metric: query.recent.p95_ms, at_most: 1_000}\n"
+CANDIDATES = """\
 candidates:
   plain: {hypothesis: what is there}
   apart: {hypothesis: small tables, topology: {kind: databases, by: device, connections: 3}}
 """
+SCENARIO = (
+    small.SCENARIO.partition("candidates:")[0]
+    .replace(ROUND, f"{ROUND}      - {{do: maintain}}\nsql: {{retire: retire.sql}}\nschema: plain.sql\n")
+    .replace(REQUIRED, "")
+    .replace("device: 20", "device: 5")
+    + CANDIDATES
+)
 BY_ID = (
     "-- params: device=readings.device, id=readings.id\nSELECT * FROM readings WHERE device = :device AND id = :id\n"
 )
