@@ -9,6 +9,7 @@ import glob
 import hashlib
 import json
 import secrets
+import shlex
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -164,11 +165,19 @@ def _run_id() -> str:
 
 
 def _again(asked: Asked) -> str:
-    where = [] if asked.results == Path("results") else ["--results", str(asked.results)]
-    on = [] if asked.on == "auto" else ["--on", asked.on]
-    load_ = load.words(asked.load_workers, asked.load_bind)
-    load_ += ["--probes", asked.probes] if asked.probes else []
-    return " ".join(["pglab aa" if asked.itself else "pglab run", asked.scenario, "--resume", *on, *load_, *where])
+    """The command that goes on with a run: told as it was begun, since what differs is refused."""
+    told: dict[str, object] = {
+        "--profile": asked.profile,
+        "--rows": asked.rows,
+        "--only": ",".join(asked.only),
+        "--given": asked.given,
+    }
+    told |= {"--on": asked.on, "--probes": asked.probes, "--results": asked.results}
+    told |= {} if asked.itself else {"--doc": asked.doc}
+    usual = (None, "", "auto", Path("results"), Path(".claude/doc"))
+    words = [word for name, value in told.items() if value not in usual for word in (name, str(value))]
+    words += load.words(asked.load_workers, asked.load_bind)
+    return shlex.join(["pglab", "aa" if asked.itself else "run", asked.scenario, "--resume", *words])
 
 
 @contextmanager
