@@ -166,13 +166,9 @@ def _run_id() -> str:
 
 def _again(asked: Asked) -> str:
     """The command that goes on with a run: told as it was begun, since what differs is refused."""
-    told: dict[str, object] = {
-        "--profile": asked.profile,
-        "--rows": asked.rows,
-        "--only": ",".join(asked.only),
-        "--given": asked.given,
-    }
-    told |= {"--on": asked.on, "--probes": asked.probes, "--results": asked.results}
+    told = dict[str, object]({"--on": asked.on, "--profile": asked.profile, "--rows": asked.rows})
+    told |= {"--only": ",".join(asked.only), "--given": asked.given, "--probes": asked.probes}
+    told |= {"--results": asked.results}
     told |= {} if asked.itself else {"--doc": asked.doc}
     usual = (None, "", "auto", Path("results"), Path(".claude/doc"))
     words = [word for name, value in told.items() if value not in usual for word in (name, str(value))]

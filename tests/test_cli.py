@@ -537,7 +537,20 @@ def test_a_load_worker_without_a_master_is_refused():
 def test_the_command_that_goes_on_says_all_that_a_run_was_begun_with():
     assert session._again(session.Asked("a b", Path("results"), Path(".claude/doc"))) == "pglab run 'a b' --resume"
     begun = session.Asked("s", Path("r"), Path("d"), "docker", "decide", 30, 500, ("x", "y z"), 9.0, given="lab")
-    words = ["s", "--resume", "--profile", "decide", "--rows", "500", "--only", "x,y z", "--given", "lab"]
-    assert shlex.split(session._again(begun))[2:] == [*words, "--on", "docker", "--results", "r", "--doc", "d"]
+    words = [
+        "--profile",
+        "decide",
+        "--rows",
+        "500",
+        "--only",
+        "x,y z",
+        "--given",
+        "lab",
+        "--results",
+        "r",
+        "--doc",
+        "d",
+    ]
+    assert shlex.split(session._again(begun))[2:] == ["s", "--resume", "--on", "docker", *words]
     itself = session.Asked("s", Path("results"), Path("d"), load_workers=2, probes="1s", itself=True)
     assert session._again(itself) == "pglab aa s --resume --probes 1s --load-workers 2"
