@@ -60,6 +60,9 @@ def init(
         Path | None, typer.Option(help="A folder of plain SQL migrations, or of Alembic's.")
     ] = None,
     queries: Annotated[Path | None, typer.Option(help="pg_stat_statements as CSV with a header.")] = None,
+    data: Annotated[
+        list[str] | None, typer.Option(help="Rows of your own: TABLE=FILE, a CSV or Parquet file; more than once.")
+    ] = None,
     source: Annotated[
         str | None,
         typer.Option(
@@ -79,7 +82,9 @@ def init(
     with terminal.messages(as_json):
         from lab import start
 
-        asked = start.Asked(name, schema, from_migrations, queries, source=source, values=with_values)
+        asked = start.Asked(
+            name, schema, from_migrations, queries, source=source, values=with_values, data=tuple(data or ())
+        )
         done = start.perform(asked, lambda line: terminal.err.print(line, markup=False))
         terminal.finish(done.said, done.data, as_json)
 

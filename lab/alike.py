@@ -75,7 +75,7 @@ def sizes(counted: Mapping[str, Counted], rows: int) -> dict[str, int]:
 def adjusted(made: Dataset, tables: Sequence[Table], counted: Mapping[str, Counted], rows: int) -> Dataset:
     """*made* with what was seen in the place of what was guessed; its notes name what cannot be had together."""
     plan = _Plan({one.name: one for one in tables}, counted, made, rows)
-    streams = {name: plan.stream(name, dict(one)) for name, one in made.streams.items()}
+    streams = {name: one if "files" in one else plan.stream(name, dict(one)) for name, one in made.streams.items()}
     told = likely.told(streams, made.entities, (*made.notes, *plan.notes), made.holes)
     return replace(told, whole=made.whole, method=made.method)
 

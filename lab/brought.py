@@ -7,10 +7,10 @@ from pathlib import Path
 
 from lab import likely, literals, parts
 from lab.errors import ScenarioError
-from lab.likely import Dataset
+from lab.likely import Brought, Dataset
 from lab.model import Json, Lab, Stream
 from lab.page import among
-from lab.tables import Column, Table
+from lab.tables import Column, Table, end
 
 _KINDS = {".csv": "csv", ".parquet": "parquet", ".pq": "parquet"}
 _COMPRESSED = (".gz", ".bz2", ".zst", ".zip")
@@ -42,27 +42,68 @@ def dataset(
 ) -> Dataset:
     """The rows of *files*, by their tables, and invented ones for the other *tables*; ScenarioError if a file is none.
 
-    Rows that refer to others are brought with these, and a table that refers to what is brought is brought too:
-    nobody can invent keys that a file has. *sizes*: how many rows are invented for a table, where that is known.
+    What the files' rows refer to is invented with the keys that they name, and what refers to them with keys that they
+    have. *sizes*: how many rows are invented for a table, where that is known.
     """
-    others = [one for one in tables if one.name not in files]
-    alone = [replace(one, foreign=tuple(key for key in one.foreign if key.table not in files)) for one in others]
-    invented = likely.dataset(alone, rows, sizes)
-    streams = {name: _stream(table, files[name]) for name, table in _named(tables).items() if name in files}
-    holes = [
-        f"{table.name}.{', '.join(one.columns)}: refers to {one.table}; rows of either are brought with those of the "
-        f"other (--data {lacking}=FILE)"
-        for table in tables
-        for one in table.foreign
-        for lacking in (table.name if table.name not in files else one.table,)
-        if (table.name in files) != (one.table in files)
-    ]
+    known = _named(tables)
+    streams = {name: _stream(known[name], files[name]) for name in known if name in files}
+    held, holes = _held(known, streams)
+    invented = likely.dataset(tables, rows, sizes, held)
     order = [name for name in _ordered(tables) if name in streams or name in invented.streams]
     both = {name: streams.get(name) or invented.streams[name] for name in order}
     referred = {one.table for table in tables if table.name in files for one in table.foreign}
     made = likely.told(both, invented.entities, invented.notes, (*invented.holes, *holes))
-    texts = any(as_text for name in streams for as_text in map(likely.as_text, _brought(_named(tables)[name], streams)))
+    texts = any(as_text for name in streams for as_text in map(likely.as_text, _brought(known[name], streams)))
     return replace(made, whole=frozenset(referred), method=literals.METHOD if texts else invented.method)
+
+
+def _held(tables: Mapping[str, Table], streams: Mapping[str, Mapping[str, Json]]) -> tuple[Brought, list[str]]:
+    """The keys that the files have of the tables beside theirs, and holes for what nobody can invent by these."""
+    found: dict[tuple[str, str], list[Json]] = {}
+    counts: dict[tuple[str, str], int] = {}
+    holes: list[str] = []
+    for table in tables.values():
+        for one in table.foreign:
+            if (table.name in streams) == (one.table in streams):
+                continue
+            if len(one.columns) > 1:
+                lacking = table.name if table.name not in streams else one.table
+                what = f"{table.name}.{', '.join(one.columns)}: refers to {one.table} by several columns"
+                holes.append(f"{what}; then rows of both are brought, or of neither (--data {lacking}=FILE)")
+            elif table.name in streams:
+                whose = end(tables, streams.keys(), one.table, one.theirs[0])
+                if whose[0] not in streams and one.columns[0] in streams[table.name]["columns"]:
+                    found.setdefault(whose, []).append(_keys(streams[table.name], one.columns[0]))
+            else:
+                whose = end(tables, streams.keys(), table.name, one.columns[0])
+                if whose[1] in streams[whose[0]]["columns"]:
+                    found[whose] = [_keys(streams[whose[0]], whose[1])]
+                else:  # the server gives them numbers
+                    counts[whose] = streams[whose[0]]["rows"]
+    for (name, column), keys in found.items():
+        own = next(one for one in tables[name].columns if one.name == column)
+        if (type_ := likely.type_of(own)) is None:
+            holes.append(
+                f"{name}.{column}: keys of type {literals.shown(own.type)} are not invented (--data {name}=FILE)"
+            )
+        else:
+            counts[name, column] = parts.load("sources", "synthetic").count(keys, type_, "--data")
+    for name in sorted({name for name, _ in counts}):
+        if (
+            len(
+                several := {
+                    column: keys for (one, column), keys in counts.items() if one == name and name not in streams
+                }
+            )
+            > 1
+        ):
+            holes.append(f"{name}: files refer to {' and '.join(several)} of it (--data {name}=FILE)")
+    held = {whose: keys[0] if len(keys) == 1 else keys for whose, keys in found.items() if whose in counts}
+    return Brought(frozenset(streams), held, counts), holes
+
+
+def _keys(stream: Mapping[str, Json], column: str) -> dict[str, Json]:
+    return {"kind": stream["kind"], "files": stream["files"], "column": column}
 
 
 def _brought(table: Table, streams: Mapping[str, Mapping[str, Json]]) -> list[Column]:

@@ -5,12 +5,12 @@
 The schema has been applied to a disposable server, by the author's role; nothing is asked of anybody's production.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import time
 from typing import Any
 
-from lab import brought, datayaml, likely, partitions, parts, pg
+from lab import brought, datayaml, likely, partitions, parts, pg, touched
 from lab.errors import IngestError
 from lab.ingest import Load
 from lab.likely import Dataset
@@ -21,13 +21,24 @@ TRIED_ROWS = 300
 _AS_TEXT = "columns have types that the server reads from text alone: every candidate takes its rows by {method}"
 
 
-def of(connection: pg.Connection, rows: int, given: Sequence[str] = (), sizes: Mapping[str, int] = {}) -> Dataset:
+def of(
+    connection: pg.Connection,
+    rows: int,
+    given: Sequence[str] = (),
+    sizes: Mapping[str, int] = {},
+    only: Iterable[str] | None = None,
+) -> Dataset:
     """data.yaml for the tables that *connection* sees by their bare names, the largest with *rows* rows.
 
     *given*: files of rows that are brought, as brought.tables_of reads them. *sizes*: rows of a table, where known.
+    *only*: the tables that need rows, beside those that are brought and what these refer to; the others stay empty.
     """
-    known = tables(connection)
-    made = _spread(connection, brought.dataset(known, brought.tables_of(given, known), rows, sizes), rows)
+    every = tables(connection)
+    files = brought.tables_of(given, every)
+    kept = touched.needed(every, [one.name for one in every] if only is None else [*only, *files])
+    known = [one for one in every if one.name in kept]
+    made = _spread(connection, brought.dataset(known, files, rows, sizes), rows)
+    made = replace(made, notes=(*made.notes, *touched.told(every, kept)))
     elsewhere = tuple(
         f"table {one['table']}: is in a schema that is not on the search_path, and gets no rows "
         f"(ALTER ROLE lab SET search_path = public, {one['schema']}; in the schema file, or load it by a load.sql)"

@@ -11,6 +11,9 @@ from lab.errors import ScenarioError
 from lab.model import Candidate, Prepared
 from lab.statement import tokens
 
+LONG = 80  # lines, above which a schema is shown by what changes in it
+FEW = 5  # times fewer lines differ than there are
+
 
 def changes(base: Candidate, own: Candidate, was: Prepared | None, now: Prepared | None) -> dict[str, Any]:
     """From *base* to *own*; *was* and *now* are their instances, None where there is none.
@@ -143,6 +146,22 @@ def statements(text: str) -> set[str]:
 def _diff(old: str, new: str, was: str, now: str) -> str:
     """A unified diff, "" where nothing differs."""
     return "\n".join(difflib.unified_diff(old.splitlines(), new.splitlines(), was, now, lineterm=""))
+
+
+def brief(schemas: Mapping[str, str], baseline: str) -> tuple[str, ...]:
+    """The candidates whose schema is long, and is the baseline's but for a few lines: nobody reads these in it.
+
+    >>> long = "".join(f"CREATE TABLE t{n} ();\\n" for n in range(LONG + 1))
+    >>> brief({"a": long, "b": long + "CREATE TABLE u ();", "c": long.replace("t", "u"), "d": ""}, "a")
+    ('a', 'b')
+    """
+    was = Counter(schemas[baseline].splitlines())
+    return tuple(
+        name
+        for name, text in schemas.items()
+        for lines in (text.splitlines(),)
+        if len(lines) > LONG and (Counter(lines) - was).total() * FEW <= len(lines)
+    )
 
 
 def _rewritten(base: Candidate, own: Candidate) -> list[dict[str, Any]]:

@@ -1,7 +1,7 @@
 """The command line: parse, call one function, print, exit status. The only place that chooses.
 
 Exit statuses: 0 yes, 1 the answer is no, 2 the author's mistake, 3 the environment failed,
-4 unclear (gate), 70 a bug of ours (with its traceback), 130 interrupted.
+4 unclear (gate), 70 a bug of ours (with its traceback), 130 interrupted, 143 ended by SIGTERM.
 """
 
 import sys

@@ -29,6 +29,7 @@ from lab import (
     show,
     statement,
     store,
+    touched,
 )
 from lab.errors import IngestError, LabError, ScenarioError
 from lab.hosts import Host, Server
@@ -86,14 +87,14 @@ def perform(asked: Asked, tell: session.Tell, stop: Stop) -> tuple[publish.Publi
     folder = Path.cwd() / "scenarios" / name
     made = _made(asked, schemas, queries, tell.note)
     shown = folder.relative_to(Path.cwd()).as_posix()
-    fresh = _written(folder, made, shown)
+    fresh, runs = _written(folder, made, shown), store.runs(asked.run.results, name)
     tell.note(f"the scenario is {shown}")
     try:
         done = session.perform(replace(asked.run, scenario=shown), tell, stop)
-    except (ScenarioError, IngestError):
-        if fresh:
+    except (ScenarioError, IngestError, KeyboardInterrupt):
+        if fresh and store.runs(asked.run.results, name) == runs:
             shutil.rmtree(folder)
-            tell.note(f"{shown} is gone again: it could not be run")
+            tell.note(f"{shown} is gone again: it was not run")
         raise
     said = (f"{shown}: made to be edited; run it again with: pglab run {shown}", *done.said)
     own = [one for one in store.runs(asked.run.results, name) if one.name == done.data.get("run")]
@@ -205,13 +206,11 @@ def _made(
         end = Endpoint("compare", "write", server.conninfo())
         made, sources = None, {}
         schemas = _dumped(server, schemas, note)
+        only = _touched(host, server, schemas, queries)
         for name, schema in schemas.items():
-            pg.make_database(server.conninfo(user="pglab"))
-            with pg.connected(server.conninfo(user="pglab")) as admin:
-                pg.run(admin, "ALTER ROLE lab RESET ALL")  # what a schema set outlives its database
-            prepare.apply(host.psql(), end, schema, name, locked=True)
+            _applied(host, server, name, schema)
             if made is None:
-                made = _rows(server, asked, schema, note)
+                made = _rows(server, asked, schema, only, note)
                 sources = _sources(server, queries, made, asked, note)
             refused = catalogue.attempt(end, made, days=DAYS, rows=asked.rows)
             if refused:
@@ -246,9 +245,36 @@ def _dumped(server: Server, schemas: Mapping[str, SqlFile], note: Callable[[str]
     return {name: replace(schemas[name], text=one.text) for name, one in dumps.items()}
 
 
-def _rows(server: Server, asked: Asked, schema: SqlFile, note: Callable[[str], None]) -> Dataset:
+def _applied(host: Host, server: Server, name: str, schema: SqlFile) -> None:
+    """An empty database with a candidate's schema; IngestError where the server does not take it."""
+    pg.make_database(server.conninfo(user="pglab"))
+    with pg.connected(server.conninfo(user="pglab")) as admin:
+        pg.run(admin, "ALTER ROLE lab RESET ALL")  # what a schema set outlives its database
+    prepare.apply(host.psql(), Endpoint("compare", "write", server.conninfo()), schema, name, locked=True)
+
+
+def _touched(
+    host: Host, server: Server, schemas: Mapping[str, SqlFile], queries: Mapping[str, SqlFile]
+) -> frozenset[str]:
+    """The tables that the queries touch, on any candidate."""
+    found: set[str] = set()
+    for name, schema in schemas.items():
+        _applied(host, server, name, schema)
+        with pg.connected(server.conninfo()) as connection:
+            every = catalogue.tables(connection)
+            try:
+                found |= touched.of(connection, queries, every)
+            except IngestError as error:
+                whose = "" if schema is next(iter(schemas.values())) else f"{name}: "
+                raise IngestError(f"{whose}{error}") from None
+            if touched.needed(every, found) == {one.name for one in every}:
+                break  # nothing could stay empty
+    return frozenset(found)
+
+
+def _rows(server: Server, asked: Asked, schema: SqlFile, only: frozenset[str], note: Callable[[str], None]) -> Dataset:
     with pg.connected(server.conninfo()) as connection:
-        made = catalogue.of(connection, asked.rows, asked.data)
+        made = catalogue.of(connection, asked.rows, asked.data, only=only)
     for line in made.notes:
         note(f"rows: {line}")
     if made.holes:
@@ -344,7 +370,7 @@ def _scenario(
     return {
         "scenario.yaml": "\n".join(lines) + "\n",
         "workload/workload.yaml": "\n".join(mix) + "\n",
-        "workload/data.yaml": f"# {_of(made)} after {next(iter(schemas))}: edit what you know better.\n{made.text}",
+        "workload/data.yaml": f"# {made.whence} after {next(iter(schemas))}: edit what you know better.\n{made.text}",
         **{f"{name}.sql": dump.locked(file.text) for name, file in schemas.items()},
         **{f"workload/{name}.sql": file.text for name, file in queries.items()},
     }
@@ -359,9 +385,3 @@ def _params(each: Mapping[str, str]) -> str:
 
 def _quoted(words: str) -> str:
     return json.dumps(words, ensure_ascii=False)
-
-
-def _of(made: Dataset) -> str:
-    """What the rows are: invented, brought, or both."""
-    brought = sum("files" in one for one in made.streams.values())
-    return "Brought" if brought == len(made.streams) else "Brought and invented" if brought else "Invented"

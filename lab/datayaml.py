@@ -62,14 +62,13 @@ def _brought(own: Mapping[str, Json]) -> Iterator[str]:
         yield from (f"      {_key(column)}: {_key(kind)}" for column, kind in own["columns"].items())
 
 
-def _flow(made: Mapping[str, Json]) -> str:
-    inner = (
-        f"{key}: {{{', '.join(f'{_key(str(choice))}: {share}' for choice, share in value.items())}}}"
-        if isinstance(value, dict)
-        else f"{key}: {_key(value)}"
-        for key, value in made.items()
-    )
-    return f"{{{', '.join(inner)}}}"
+def _flow(value: Json) -> str:
+    """Mappings, lists, words and numbers in a line."""
+    if isinstance(value, Mapping):
+        return f"{{{', '.join(f'{_key(str(key))}: {_flow(inner)}' for key, inner in value.items())}}}"
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(_flow, value))}]"
+    return _key(value)
 
 
 def _key(word: str | float) -> str:

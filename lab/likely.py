@@ -10,10 +10,10 @@ from dataclasses import dataclass, field, replace
 from lab import datayaml, literals, turns
 from lab.bounds import LARGEST, TEXTS, Rules
 from lab.model import Json
-from lab.tables import Column, Table, few_values
+from lab.tables import Column, Table, end, few_values
 from lab.turns import Turn, Whole
 
-FEWER = 10  # times fewer rows in a table that another one refers to
+FEWER = 10  # times fewer rows in a table that another one refers to, and as much again once further up
 LEAST_KEYS, MOST_KEYS = 10, 100_000  # of a table that is referred to: the preflight of a run loads it whole
 START = "2026-01-01"
 _TIMES = ("timestamptz", "timestamp", "date")
@@ -40,13 +40,34 @@ class Dataset:
     method: str = "copy_binary"
 
     @property
+    def whence(self) -> str:
+        """What the rows are: invented, brought, or both."""
+        brought = sum("files" in one for one in self.streams.values())
+        return "Brought" if brought == len(self.streams) else "Brought and invented" if brought else "Invented"
+
+    @property
     def way(self) -> str:
         """What each candidate's line in scenario.yaml says of the method: "" where it is what nobody need say."""
         return "" if self.method == Dataset.method else f"ingest: {{method: {self.method}}}, "
 
 
-def dataset(tables: Sequence[Table], rows: int, sizes: Mapping[str, int] = {}) -> Dataset:
+@dataclass(frozen=True)
+class Brought:
+    """What files bring: *tables* of which nothing is invented, and of columns (table, column) the keys that they have.
+
+    *held*: `keys` as a column of data.yaml has it; *counts*: how many keys there are, of each column that one of the
+    other tables refers to, or that one of *tables* refers to.
+    """
+
+    tables: frozenset[str] = frozenset()
+    held: Mapping[tuple[str, str], Json] = field(default_factory=dict)
+    counts: Mapping[tuple[str, str], int] = field(default_factory=dict)
+
+
+def dataset(tables: Sequence[Table], rows: int, sizes: Mapping[str, int] = {}, brought: Brought = Brought()) -> Dataset:
     """The likely rows of *tables*: of those that nothing refers to *rows* each, of the others fewer; or as *sizes* say.
+
+    Of tables that are *brought* none, and for the keys in their files those of the others that these refer to.
 
     >>> from lab.tables import Foreign
     >>> shop = Table("shop", (Column("id", "int4", True, counted=True), Column("name", "text")), (("id",),))
@@ -67,8 +88,8 @@ def dataset(tables: Sequence[Table], rows: int, sizes: Mapping[str, int] = {}) -
           at: {type: timestamptz}
     <BLANKLINE>
     """
-    plan = _Plan({one.name: one for one in tables}, rows, sizes)
-    streams = {name: plan.stream(plan.tables[name]) for name in plan.order}
+    plan = _Plan({one.name: one for one in tables}, rows, sizes, brought)
+    streams = {name: plan.stream(plan.tables[name]) for name in plan.order if name not in brought.tables}
     streams = {name: one for name, one in streams.items() if one["columns"]}
     used = {str(column["of"]) for one in streams.values() for column in one["columns"].values() if "of" in column}
     used |= {one["rows"] for one in streams.values() if "rows" in one}
@@ -92,31 +113,35 @@ class _Plan:
 
     tables: Mapping[str, Table]
     rows: int
-    known: Mapping[str, int] = field(default_factory=dict)
+    known: Mapping[str, int]
+    brought: Brought
     notes: list[str] = field(default_factory=list)
     holes: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.order = list(self._ordered())
         heights = self._heights()
+        held = {table: count for (table, _), count in self.brought.counts.items()}
+        invented = [self.tables[name] for name in self.order if name not in self.brought.tables]
         self.sizes = {
-            name: min(MOST_KEYS, self.known.get(name, _keys(self.rows, heights[name])))
-            for name in self.order
-            if heights[name]
+            one.name: min(MOST_KEYS, self.known.get(one.name, _keys(self.rows, heights[one.name])))
+            for one in invented
+            if heights[one.name] and one.name not in held
         }
         self.limits = dict.fromkeys(self.sizes, MOST_KEYS)
-        for one in self.tables.values():
+        for one in (one for one in self.tables.values() if one in invented and one.name not in held):
             if few := [most for key in one.unique if (most := _fewest(one, key)) is not None]:
                 self.limits[one.name] = min(MOST_KEYS, *few)
                 self.sizes[one.name] = min(self.limits[one.name], self.sizes.get(one.name, self.most(one.name)))
         self.in_turn: set[tuple[str, str]] = set()  # (table, column): keys in the order of the rows
         self.small: dict[tuple[str, str], str] = {}  # (table, column): the entity of numbers of two bytes
         self.few = {one.name: few_values(one) for one in self.tables.values()}
-        self.turns = [one for name in self.order for one in self._turns(self.tables[name])]
-        self.wholes = [one for name in self.order for one in self._wholes(self.tables[name])]
+        self.turns = [one for table in invented for one in self._turns(table)]
+        self.wholes = [one for table in invented for one in self._wholes(table)]
         fixed = {f"{one}.{name}": len(has) for one, of in self.few.items() for name, has in of.items()}
-        self.sizes = turns.fitted(self.sizes, self.limits, self.turns, self.wholes, fixed)
-        self.sizes |= {name: self.sizes[own] for name in self.sizes if (own := self._once(self.tables[name]))}
+        self.sizes = turns.fitted(self.sizes, self.limits, self.turns, self.wholes, {**fixed, **held}) | held
+        once = {one.name: own for one in invented if one.name in self.sizes and (own := self._once(one))}
+        self.sizes |= {name: self.sizes[own] for name, own in once.items() if name not in held}
         self.sizes |= fixed
 
     def most(self, table: str) -> int:
@@ -142,7 +167,7 @@ class _Plan:
 
     def _wholes(self, table: Table) -> Iterator[Whole]:
         """Foreign keys of several columns: both sides go through their keys in turn, so that the pairs agree."""
-        for one in (one for one in table.foreign if len(one.columns) > 1):
+        for one in (one for one in table.foreign if len(one.columns) > 1 and one.table not in self.brought.tables):
             self.in_turn |= {(table.name, column) for column in one.columns}
             self.in_turn |= {(one.table, column) for column in one.theirs}
             parts = {self.entity(one.table, column) for column in one.theirs} - {one.table}
@@ -158,12 +183,13 @@ class _Plan:
             yield Turn(table.name, key, tuple(whose))
 
     def entity(self, table: str, column: str) -> str:
-        """Whose keys a column holds: the table at the end of its foreign keys, or its own."""
-        for _ in self.tables:  # no further, where they go in a circle
-            for one in (one for one in self.tables[table].foreign if column in one.columns):
-                table, column = one.table, one.theirs[one.columns.index(column)]
-                break
-        return table
+        """The table whose keys a column holds: see `end`."""
+        return end(self.tables, self.brought.tables, table, column)[0]
+
+    def _held(self, table: Table, column: Column) -> dict[str, Json]:
+        """`keys` of a column whose keys files have, else {}."""
+        keys = self.brought.held.get(end(self.tables, self.brought.tables, table.name, column.name))
+        return {"keys": keys} if keys else {}
 
     def stream(self, table: Table) -> dict[str, Json]:
         """The stream of *table* as data.yaml has it; `columns` is empty where nothing of it is given."""
@@ -183,7 +209,8 @@ class _Plan:
         self._few(table)
         columns: dict[str, Json] = {}
         for column in table.columns:
-            if column.generated or (column.counted and len(table.columns) > 1):
+            counted = column.counted and len(table.columns) > 1 and not self._held(table, column)
+            if column.generated or counted:
                 continue
             if column.name == time:
                 made: dict[str, Json] | None = {"type": type_of(column)}
@@ -258,7 +285,8 @@ class _Plan:
             once = referred or unique or (table.name, column.name) in self.in_turn
             width = {"width": min(column.length, _DISTINCT)} if type_ == "text" and column.length else {}
             entity = self.entity(table.name, column.name)
-            return {"type": type_, "of": entity, **({"sequence": 1} if once else {}), **width}
+            turn, held = {"sequence": 1} if once else {}, self._held(table, column)
+            return {"type": type_, "of": entity, **turn, **(held or width)}
         if why := rules.contradiction(column.type, column.precision, column.scale):
             self.holes.append(f"{table.name}.{column.name}: {why}")
         if unique:
@@ -307,7 +335,7 @@ def as_text(column: Column) -> bool:
 
 
 def _keys(rows: int, height: int) -> int:
-    return min(MOST_KEYS, max(LEAST_KEYS, rows // int(FEWER**height)))
+    return min(MOST_KEYS, max(LEAST_KEYS, rows // int(FEWER ** min(height, 2))))
 
 
 def _fewest(table: Table, key: Sequence[str]) -> int | None:

@@ -44,13 +44,14 @@ class Parameter:
     *origin* is `stream.column` (values as the rows have them), `window.from`, `window.to`
     (the bounds of the data that are there now), or "" where *law* makes the values itself.
     *law* is a distribution in the words of draw.parse, "" for "as the rows occur".
-    *shift_s* is added to a window bound.
+    *shift_s* is added to a window bound or a time, *shift* to a number.
     """
 
     name: str
     origin: str = ""
     law: str = ""
     shift_s: float = 0.0
+    shift: float = 0.0
 
 
 @dataclass(frozen=True)

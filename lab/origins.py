@@ -41,15 +41,12 @@ def of(
 ) -> list[Origin]:
     """The parameters of a query in the order of their first use; IngestError where the server refuses the query."""
     query, found = plans(connection, name, file)
-    roots = {
-        (one["schema"], one["name"]): (one["root_schema"], one["root_name"])
-        for one in pg.rows(connection, pg.query("roots"))
-    }
+    trees = roots(connection)
     compared: dict[str, list[tuple[str, str]]] = {one.name: [] for one in query.params}
     pieces: set[str] = set()
     ranges: list[tuple[str, str]] = []
     for each, plan in zip(query.statements, found, strict=True):
-        for number, columns in predicates.parameters(plan, roots).items():
+        for number, columns in predicates.parameters(plan, trees).items():
             asked = compared[query.params[each.takes[number - 1]].name]
             asked += [(table, column) for (_, table), column in columns if (table, column) not in asked]
         ranges += [
@@ -74,8 +71,14 @@ def of(
     return list(origins.values())
 
 
+def roots(connection: pg.Connection) -> dict[predicates.Table, predicates.Table]:
+    """Each partition's table at the top of its tree, both as (schema, name)."""
+    rows = pg.rows(connection, pg.query("roots"))
+    return {(one["schema"], one["name"]): (one["root_schema"], one["root_name"]) for one in rows}
+
+
 def _range(low: Origin, high: Origin, made: Dataset) -> tuple[Origin, ...]:
-    """The ends of a range, where both have the same source: of a time its last day, else what is wrong is told."""
+    """The ends of a range, where both have the same source: the last day, or from a value on; else what is wrong."""
     if not low.words or low.words != high.words or low.name == high.name:
         return low, high
     both = f"{low.shown()} and {high.shown()} are the ends of a range, both from {low.words}"
@@ -86,11 +89,35 @@ def _range(low: Origin, high: Origin, made: Dataset) -> tuple[Origin, ...]:
         ends = "window.to - 1d", "window.to"
         told = f"{both}, which would be empty: taken is {ends[0]} to {ends[1]}, a day (write how long it really is)"
         return replace(low, words=ends[0], told=told), replace(high, words=ends[1])
+    if width := _width(low.words, made):
+        told = f"{both}, which would be empty: taken is what is there and {width} from it (write how wide it really is)"
+        return replace(low, told=told), replace(high, words=f"{high.words} + {width}")
     how = (
         "and half of the ranges are empty" if low.words.startswith("uniform(") else "of one row, and the range is empty"
     )
     told = f"{both}, {how} (give each its own, such as {low.name}=uniform(1, 100) and {high.name}=uniform(101, 200))"
     return replace(low, told=told), high
+
+
+def _width(words: str, made: Dataset) -> str:
+    """How far a range goes from a value of a column: a day, a tenth of what a law makes, 100; "" of what has no width.
+
+    >>> columns = {"a": {"type": "integer", "law": "uniform(1, 1000)"}, "b": {"type": "date"}, "c": {"type": "text"}}
+    >>> made = Dataset("", {}, (), (), {"t": {"columns": columns}})
+    >>> [_width(f"t.{one}", made) for one in "abc"]
+    ['99', '1d', '']
+    """
+    table, _, column = (one.strip('"').replace('""', '"') for one in words.partition("."))
+    way = made.streams.get(table, {}).get("columns", {}).get(column, {})
+    kind = way.get("type", "")
+    if kind in ("timestamptz", "timestamp", "date"):
+        return "1d"
+    if not re.match("bigint|int|smallint|numeric|real|double|float", kind):
+        return ""
+    if not (law := re.fullmatch(r"uniform\((\S+), (\S+)\)", way.get("law", ""))):
+        return "100"
+    tenth = (float(law[2]) - float(law[1])) / 10
+    return f"{tenth:.6g}" if re.match("numeric|real|double|float", kind) else str(max(1, int(tenth)))
 
 
 def _upserts(file: SqlFile) -> bool:

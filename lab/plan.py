@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from lab import dossier, figure, metrics, peak, project
+from lab import change, dossier, figure, metrics, peak, project
 from lab.asked import found_nothing
 from lab.book import Book, Datum, Place, address
 from lab.dossier import Judged
@@ -81,6 +81,7 @@ def outline(judged: Judged, book: Book, subject: str | None) -> dict[str, Any]:
         "baseline": scenario.baseline,
         "subject": subject,
         "challengers": challengers,
+        "brief": change.brief({name: one.schema.text for name, one in scenario.candidates.items()}, scenario.baseline),
         "twins": [
             book.datum(address("evidence", name, scenario.objective, "candidate"), "name")
             for name in dict.fromkeys(twins)

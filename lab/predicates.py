@@ -63,6 +63,20 @@ def uses(
     return {table: Use(**{how: tuple(columns) for how, columns in kinds.items()}) for table, kinds in found.items()}
 
 
+def relations(plan: Mapping[str, Any], *, deleted: bool = False) -> frozenset[Table]:
+    """The tables, and partitions, that *plan* reads and writes; or those alone of which it deletes rows.
+
+    >>> scan = {"Node Type": "Seq Scan", "Schema": "public", "Relation Name": "t"}
+    >>> plan = {"Node Type": "ModifyTable", "Operation": "Delete", "Schema": "a", "Relation Name": "b", "Plans": [scan]}
+    >>> sorted(relations(plan)), sorted(relations(plan, deleted=True))
+    ([('a', 'b'), ('public', 't')], [('a', 'b')])
+    """
+    nodes = [one for one in _nodes(plan) if "Relation Name" in one]
+    return frozenset(
+        (one["Schema"], one["Relation Name"]) for one in nodes if not deleted or one.get("Operation") == "Delete"
+    )
+
+
 def _nodes(node: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     yield node
     for child in node.get("Plans", ()):

@@ -9,7 +9,7 @@ import json
 import re
 import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -28,6 +28,8 @@ from lab import (
     production,
     recorded,
     scenario,
+    sketch,
+    touched,
 )
 from lab.alike import Counted
 from lab.dump import Dump
@@ -38,13 +40,13 @@ from lab.migration import Script
 from lab.model import Endpoint, Json, SqlFile
 from lab.production import Read
 from lab.recorded import Record, Recorded
+from lab.sketch import DAYS, Rows, Sketch, Sketched
+from lab.tables import Table
 
 ROWS = 100_000
-DAYS = 10
 NAME = "my-question"
 _NAME = re.compile(r"\w[\w.-]*")
 _DUMPED = "the server's schema"
-INVENTED = "The rows are invented after a server's statistics, and so is what a plan says of them."
 _HOLE = re.compile(r": no source for its values \(")
 
 
@@ -53,7 +55,7 @@ class Asked:
     """What the command line said; *schema*: a dump, or *migrations*: a folder, or neither.
 
     *source*: a DSN of a server whose statistics are taken, and whose schema where no other is given; with *values* of
-    its rows too, where the user consents.
+    its rows too, where the user consents. *data*: files of rows, each TABLE=FILE or named after its table.
     """
 
     name: str = NAME
@@ -62,6 +64,7 @@ class Asked:
     queries: Path | None = None
     source: str | None = None
     values: bool = False
+    data: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -70,26 +73,6 @@ class Done:
 
     said: tuple[str, ...]
     data: Json
-
-
-@dataclass(frozen=True)
-class _Query:
-    """A query's name, its file's text, its weight, and the parameters that nothing is known of."""
-
-    name: str
-    text: str
-    weight: int
-    holes: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class _Rows:
-    """The rows, the *most* of a table, and where they are alike to a server's: its size as YAML, what was *seen*."""
-
-    made: Dataset
-    most: int
-    production: str = ""
-    seen: tuple[str, ...] = ()
 
 
 def perform(asked: Asked, tell: Callable[[str], None]) -> Done:
@@ -107,6 +90,8 @@ def perform(asked: Asked, tell: Callable[[str], None]) -> Done:
     if asked.schema is None and asked.migrations is None and asked.source is None:
         if asked.queries is not None:
             raise ScenarioError("--queries: of which tables? (--schema dump.sql, made by pg_dump -s)")
+        if asked.data:
+            raise ScenarioError("--data: rows of which tables? (--schema dump.sql, made by pg_dump -s)")
         files, notes = lesson.files(asked.name), list[str]()
     else:
         files, notes = _made(asked, tell)
@@ -201,7 +186,7 @@ def _made(asked: Asked, tell: Callable[[str], None]) -> tuple[dict[str, str], li
         dumps = _applied(host, server, scripts)
         paths = _search_path(host, server)
         with pg.connected(server.conninfo()) as connection:
-            rows = _rows(connection, read)
+            rows = _rows(connection, read, asked.data, record)
             if not rows.made.streams:
                 raise ScenarioError(f"{_given(asked)}: makes no table that rows could come to")
             queries, notes = _queries(connection, record, rows) if record else ([_count(rows.made)], [])
@@ -213,10 +198,13 @@ def _made(asked: Asked, tell: Callable[[str], None]) -> tuple[dict[str, str], li
     left = [note for one in dumps for note in one.notes]
     said = [*told, *left, *(f"rows: {one}" for one in rows.made.notes), *notes]
     schema = "".join(_titled(script, one, len(scripts)) for script, one in zip(scripts, dumps, strict=True)) + paths
-    return _files(asked, schema, rows, queries, said, [*holes, *open_]), [
-        *said,
-        *(f"hole: {o}" for o in (*holes, *open_)),
-    ]
+    weighted = asked.queries is not None or asked.source is not None
+    drawn = Sketch(asked.name, schema, rows, tuple(queries), weighted=weighted, values=asked.values)
+    return sketch.files(drawn, said, [*holes, *open_]), [*said, *(f"hole: {o}" for o in (*holes, *open_))]
+
+
+def _titled(script: Script, made: Dump, scripts: int) -> str:
+    return f"-- {script.file}\n{made.text.rstrip()}\n\n" if scripts > 1 else made.text
 
 
 def _given(asked: Asked) -> str:
@@ -224,21 +212,37 @@ def _given(asked: Asked) -> str:
     return str(asked.schema or asked.migrations or _DUMPED)
 
 
-def _rows(connection: pg.Connection, read: Read | None) -> _Rows:
-    """The rows of the tables that *connection* sees: likely ones, or alike to those of the server that was read."""
-    if read is None:
-        return _Rows(catalogue.of(connection, ROWS), ROWS)
+def _rows(connection: pg.Connection, read: Read | None, data: Sequence[str], record: Record | None) -> Rows:
+    """The rows of the tables that *connection* sees: brought, likely, or alike to those of the server that was read.
+
+    Where they cannot be had for all tables, those that no query touches stay empty.
+    """
     tables = catalogue.tables(connection)
-    homes = {one.name: (catalogue.home(connection, one.name), one.name) for one in tables}
-    counted = {name: read.tables[key] for name, key in homes.items() if key in read.tables}
+    homes = {one.name: (catalogue.home(connection, one.name), one.name) for one in tables} if read else {}
+    counted = {name: read.tables[key] for name, key in homes.items() if read and key in read.tables}
     sizes = alike.sizes(counted, ROWS)
     most = max(sizes.values(), default=ROWS)
-    made = alike.adjusted(catalogue.of(connection, most, sizes=sizes), tables, counted, most)
+    made = catalogue.of(connection, most, data, sizes)
+    if made.holes and record:
+        less = catalogue.of(connection, most, data, sizes, _touched(connection, record, tables))
+        made = less if len(less.holes) < len(made.holes) else made
+    if read is None:
+        return Rows(made, most)
+    made = alike.adjusted(made, tables, counted, most)
     there = {name: round(counted[name].rows or 0) for name in made.entities if name in counted}
     memory = [f"{key}: {value // 1024}KiB" for key, value in read.memory.items()]
     known = {name: rows for name, rows in there.items() if rows}
     entities = [f"entities: {json.dumps(known, ensure_ascii=False)}"] if known else []
-    return _Rows(made, most, f"production: {{{', '.join([*entities, *memory])}}}", _seen(counted, read.version))
+    return Rows(made, most, f"production: {{{', '.join([*entities, *memory])}}}", _seen(counted, read.version))
+
+
+def _touched(connection: pg.Connection, record: Record, tables: Sequence[Table]) -> frozenset[str]:
+    """The tables of the recorded queries, as far as the server takes these; what it does not take is told elsewhere."""
+    found: frozenset[str] = frozenset()
+    for one in record.queries:
+        with suppress(IngestError, ScenarioError):
+            found |= touched.of(connection, {one.name: SqlFile(one.name, one.text)}, tables)
+    return found
 
 
 def _seen(counted: Mapping[str, Counted], version: str) -> tuple[str, ...]:
@@ -282,7 +286,7 @@ def _search_path(host: Host, server: Server) -> str:
     return text
 
 
-def _queries(connection: pg.Connection, record: Record, rows: _Rows) -> tuple[list[_Query], list[str]]:
+def _queries(connection: pg.Connection, record: Record, rows: Rows) -> tuple[list[Sketched], list[str]]:
     """The queries that the server understands, with their weights, and what is to be told of them."""
     tables = catalogue.tables(connection)
     kept: list[tuple[Recorded, list[origins.Origin]]] = []
@@ -306,7 +310,7 @@ def _queries(connection: pg.Connection, record: Record, rows: _Rows) -> tuple[li
     return [_query(one, found, least) for one, found in kept], notes
 
 
-def _query(one: Recorded, found: Sequence[origins.Origin], least: float) -> _Query:
+def _query(one: Recorded, found: Sequence[origins.Origin], least: float) -> Sketched:
     known = [f"{each.name}={each.words}" for each in found if each.words]
     lines = [f"-- params: {', '.join(known)}"] if known else []
     for each in (each for each in found if not each.words):
@@ -316,76 +320,9 @@ def _query(one: Recorded, found: Sequence[origins.Origin], least: float) -> _Que
             f"{each.name}=table.column, or {each.name}=constant(20) or constant('a text') for what is always the same"
         )
     holes = tuple(each.name for each in found if not each.words)
-    return _Query(one.name, "\n".join([*lines, one.text]) + "\n", max(1, round(one.calls / least)), holes)
+    return Sketched(one.name, "\n".join([*lines, one.text]) + "\n", max(1, round(one.calls / least)), holes)
 
 
-def _count(made: Dataset) -> _Query:
+def _count(made: Dataset) -> Sketched:
     table = max(made.streams, key=lambda name: name not in made.entities)
-    return _Query("count_rows", f"SELECT count(*) FROM {pg.ident(table)}\n", 1, ())
-
-
-# --- the scenario's text --------------------------------------------------------------------
-
-
-def _titled(script: Script, made: Dump, scripts: int) -> str:
-    return f"-- {script.file}\n{made.text.rstrip()}\n\n" if scripts > 1 else made.text
-
-
-def _files(
-    asked: Asked, schema: str, rows: _Rows, queries: Sequence[_Query], said: Sequence[str], holes: Sequence[str]
-) -> dict[str, str]:
-    made = rows.made
-    question = f"What would make {asked.name} do less work?{f' {INVENTED}' if rows.seen else ''}"
-    entities = f", entities: {json.dumps(dict(made.entities), ensure_ascii=False)}" if made.entities else ""
-    yaml = [
-        f"# Made by pglab init; every line may be edited. Candidates: pglab diagnose --scenario {asked.name}",
-        "format: 1",
-        f"question: {json.dumps(question, ensure_ascii=False)}",
-        *([rows.production] if rows.production else []),
-        f"lab: {{rows: {rows.most}, days: {DAYS}{entities}}}",
-        "objective: {minimise: mix.server_ms_per_op}",
-        "baseline: as-it-is",
-        "candidates:",
-        f"  as-it-is: {{schema: schema.sql, {made.way}hypothesis: what is there}}",
-        f"  # another: {{schema: another.sql, {made.way}hypothesis: what should improve and what it should cost}}",
-        "timeline:",
-        "  - {do: ingest}",
-        "  - {do: settle}",
-        "  - {do: count}",
-        "  - {do: round, steps: [{do: drive, for: 500ms, rate: 100}]}",
-    ]
-    mix = [f"  {one.name}: {one.weight}" for one in queries]
-    weights = "mix:   # by calls, the rarest is 1" if asked.queries or asked.source is not None else "mix:"
-    return {
-        "scenario.yaml": "\n".join(yaml) + "\n",
-        "schema.sql": dump.locked(schema),
-        "workload/workload.yaml": "\n".join(["clients: 2", weights, *mix]) + "\n",
-        "workload/data.yaml": f"{_headed(rows, values=asked.values)}{_marked(made)}{made.text}",
-        **{f"workload/{one.name}.sql": one.text for one in queries},
-        "README.md": _readme(asked, rows, said, holes),
-    }
-
-
-def _headed(rows: _Rows, *, values: bool) -> str:
-    """The comment above the rows."""
-    if not rows.seen:
-        return "# Invented after the schema: edit what you know better.\n"
-    whose = "Common values and bounds are rows' own" if values else "No value is a row's own (but what the schema says)"
-    lines = (INVENTED, f"{whose}. Edit what you know better.", *rows.seen)
-    return "".join(f"# {one}\n" for one in lines)
-
-
-def _marked(made: Dataset) -> str:
-    return "".join(f"# hole: {one}\n" for one in made.holes)
-
-
-def _readme(asked: Asked, rows: _Rows, said: Sequence[str], holes: Sequence[str]) -> str:
-    alike_ = "\n".join(f"- {one}" for one in rows.seen)
-    seen = f"## Rows\n\n{INVENTED} They are alike to those of\n\n{alike_}\n\n" if rows.seen else ""
-    told = "\n".join(f"- {' '.join(one.split())}" for one in said) or "- nothing was left out"
-    open_ = "\n".join(f"- {' '.join(one.split())}" for one in holes) or "- none"
-    return (
-        f"# {asked.name}\n\nMade by `pglab init`. Check it with `pglab run scenarios/{asked.name} --dry-run`; "
-        f"candidates come from you, or from `pglab diagnose --scenario {asked.name}`.\n\n"
-        f"{seen}## Left out or guessed\n\n{told}\n\n## To be filled in\n\n{open_}\n"
-    )
+    return Sketched("count_rows", f"SELECT count(*) FROM {pg.ident(table)}\n", 1, ())

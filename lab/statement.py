@@ -47,7 +47,9 @@ _TRANSACTION = {"begin", "start", "commit", "rollback", "end", "savepoint", "abo
 _QUOTED = r'"(?:[^"]|"")+"'  # as in SQL: a name that is no plain word
 _ORIGIN = re.compile(
     rf"(?P<stream>{_QUOTED}|[^\W\d][\w-]*)\.(?P<column>{_QUOTED}|[^\W\d]\w*)(?:\s+(?P<law>[a-z]\w*(?:\(.*\))?))?"
+    r"(?:\s*(?P<sign>[+-])\s*(?P<shift>\S+))?"
 )
+_NUMBER = re.compile(r"\d+(?:\.\d+)?")
 _TEXT = re.compile(r"constant\s*\(\s*'((?:[^']|'')*)'\s*\)")
 _BOUND = re.compile(r"(?P<bound>window\.\w+)(?:\s*(?P<sign>[+-])\s*(?P<shift>\S+))?")
 _HOW = "write  -- params: {name}=stream.column zipf(1.1)  at the top of the file, or params: in workload.yaml"
@@ -113,8 +115,8 @@ def parameters(text: str, where: str) -> tuple[Parameter, ...]:
     """The parameters of a `-- params:` line; raise ScenarioError with all mistakes of the line.
 
     >>> for p in parameters("device=events.device zipf(1.1), since=window.to - 7d", "q.sql:1: params"): print(p)
-    Parameter(name='device', origin='events.device', law='zipf(1.1)', shift_s=0.0)
-    Parameter(name='since', origin='window.to', law='', shift_s=-604800.0)
+    Parameter(name='device', origin='events.device', law='zipf(1.1)', shift_s=0.0, shift=0.0)
+    Parameter(name='since', origin='window.to', law='', shift_s=-604800.0, shift=0.0)
     """
     found: list[Parameter] = []
     mistakes: list[str] = []
@@ -139,12 +141,15 @@ def parameter(name: str, source: str) -> Parameter:
     """A parameter from the words for its source; ValueError says what the words may be.
 
     >>> parameter("n", "uniform(1, 100)"), parameter("id", "events.id")
-    (Parameter(name='n', origin='', law='uniform(1, 100)', shift_s=0.0), \
-Parameter(name='id', origin='events.id', law='', shift_s=0.0))
+    (Parameter(name='n', origin='', law='uniform(1, 100)', shift_s=0.0, shift=0.0), \
+Parameter(name='id', origin='events.id', law='', shift_s=0.0, shift=0.0))
     >>> parameter("n", '"my ""own"" events"."a b" zipf(1.1)').origin
     'my "own" events.a b'
     >>> constant(parameter("how", "constant('english')").law)
     'english'
+    >>> one, two = parameter("n", "events.size zipf(1.1) + 50"), parameter("until", "events.at + 7d")
+    >>> (one.law, one.shift), (two.origin, two.shift_s)
+    (('zipf(1.1)', 50.0), ('events.at', 604800.0))
     """
     words = source.strip()
     if constant(words) is not None:
@@ -158,9 +163,13 @@ Parameter(name='id', origin='events.id', law='', shift_s=0.0))
         law, stream, column = origin["law"] or "", *map(_unquoted, (origin["stream"], origin["column"]))
         if law and not isinstance(draw.parse(law), draw.RankLaw):
             raise ValueError(f"law {law!r} makes values of its own and chooses none of {stream} (zipf(1.1))")
-        return Parameter(name, f"{stream}.{column}", law)
+        number, shift_s = _shift(origin["sign"], origin["shift"])
+        return Parameter(name, f"{stream}.{column}", law, shift_s, number)
     if not re.match(r"[a-z]+\s*\(", words):
-        way = "stream.column, stream.column zipf(1.1), window.to - 7d, uniform(1, 100), or constant('a text')"
+        way = (
+            "stream.column, stream.column zipf(1.1), stream.column + 7d, window.to - 7d, uniform(1, 100), or "
+            "constant('a text')"
+        )
         if re.fullmatch("'.*'|\"[^.]*\"", words):
             raise ValueError(f"{words} is no source (a text that is always the same: constant('{words[1:-1]}'))")
         if re.search(r'[\s"].*\.|\..*"', words):
@@ -171,6 +180,19 @@ Parameter(name='id', origin='events.id', law='', shift_s=0.0))
     if not isinstance(draw.parse(words), draw.ValueLaw):
         raise ValueError(f"law {words!r} has nothing to choose from (stream.column {words})")
     return Parameter(name, "", words)
+
+
+def _shift(sign: str | None, words: str | None) -> tuple[float, float]:
+    """What is added to a value: a number, or seconds where *words* have a unit; ValueError where they are neither."""
+    if words is None:
+        return 0.0, 0.0
+    way = -1.0 if sign == "-" else 1.0
+    if _NUMBER.fullmatch(words):
+        return way * float(words), 0.0
+    try:
+        return 0.0, way * seconds(words)
+    except ValueError:
+        raise ValueError(f"{sign} {words}: is neither a number nor a time (50, 7d, 20s)") from None
 
 
 def constant(law: str) -> str | None:

@@ -1,5 +1,6 @@
 """What is read of a schema's tables: their columns, keys, references and CHECKs."""
 
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 
 from lab.bounds import Rules
@@ -44,6 +45,24 @@ class Table:
     unique: tuple[tuple[str, ...], ...] = ()
     foreign: tuple[Foreign, ...] = ()
     checks: tuple[str, ...] = ()
+
+
+def end(tables: Mapping[str, Table], brought: Set[str], table: str, column: str) -> tuple[str, str]:
+    """Whose keys a column holds: table and column at the end of its foreign keys, or its own; no further than files.
+
+    >>> a, b = Table("a", ()), Table("b", (), foreign=(Foreign(("id",), "a", ("id",)),))
+    >>> c = Table("c", (), foreign=(Foreign(("b",), "b", ("id",)),))
+    >>> known = {one.name: one for one in (a, b, c)}
+    >>> end(known, set(), "c", "b"), end(known, {"b"}, "c", "b")
+    (('a', 'id'), ('b', 'id'))
+    """
+    for _ in tables:  # no further, where they go in a circle
+        for one in (one for one in tables[table].foreign if column in one.columns):
+            table, column = one.table, one.theirs[one.columns.index(column)]
+            break
+        if table in brought:
+            break
+    return table, column
 
 
 def rules_of(table: Table, column: Column) -> Rules:

@@ -2,6 +2,7 @@
 
 import io
 import json
+import signal
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -68,7 +69,11 @@ def glance(found: "Shown") -> None:
 
 @contextmanager
 def messages(as_json: bool) -> Iterator[None]:
-    """What the lab raises on purpose becomes a message and an exit status, not a traceback."""
+    """What the lab raises on purpose becomes a message and an exit status, not a traceback.
+
+    SIGTERM, which whoever stops a service or a CI job sends, ends as Ctrl-C does: what was begun is put away.
+    """
+    before = signal.signal(signal.SIGTERM, _terminated)
     try:
         yield
     except LabError as error:
@@ -78,7 +83,20 @@ def messages(as_json: bool) -> Iterator[None]:
         raise typer.Exit(error.status) from None
     except KeyboardInterrupt as stopped:
         err.print(str(stopped) or "interrupted; finished trials are kept, go on with --resume", markup=False)
-        raise typer.Exit(130) from None
+        raise typer.Exit(143 if isinstance(stopped, TerminatedError) else 130) from None
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+class TerminatedError(KeyboardInterrupt):
+    """Ended by SIGTERM: whatever lets Ctrl-C through lets this through."""
+
+
+def _terminated(signum: int, frame: object) -> None:
+    """Once: nothing interrupts the putting away."""
+    del signum, frame
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    raise TerminatedError("ended by SIGTERM; finished trials are kept, go on with --resume")
 
 
 class _Pipe(io.FileIO):

@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,8 @@ from lab.errors import ScenarioError
 from lab.model import Parameter, Query, Window
 
 CALLS = pa.schema([("due_ns", pa.int64()), ("query", pa.int32()), ("params", pa.list_(pa.string()))])
+
+_DAY_S = 86_400
 
 Texts = Any  # a pyarrow string array: values in the server's text format, null is NULL
 
@@ -98,7 +101,7 @@ def _columns(query: Query, known: _Known, size: int, seed: int) -> list[Texts]:
             columns.append(_made(query, parameter, size, seed))
         elif not parameter.law:
             stream, _, column = parameter.origin.partition(".")
-            columns.append(texts(together[stream][column]))
+            columns.append(texts(_shifted(query, parameter, together[stream][column])))
         else:
             columns.append(_ranked(query, parameter, known, size, seed))
     return columns
@@ -138,7 +141,39 @@ def _ranked(query: Query, parameter: Parameter, known: _Known, size: int, seed: 
     if not len(values):
         raise _refused(query, parameter, f"the sample of {parameter.origin} holds no value")
     random = _draw.rng(seed, query.name, parameter.name)
-    return texts(values).take(pa.array(law.over(len(values)).draw(random, size), pa.int32()))
+    shifted = _shifted(query, parameter, values)
+    return texts(shifted).take(pa.array(law.over(len(values)).draw(random, size), pa.int32()))
+
+
+def _shifted(query: Query, parameter: Parameter, values: Any) -> Any:
+    """*values* moved by what the parameter adds; ScenarioError where that fits their type not, or leaves it."""
+    is_, kind = pa.types, values.type
+    if not parameter.shift and not parameter.shift_s:
+        return values
+    timed = is_.is_timestamp(kind) or is_.is_date(kind)
+    if timed and parameter.shift:
+        raise _refused(query, parameter, f"{parameter.origin} is a time, and a number is added (write + 7d)")
+    if timed and is_.is_date(kind) and parameter.shift_s % _DAY_S:
+        raise _refused(query, parameter, f"{parameter.origin} is a date, which moves by whole days (write + 7d)")
+    if not timed and not (is_.is_integer(kind) or is_.is_floating(kind) or is_.is_decimal(kind)):
+        raise _refused(query, parameter, f"nothing can be added to {parameter.origin}, which is of type {kind}")
+    if not timed and parameter.shift_s:
+        raise _refused(query, parameter, f"{parameter.origin} is a number, and a time is added (write + 50)")
+    if timed:
+        return pc.cast(pc.add(pc.cast(values, pa.timestamp("us", getattr(kind, "tz", None))), _moved(parameter)), kind)
+    if is_.is_integer(kind) and parameter.shift % 1:
+        raise _refused(query, parameter, f"{parameter.origin} is of whole numbers, and {parameter.shift:g} is added")
+    try:
+        if is_.is_decimal(kind):
+            return pc.add_checked(values, pa.scalar(Decimal(str(parameter.shift))))
+        wide: Any = pa.int64() if is_.is_integer(kind) else pa.float64()
+        return pc.add_checked(pc.cast(values, wide), pa.scalar(parameter.shift).cast(wide))
+    except pa.ArrowException as error:
+        raise _refused(query, parameter, f"{parameter.origin} {parameter.shift:+g}: {error}") from None
+
+
+def _moved(parameter: Parameter) -> Any:
+    return pa.scalar(timedelta(seconds=parameter.shift_s), pa.duration("us"))
 
 
 def ranked(column: Any, *, latest: bool = False) -> Any:

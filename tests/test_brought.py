@@ -7,8 +7,9 @@ import pyarrow.parquet as pq
 import pytest
 from ruamel.yaml import YAML
 
-from lab import brought, origins
+from lab import brought, origins, parts
 from lab.errors import ScenarioError
+from lab.model import Lab, Stream
 from lab.tables import Column, Foreign, Table
 
 DEVICES = Table("devices", (Column("id", "int4", True), Column("zip", "text"), Column("mood", "mood", labels=("a",))))
@@ -64,11 +65,82 @@ def test_several_files_are_one_stream_and_their_rows_are_counted_together():
     assert made.streams["devices"]["rows"] == 4
 
 
-@pytest.mark.parametrize(("given", "lacking"), [("devices", "events"), ("events", "devices")])
-def test_rows_that_refer_to_others_are_brought_with_these(given, lacking):
-    file = {"devices": "devices.csv", "events": "events.parquet"}[given]
-    made = brought.dataset([EVENTS, DEVICES], {given: [file]}, 100)
-    assert [hole for hole in made.holes if f"--data {lacking}=FILE" in hole and hole.startswith("events.device:")]
+def test_what_brought_rows_refer_to_is_invented_with_the_keys_that_they_name():
+    made = brought.dataset([EVENTS, DEVICES], {"events": ["events.parquet"]}, 100)
+    assert made.holes == ()
+    assert yaml(made)["devices"]["rows"] == "devices"
+    assert yaml(made)["devices"]["columns"]["id"] == {
+        "type": "integer",
+        "of": "devices",
+        "sequence": 1,
+        "keys": {"kind": "parquet", "files": "events.parquet", "column": "device"},
+    }
+    assert made.entities["devices"] == 2
+    assert rows_of(made, "devices")["id"].to_pylist() == [1, 2]
+
+
+def test_what_refers_to_brought_rows_is_invented_with_keys_that_they_have(here):
+    (here / "devices.csv").write_text("id,zip,mood\n70,501,a\n-5,502,a\n9,503,a\n")
+    made = brought.dataset([EVENTS, DEVICES], {"devices": ["devices.csv"]}, 100)
+    assert (made.holes, made.entities) == ((), {"devices": 3})
+    assert yaml(made)["events"]["columns"]["device"] == {
+        "type": "integer",
+        "of": "devices",
+        "keys": {"kind": "csv", "files": "devices.csv", "column": "id"},
+    }
+    assert set(rows_of(made, "events")["device"].to_pylist()) == {-5, 9, 70}
+
+
+def test_keys_that_the_server_gives_to_brought_rows_are_numbers():
+    notes = Table("notes", (Column("event", "int8"),), (), (Foreign(("event",), "events", ("id",)),))
+    made = brought.dataset([EVENTS, DEVICES, notes], {"events": ["events.parquet"]}, 100)
+    assert yaml(made)["notes"]["columns"]["event"] == {"type": "bigint", "of": "events"}
+    assert made.entities == {"devices": 2, "events": 3}
+
+
+def test_keys_of_several_files_are_those_of_all(here):
+    pq.write_table(pa.table({"device": pa.array([2, 9, None])}), here / "calls.parquet")
+    calls = Table("calls", (Column("device", "int4"),), (), (Foreign(("device",), "devices", ("id",)),))
+    files = {"events": ["events.parquet"], "calls": ["calls.parquet"]}
+    made = brought.dataset([EVENTS, DEVICES, calls], files, 100)
+    assert made.holes == ()
+    assert rows_of(made, "devices")["id"].to_pylist() == [1, 2, 9]
+
+
+def test_a_key_behind_a_key_is_invented_too():
+    """One row of devices for each of things: the files' keys are those of both."""
+    things = Table("things", (Column("id", "int4", True, counted=True), Column("x", "text")), (("id",),))
+    devices = Table("devices", DEVICES.columns, (("id",),), (Foreign(("id",), "things", ("id",)),))
+    made = brought.dataset([EVENTS, devices, things], {"events": ["events.parquet"]}, 100)
+    assert made.holes == ()
+    for name in ("things", "devices"):
+        assert rows_of(made, name)["id"].to_pylist() == [1, 2], name
+
+
+def test_a_reference_of_several_columns_is_brought_with_what_it_refers_to():
+    pairs = Table("pairs", (Column("a", "int4", True), Column("b", "int4", True)), (("a", "b"),))
+    columns = (Column("device", "int4", True), Column("tags", "_text"))
+    refers = Table("events", columns, (), (Foreign(("device", "tags"), "pairs", ("a", "b")),))
+    made = brought.dataset([pairs, refers], {"events": ["events.parquet"]}, 100)
+    (hole,) = made.holes
+    assert hole.startswith("events.device, tags: refers to pairs by several columns")
+    assert "--data pairs=FILE" in hole
+
+
+def test_a_column_that_is_named_by_two_files_in_two_ways_is_told():
+    codes = Table("devices", (Column("id", "int4", True), Column("code", "int4", True)), (("id",), ("code",)))
+    calls = Table("calls", (Column("device", "int4"),), (), (Foreign(("device",), "devices", ("code",)),))
+    files = {"events": ["events.parquet"], "calls": ["events.parquet"]}
+    made = brought.dataset([EVENTS, codes, calls], files, 100)
+    assert made.holes == ("devices: files refer to id and code of it (--data devices=FILE)",)
+
+
+def rows_of(made, name):
+    """The rows of a stream, as data.yaml has them."""
+    tree = yaml(made)[name]
+    stream = Stream(name, tree["kind"], {key: value for key, value in tree.items() if key != "kind"}, "data.yaml:1")
+    source = parts.load("sources", stream.kind).opened(stream, Lab(rows=100, days=10, entities=made.entities), seed=0)
+    return pa.Table.from_batches(source.batches(0, source.rows), source.schema)
 
 
 def test_a_parameter_is_drawn_from_brought_rows_and_from_the_numbers_that_the_server_gives_them():

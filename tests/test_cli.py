@@ -14,7 +14,7 @@ import pytest
 import typer.main
 from typer.testing import CliRunner
 
-from lab import cli, decide, doctor, progress, session, show, sizing, store
+from lab import cli, decide, doctor, progress, session, show, sizing, store, terminal
 from lab.errors import ClusterError, PlaceError, RecordError
 from tests.real import small
 from tests.test_store import RUN
@@ -194,6 +194,23 @@ def test_ctrl_c_asks_once_and_then_insists():
         assert (stop.asked, stop.interrupted) == (True, True)
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)
+
+
+def test_sigterm_ends_as_ctrl_c_does_and_only_once(capsys):
+    put_away = []
+
+    def work():
+        try:
+            signal.raise_signal(signal.SIGTERM)
+        finally:
+            signal.raise_signal(signal.SIGTERM)
+            put_away.append(True)
+
+    with pytest.raises(typer.Exit) as ended, terminal.messages(as_json=False):
+        work()
+    assert (ended.value.exit_code, put_away) == (143, [True])
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+    assert "ended by SIGTERM" in capsys.readouterr().err
 
 
 def test_what_looks_like_an_emoji_or_markup_stays_as_it_is(here):

@@ -52,5 +52,5 @@ def test_a_scenario_that_could_not_be_run_is_gone_again_and_that_is_said(tmp_pat
     assert not (tmp_path / "scenarios/compare-a-b").exists()
     assert said == [
         "the scenario is scenarios/compare-a-b",
-        "scenarios/compare-a-b is gone again: it could not be run",
+        "scenarios/compare-a-b is gone again: it was not run",
     ]

@@ -13,13 +13,13 @@ LAYERS = {
         check stats measure readings compare require decide weigh reasons asked project plan dossier figure differences
         redact book form explain change shape waits gate resample foresight sent witness migration predicates proposal
         bottleneck likely literals bounds datayaml dump recorded lesson assignments alike frequencies permutation
-        partitions common turns commands peak checkpointed functions tables refused spread""",
+        partitions common turns commands peak checkpointed functions tables refused spread sketch""",
     "2a": "base elsewhere pg plain waiting scripted generator queries store exported archive",
     "2b": "hosts sources probes render checklist lint written",
     "3": "clusters ingest drivers events",
     "4": """parts run preflight share clock trial prepare count judge publish session sizing verify tidy doctor images
         place load show alone noise aa versions replay review diagnose experiment modes inventory cold catalogue
-        comparison origins start outdated brought production alembic export ways apart kept""",
+        comparison origins start outdated brought production alembic export ways apart kept touched""",
     "5": "cli advice terminal progress",
 }
 ORDER = list(LAYERS)

@@ -171,7 +171,8 @@ NO_CONSTANT = "is no constant (a number, or a text in single quotes: constant('e
         ("constant('it's')", f"""\"constant('it's')\" {NO_CONSTANT}"""),
         (
             "",
-            "'' is no source (stream.column, stream.column zipf(1.1), window.to - 7d, uniform(1, 100), "
+            "'' is no source (stream.column, stream.column zipf(1.1), stream.column + 7d, window.to - 7d, "
+            "uniform(1, 100), "
             "or constant('a text'))",
         ),
         ("window.now", "unknown bound 'window.now' (did you mean 'window.to'? known: window.from, window.to)"),
@@ -192,7 +193,8 @@ def test_a_source_that_is_none_says_what_one_is(source, wrong):
 def test_all_mistakes_of_a_params_line_are_said_at_once():
     assert mistakes("-- params: a=x, b, a=e.a, c=e.c, c=e.d\nSELECT 1") == [
         "q.sql:1: params: a: 'x' is no source "
-        "(stream.column, stream.column zipf(1.1), window.to - 7d, uniform(1, 100), or constant('a text'))",
+        "(stream.column, stream.column zipf(1.1), stream.column + 7d, window.to - 7d, uniform(1, 100), "
+        "or constant('a text'))",
         "q.sql:1: params: 'b' is no parameter (write name=stream.column zipf(1.1))",
         "q.sql:1: params: c: given twice (give it one source)",
     ]

@@ -126,6 +126,41 @@ def test_the_bounds_of_the_window_can_be_shifted():
     assert (since, until) == (["2026-01-01 00:00:00+00:00"], ["2026-01-07 23:00:00+00:00"])
 
 
+def test_a_value_can_be_moved_and_both_ends_of_a_range_are_of_one_row():
+    known = samples(
+        a=np.arange(50), b=pa.array([START] * 50, pa.timestamp("us", "UTC")), c=[START.date()] * 50,
+        d=pa.array(["1.50"] * 50).cast(pa.decimal128(5, 2)), e=[0.5] * 50,
+    )  # fmt: skip
+    low, high = texts(Parameter("l", "events.a"), Parameter("h", "events.a", shift=7.0), known=known)
+    assert {int(h) - int(one) for one, h in zip(low, high, strict=True)} == {7}
+    assert len(set(low)) > 10
+    moved = [
+        Parameter("b", "events.b", shift_s=-3600.0), Parameter("c", "events.c", shift_s=7 * 86_400.0),
+        Parameter("d", "events.d", "uniform", shift=0.25), Parameter("e", "events.e", shift=-1.0),
+    ]  # fmt: skip
+    assert [one for (one,) in texts(*moved, known=known, size=1)] == [
+        "2025-12-31 23:00:00.000000Z", "2026-01-08", "1.75", "-0.5",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("parameter", "told"),
+    [
+        (Parameter("p", "events.a", shift_s=86_400.0), "is a number, and a time is added (write + 50)"),
+        (Parameter("p", "events.a", shift=0.5), "is of whole numbers, and 0.5 is added"),
+        (Parameter("p", "events.b", shift=5.0), "is a time, and a number is added (write + 7d)"),
+        (Parameter("p", "events.c", shift_s=60.0), "is a date, which moves by whole days (write + 7d)"),
+        (Parameter("p", "events.d", shift=5.0), "nothing can be added to events.d, which is of type string"),
+        (Parameter("p", "events.a", shift=2.0**63), "events.a +9.22337e+18"),
+    ],
+)
+def test_what_cannot_be_moved_so_is_told(parameter, told):
+    known = samples(a=[1], b=pa.array([START], pa.timestamp("us", "UTC")), c=[START.date()], d=["x"])
+    with pytest.raises(ScenarioError) as found:
+        texts(parameter, known=known)
+    assert told in str(found.value)
+
+
 def test_laws_make_values_in_the_text_the_server_reads():
     whole, real = texts(Parameter("a", "", "uniform(1, 3)"), Parameter("b", "", "constant(0.1)"))
     assert (set(whole), set(real)) == ({"1", "2", "3"}, {"0.1"})

@@ -32,10 +32,7 @@ class Fixed:
     @cached_property
     def data(self) -> Mapping[str, str]:
         """See sources.HasData: the files' bytes, all of them, which takes less than sending their rows once."""
-        try:
-            return {name: f"sha256 {_sha256(path)}" for name, path in self._paths.items()}
-        except OSError as error:
-            raise LabError(f"stream {self.name}: {error.filename}: cannot be read: {error.strerror}") from None
+        return sums(self.name, self._paths)
 
     def batches(self, first: int, last: int) -> Iterator[pa.RecordBatch]:
         """See sources.Source.batches."""
@@ -62,6 +59,14 @@ class Fixed:
     def time_of(self, row: int) -> datetime | None:  # noqa: ARG002
         """None: rows of a file come in no even time."""
         return None
+
+
+def sums(stream: str, paths: Mapping[str, Path]) -> dict[str, str]:
+    """File -> the sha256 of its bytes, as HasData has it; LabError where one cannot be read."""
+    try:
+        return {name: f"sha256 {_sha256(path)}" for name, path in paths.items()}
+    except OSError as error:
+        raise LabError(f"stream {stream}: {error.filename}: cannot be read: {error.strerror}") from None
 
 
 def _sha256(path: Path) -> str:

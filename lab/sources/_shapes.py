@@ -47,6 +47,14 @@ class Late(_Shape):
         return _makes_values(by)
 
 
+class Keys(_Shape):
+    """The values that *column* of *files* has, each once: the keys that rows brought as files have or refer to."""
+
+    kind: Literal["parquet", "csv"]
+    files: str | tuple[str, ...]
+    column: str
+
+
 class Column(_Shape):
     """One column: its type, and one way to make its values.
 
@@ -54,7 +62,8 @@ class Column(_Shape):
     * `of: device`: keys 1..n, n the scenario's number of that entity; `n_distinct: n`: n values
       of the column's own. Both with `skew` (a law over ranks), or `correlation` (with the row's
       number, as in pg_stats); `of` also with `sequence` (one row for each key, in turn) or
-      `fan_out` (a law: how many rows on end each key has)
+      `fan_out` (a law: how many rows on end each key has), and with `keys: {kind: parquet,
+      files: orders.parquet, column: customer}` where the keys are those of files instead of 1..n
     * `choices: {a: 0.7, b: 0.3}`: values and their frequencies; with `sequence: 1` in turn, each as often
     * `law: normal(20, 5)`: a law of values; `uniform(a, b)` also with `correlation`
     * `given: kind` with `cases: {a: law or choices, ...}`: by what column `kind` has
@@ -67,6 +76,7 @@ class Column(_Shape):
     type: str
     sequence: int | None = None
     of: str | None = None
+    keys: Keys | tuple[Keys, ...] | None = None
     n_distinct: int | None = Field(None, ge=1)
     choices: Choices | None = None
     law: str | None = None
@@ -79,6 +89,11 @@ class Column(_Shape):
     width: int | str = 16
     at_most: int = Field(256, ge=1)
     nulls: float = Field(0.0, ge=0, le=1)
+
+    @property
+    def held(self) -> tuple[Keys, ...]:
+        """The files that have the column's keys, () where these are 1..n."""
+        return (self.keys,) if isinstance(self.keys, Keys) else self.keys or ()
 
     @property
     def ways(self) -> list[str]:
@@ -130,6 +145,8 @@ class Column(_Shape):
             raise ValueError("skew needs of or n_distinct")
         if self.fan_out is not None and self.of is None:
             raise ValueError("fan_out needs of")
+        if self.keys is not None and self.of is None:
+            raise ValueError("keys needs of (whose keys they are)")
         if self.correlation is not None and not (keyed or (self.law or "").startswith("uniform")):
             raise ValueError("correlation needs of, n_distinct, or law: uniform(low, high)")
         if self.correlation is not None and self.skew != "uniform":

@@ -6,8 +6,9 @@ changes no other.
 """
 
 import difflib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -18,11 +19,11 @@ from pydantic import ValidationError
 from lab import draw, permutation
 from lab.errors import ScenarioError
 from lab.model import Lab, Stream
-from lab.sources import _columns, _types
+from lab.sources import _columns, _fixed, _held, _types
 from lab.sources._columns import BLOCK, Block, Maker
-from lab.sources._shapes import Choices, Column, Options
+from lab.sources._shapes import Choices, Column, Keys, Options
 
-__all__ = ["KIND", "Options", "Synthetic", "opened"]
+__all__ = ["KIND", "Options", "Synthetic", "count", "opened"]
 
 KIND = "synthetic"
 
@@ -33,13 +34,22 @@ def opened(stream: Stream, lab: Lab, *, seed: int) -> "Synthetic":
     """See sources.OpenSource. ScenarioError says which column of the stream is wrong, and why."""
     try:
         options = Options.model_validate(stream.options)
-        return Synthetic(stream.name, options, lab, seed)
+        kind = Keyed if any(column.held for column in options.columns.values()) else Synthetic
+        return kind(stream.name, options, lab, seed, stream.place or "data.yaml")
     except ValidationError as error:
         mistakes = [f"{_dotted(each['loc'])}{_said(each['msg'])}" for each in error.errors()]
     except ValueError as error:
         mistakes = [str(error)]
     place = stream.place or "data.yaml"
     raise ScenarioError([f"{place}: stream {stream.name}: {mistake}" for mistake in mistakes])
+
+
+def count(keys: Sequence[Mapping[str, Any]], type_: str, place: str) -> int:
+    """How many keys of PostgreSQL's *type_* the columns of files have that *keys* names; ScenarioError if they cannot.
+
+    *keys* as a column's `keys` has it; *place* is for messages.
+    """
+    return len(_held.values([Keys.model_validate(one) for one in keys], type_, place))
 
 
 def _dotted(path: tuple[int | str, ...]) -> str:
@@ -53,7 +63,7 @@ def _said(message: str) -> str:
 class Synthetic:
     """See sources.Source."""
 
-    def __init__(self, name: str, options: Options, lab: Lab, seed: int) -> None:
+    def __init__(self, name: str, options: Options, lab: Lab, seed: int, place: str = "data.yaml") -> None:
         self.name = name
         self.rows = _rows(options, lab)
         self._seed = seed
@@ -62,7 +72,7 @@ class Synthetic:
         if options.order == "shuffled":
             self._group = max(1, self.rows // (lab.days or 1))
         self._nulls = {name: column.nulls for name, column in options.columns.items() if column.nulls}
-        self._makers = _Makers(name, options, lab, self.rows, seed, self._clock).all()
+        self._makers = _Makers(name, options, lab, self.rows, seed, self._clock, place).all()
         fields = [pa.field(name, _types.arrow(column.type)) for name, column in options.columns.items()]
         self.schema = pa.schema(fields)
 
@@ -115,6 +125,20 @@ class Synthetic:
         return numbers
 
 
+class Keyed(Synthetic):
+    """Made rows whose keys are those of files: see sources.HasData."""
+
+    def __init__(self, name: str, options: Options, lab: Lab, seed: int, place: str = "data.yaml") -> None:
+        super().__init__(name, options, lab, seed, place)
+        held = [one for column in options.columns.values() for one in column.held]
+        self._files = {str(path): path for path in _held.paths(held, f"{place}: stream {name}")}
+
+    @cached_property
+    def data(self) -> Mapping[str, str]:
+        """See sources.HasData."""
+        return _fixed.sums(self.name, self._files)
+
+
 class _Clock:
     """Row number to time, in whole microseconds: the same product for one row and for a block."""
 
@@ -137,8 +161,11 @@ class _Clock:
 class _Makers:
     """A stream's columns as kernels. ValueError names the column and what is wrong with it."""
 
-    def __init__(self, stream: str, options: Options, lab: Lab, rows: int, seed: int, clock: _Clock | None) -> None:
+    def __init__(
+        self, stream: str, options: Options, lab: Lab, rows: int, seed: int, clock: _Clock | None, place: str
+    ) -> None:
         self._stream = stream
+        self._place = place
         self._options = options
         self._lab = lab
         self._rows = max(rows, 1)
@@ -191,8 +218,18 @@ class _Makers:
         self._values[name] = []
         if not isinstance(column.width, int):
             raise ValueError("keys are of one width (a number)")
-        pool = _columns.key_values(n, kind, column.width, salt)
+        pool = self._held(column, n) if column.held else _columns.key_values(n, kind, column.width, salt)
         return _columns.keyed(name, pool, self._pick(name, column, n))
+
+    def _held(self, column: Column, n: int) -> Any:
+        """The keys that files have, which are as many as the entity has."""
+        pool = _held.values(column.held, column.type, f"{self._place}: stream {self._stream}")
+        if len(pool) != n:
+            raise ValueError(
+                f"keys: the files have {len(pool):,} of {column.of}, and lab.entities says {n:,} "
+                f"(write {column.of}: {len(pool)} under entities of lab in scenario.yaml)"
+            )
+        return pool
 
     def _pick(self, name: str, column: Column, n: int) -> _columns.Pick:
         if column.sequence is not None:

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from lab import catalogue, check, comparison, literals, parts, pg, prepare, scenario, session
+from lab import catalogue, check, comparison, literals, parts, pg, prepare, scenario, session, touched
 from lab.errors import IngestError, LabError, ScenarioError
 from lab.model import Endpoint, SqlFile
 from tests.real.small import pglab
@@ -77,7 +77,7 @@ def test_rows_are_made_that_a_schema_of_many_kinds_takes():
     assert [*found.streams] == ["tenants", "users", "orders", "likes", "profiles", "lines"]
     assert found.method == "copy_csv"
     assert found.notes == (
-        "likes: 210 rows, as many as (who, tenant) has pairs",
+        "likes: 420 rows, as many as (who, tenant) has pairs",
         catalogue._AS_TEXT.format(method="copy_csv"),
     )
 
@@ -141,10 +141,11 @@ def test_both_ends_of_a_range_of_times_are_a_day_of_the_window_which_is_told(pla
     (place / "few.sql").write_text("SELECT count(*) FROM events WHERE :c < device AND :d > device")
     files, told = made("heap.sql", "mit ümläut.sql", queries=("day.sql", "ids.sql", "few.sql"))
     assert 'day: ["window.to - 1d", "window.to"]' in files["workload/workload.yaml"]
+    assert 'few: {c: "events.device", d: "events.device + 99"}' in files["workload/workload.yaml"]
     for words in (
         "day.sql: $1 and $2 are the ends of a range, both from events.at, which would be empty: taken is",
         "ids.sql: :a and :b are the ends of a range, both from uniform(1, 2000), and half of the ranges are empty",
-        "few.sql: :c and :d are the ends of a range, both from events.device, of one row, and the range is empty (give",
+        "few.sql: :c and :d are the ends of a range, both from events.device, which would be empty: taken is what",
     ):
         assert any(one.startswith(words) for one in told), told
     _, told = made("heap.sql", "mit ümläut.sql", queries=("ids.sql",), a="uniform(1, 9)", b="uniform(9, 19)")
@@ -354,6 +355,66 @@ def test_brought_rows_that_do_not_fit_the_table_are_told_with_table_and_column(b
 
 
 @pytest.mark.usefixtures("brought")
-def test_rows_are_brought_of_all_tables_that_refer_to_each_other():
-    with pytest.raises(ScenarioError, match=r"--data events=FILE"):
-        made("a.sql", "b.sql", data=["devices.csv"])
+@pytest.mark.parametrize(("data", "begins"), [("devices.csv", "Brought and"), ("events=e.parquet", "Brought and")])
+def test_rows_are_invented_beside_those_of_a_file(data, begins):
+    files, _ = made("a.sql", "b.sql", data=[data])
+    assert files["workload/data.yaml"].startswith(f"# {begins} invented after a:")
+    assert f"devices: {DEVICES}" in files["scenario.yaml"].replace('"', "")
+
+
+# --- tables that nobody asks of ---
+
+LARGE = """\
+CREATE TABLE kinds (a text NOT NULL, b boolean NOT NULL, UNIQUE (b), x geo NOT NULL);
+CREATE TABLE orders (id serial PRIMARY KEY, at timestamptz NOT NULL);
+CREATE TABLE lines (id serial PRIMARY KEY, "order" int NOT NULL REFERENCES orders, n int NOT NULL);
+CREATE TABLE log (line int REFERENCES lines, what text);
+CREATE TABLE other (a int PRIMARY KEY);
+"""
+
+
+def test_tables_that_no_query_touches_stay_empty_which_is_told(place):
+    (place / "a.sql").write_text("CREATE DOMAIN geo AS point;\n" + LARGE)
+    (place / "b.sql").write_text("CREATE DOMAIN geo AS point;\n" + LARGE + 'CREATE INDEX ON lines ("order");\n')
+    (place / "q.sql").write_text('SELECT sum(n) FROM lines WHERE "order" = :o\n')
+    files, told = made("a.sql", "b.sql", queries=("q.sql",))
+    assert "rows: 3 tables stay empty, which no query touches (kinds, log, other)" in told
+    streams = scenario.read("x", scenario.kept(files), parts).workload.streams
+    assert {*streams} == {"orders", "lines"}
+
+
+@pytest.mark.parametrize(
+    ("query", "more"),
+    [
+        ("DELETE FROM lines WHERE id = :id", {"log"}),
+        ("SELECT seen(:o)", {"other"}),
+        ("UPDATE lines SET n = 1 WHERE id = :id", set()),
+        ("INSERT INTO other SELECT n FROM lines WHERE id = :id", {"other"}),
+    ],
+)
+def test_rows_that_a_query_comes_to_by_a_key_or_a_function_are_there_too(query, more):
+    text = (
+        "CREATE DOMAIN geo AS point;" + LARGE + "CREATE FUNCTION seen(int) RETURNS bigint LANGUAGE plpgsql AS "
+        "'BEGIN RETURN (SELECT count(*) FROM other, lines WHERE \"order\" = $1); END';"
+    )
+    with comparison._server() as (host, server):
+        pg.make_database(server.conninfo(user="pglab"))
+        prepare.apply(host.psql(), Endpoint("t", "write", server.conninfo()), SqlFile("t.sql", text), "t")
+        with pg.connected(server.conninfo()) as connection:
+            tables = catalogue.tables(connection)
+            found = touched.of(connection, {"q": SqlFile("q.sql", query)}, tables)
+    assert touched.needed(tables, found) == {"lines", "orders"} | more
+
+
+def test_a_table_that_a_trigger_writes_to_is_touched():
+    text = (
+        LARGE.replace("geo", "text") + "CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS "
+        "$$BEGIN INSERT INTO other VALUES (NEW.n); RETURN NEW; END$$;"
+        "CREATE TRIGGER t AFTER UPDATE ON lines FOR EACH ROW EXECUTE FUNCTION note();"
+    )
+    with comparison._server() as (host, server):
+        pg.make_database(server.conninfo(user="pglab"))
+        prepare.apply(host.psql(), Endpoint("t", "write", server.conninfo()), SqlFile("t.sql", text), "t")
+        with pg.connected(server.conninfo()) as connection:
+            query = SqlFile("q.sql", "UPDATE lines SET n = 1 WHERE id = :id")
+            assert touched.of(connection, {"q": query}, catalogue.tables(connection)) == {"lines", "other"}
