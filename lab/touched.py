@@ -21,7 +21,9 @@ def of(connection: pg.Connection, queries: Mapping[str, SqlFile], tables: Sequen
     roots = origins.roots(connection)
     relations = {roots.get(one, one)[1] for plan in plans for one in predicates.relations(plan)}
     named = {word for file in queries.values() for word in _words(file.text)}
-    functions = {row["name"]: frozenset(_words(row["text"])) for row in pg.rows(connection, pg.query("bodies"))}
+    functions: dict[str, set[str]] = {}  # those of one name together
+    for row in pg.rows(connection, pg.query("bodies")):
+        functions.setdefault(row["name"], set()).update(_words(row["text"]))
     triggers = [(row["table"], row["function"]) for row in pg.rows(connection, pg.query("trigger_functions"))]
     known = {one.name for one in tables}
     touched = known & (relations | named)

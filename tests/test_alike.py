@@ -132,3 +132,11 @@ def test_few_values_of_a_key_stay_in_turn_whatever_their_frequencies():
         "sequence": 1,
         "choices": {"new": 1, "paid": 1},
     }
+
+
+def test_rows_that_are_brought_stay_as_they_are_brought():
+    brought = {"kind": "parquet", "files": "sale.parquet", "rows": 9, "columns": {"n": {"type": "integer"}}}
+    made = likely.told({"sale": brought}, {}, (), ())
+    known = {"sale": Counted(9, {"n": Seen(0.5, 4, 3)})}
+    found = alike.adjusted(made, (Table("sale", (Column("n", "int4"),)),), known, 9)
+    assert found.streams["sale"] == brought

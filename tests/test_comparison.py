@@ -54,3 +54,22 @@ def test_a_scenario_that_could_not_be_run_is_gone_again_and_that_is_said(tmp_pat
         "the scenario is scenarios/compare-a-b",
         "scenarios/compare-a-b is gone again: it was not run",
     ]
+
+
+@pytest.mark.parametrize("begun", [False, True])
+def test_a_scenario_of_which_no_run_began_when_it_was_stopped_is_gone_again(tmp_path, monkeypatch, begun):
+    def stopped(*_):
+        if begun:
+            run = tmp_path / "results/compare-a-b/20260101T000000-abcdef"
+            run.mkdir(parents=True)
+            (run / store.RUN).write_text("{}")
+        raise KeyboardInterrupt("interrupted while waiting")
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(comparison, "_files", lambda _: ({"a": None, "b": None}, {}))
+    monkeypatch.setattr(comparison, "_made", lambda *_: {"scenario.yaml": "format: 1\n"})
+    monkeypatch.setattr(session, "perform", stopped)
+    run = session.Asked("", Path("results"), Path("doc"))
+    with pytest.raises(KeyboardInterrupt):
+        comparison.perform(comparison.Asked((), (), {}, run), _Silent(), None)
+    assert (tmp_path / "scenarios/compare-a-b").exists() is begun

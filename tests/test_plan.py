@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from lab import plan, render, timeline
+from lab import change, plan, render, timeline
 from lab.model import Doubt, Evidence, Family, Production, Requirement, Verdict, Weighed
 from lab.template import Rendered
 from tests import samples
@@ -135,6 +135,21 @@ def test_every_table_has_as_many_cells_in_each_row(way):
 )
 def test_the_decision_stands_in_the_first_lines(way, first):
     assert page(**WAYS[way]).splitlines()[6] == first
+
+
+def test_of_a_long_schema_a_plan_shows_what_differs():
+    many = "".join(f"CREATE TABLE other{n} (a int);\n" for n in range(change.LONG))
+    long = {
+        name: replace(one, schema=replace(one.schema, text=many + one.schema.text))
+        for name, one in scenario().candidates.items()
+    }
+    text = page(scenario=scenario(candidates=long))
+    assert "`by-day.sql` has the whole schema, which is the one that is there but for the lines under" in text
+    assert "CREATE TABLE other7 " not in text
+    assert "The schema, line by line:" in text
+    kept = page(scenario=scenario(candidates=long), weighed=weighed(of=KEEP))
+    assert "`heap.sql` has the whole schema, which stays." in kept
+    assert "CREATE TABLE other7 " in page(scenario=scenario(candidates={**long, "heap": samples.candidate("heap")}))
 
 
 def test_the_same_run_gives_the_same_text_however_mappings_are_ordered():

@@ -10,11 +10,12 @@ from pathlib import Path
 import numpy as np
 import pgpq
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from ruamel.yaml import YAML
 from scipy import stats
 
-from lab import draw
+from lab import draw, sources
 from lab.errors import LabError, PlaceError, ScenarioError
 from lab.model import Lab, Stream
 from lab.sources import package, synthetic
@@ -44,6 +45,7 @@ EVERY = {
     "body": {"type": "jsonb", "width": 80, "nulls": 0.5},
 }  # fmt: skip
 TIMED = {"columns": EVERY, "time": {"column": "at"}}
+KEYS = {"kind": "parquet", "files": "calls.parquet", "column": "device"}
 
 
 def opened(options, *, lab=LAB, seed=1, name="events"):
@@ -294,6 +296,67 @@ def test_a_small_stream_is_its_own_sample():
     assert source.sample(10_000, seed=1)["id"].to_pylist() == [1, 2, 3, 4, 5, 6, 7]
 
 
+# --- keys of files ---
+
+
+@pytest.fixture
+def calls(tmp_path, monkeypatch):
+    """Five calls of three devices, one of nobody, in two row groups."""
+    monkeypatch.chdir(tmp_path)
+    ids = ["00000000-0000-4000-8000-000000000009", "00000000-0000-4000-8000-000000000001"]
+    rows = {"device": [9, 4, 9, None, 70], "name": ["c", "a", "c", "b", None], "id": [*ids, *ids, ids[0]]}
+    pq.write_table(pa.table(rows), tmp_path / "calls.parquet", row_group_size=2)
+    (tmp_path / "more.csv").write_text("device\n4\n5\n")
+    return tmp_path
+
+
+@pytest.mark.usefixtures("calls")
+def test_keys_of_files_are_their_values_each_once_in_order_whatever_the_type():
+    lab = Lab(rows=50, days=1, entities={"device": 3, "one": 2})
+    device = {"type": "int", "of": "device", "sequence": 1, "keys": KEYS}
+    name = {"type": "text", "of": "device", "keys": {**KEYS, "column": "name"}}
+    key = {"type": "uuid", "of": "one", "sequence": 1, "keys": {**KEYS, "column": "id"}}
+    found = columns(0, 6, lab=lab, device=device, name=name, key=key)
+    assert found["device"].to_pylist() == [4, 9, 70, 4, 9, 70]
+    assert set(found["name"].to_pylist()) <= {"a", "b", "c"}
+    assert [one[-1] for one in found["key"].to_pylist()[:3]] == [1, 9, 1]
+
+
+@pytest.mark.usefixtures("calls")
+def test_keys_of_several_files_are_those_of_all_of_them():
+    lab = Lab(rows=50, days=1, entities={"device": 4})
+    keys = [KEYS, {"kind": "csv", "files": "more.csv", "column": "device"}]
+    found = columns(0, 4, lab=lab, device={"type": "bigint", "of": "device", "sequence": 1, "keys": keys})
+    assert found["device"].to_pylist() == [4, 5, 9, 70]
+
+
+def test_rows_with_keys_of_a_file_hang_on_its_bytes(calls):
+    lab = Lab(rows=50, days=1, entities={"device": 3})
+    source = opened({"columns": {"device": {"type": "int", "of": "device", "keys": KEYS}}}, lab=lab)
+    (told,) = sources.data([source])["events"]
+    assert told == ["calls.parquet", f"sha256 {hashlib.sha256((calls / 'calls.parquet').read_bytes()).hexdigest()}"]
+    assert sources.data([opened(TIMED)]) == {}
+
+
+@pytest.mark.parametrize(
+    ("keys", "entities", "told"),
+    [
+        (KEYS, 4, "columns.a: keys: the files have 3 of device, and lab.entities says 4 (write device: 3 under"),
+        ({**KEYS, "files": "no.parquet"}, 3, "files: no.parquet: there is no such file"),
+        ({**KEYS, "column": "devise"}, 3, "keys: there is no column 'devise' in calls.parquet (known: device, name"),
+        ({**KEYS, "column": "name"}, 3, "keys: column name of calls.parquet: "),
+    ],
+)
+@pytest.mark.usefixtures("calls")
+def test_keys_that_files_do_not_have_are_told(keys, entities, told):
+    with pytest.raises(ScenarioError) as refused:
+        opened(
+            {"columns": {"a": {"type": "int", "of": "device", "keys": keys}}}, lab=Lab(entities={"device": entities})
+        )
+    assert str(refused.value).startswith("data.yaml:3: stream events: ")
+    assert told in str(refused.value)
+
+
 # --- mistakes -------------------------------------------------------------------------------
 
 
@@ -324,6 +387,9 @@ def test_a_small_stream_is_its_own_sample():
             "columns.a: given: 'b' is no earlier column with choices",
         ),
         ({"type": "int", "per": "b", "law": "uniform(1, 2)"}, "columns.a: per: 'b' is no earlier column"),
+        ({"type": "int", "of": "device", "sequence": 0}, "columns.a: sequence: 0: keys are had in turn from the first"),
+        ({"type": "int", "sequence": 1, "keys": KEYS}, "columns.a: keys needs of (whose keys they are)"),
+        ({"type": "int", "of": "device", "keys": {**KEYS, "kind": "json"}}, "columns.a.keys"),
         ({"type": "int", "sequence": 1, "nulls": 1.5}, "columns.a.nulls: "),
         ({"type": "int", "sequence": 1, "colour": 1}, "columns.a.colour: "),
         ({"type": "text", "width": 0}, "columns.a.width: "),

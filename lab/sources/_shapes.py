@@ -138,6 +138,8 @@ class Column(_Shape):
             raise ValueError(f"the values are made in more than one way: {', '.join(self.ways)}")
         if self.ways == ["sequence", "choices"]:
             _check_in_turn(self.sequence, self.choices or {})
+        if self.ways == ["sequence", "of"] and self.sequence != 1:
+            raise ValueError(f"sequence: {self.sequence}: keys are had in turn from the first on (sequence: 1)")
         if (self.given is None) != (self.cases is None):
             raise ValueError("given and cases go together")
         keyed = self.of is not None or self.n_distinct is not None

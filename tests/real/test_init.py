@@ -64,6 +64,28 @@ def test_a_range_of_times_is_told_in_the_readme(here):
     assert f"- workload/{query.name}: $1 and $2 are the ends of a range" in (folder / "README.md").read_text()
 
 
+def test_tables_with_holes_that_no_query_touches_stay_empty(here):
+    hole = "CREATE TABLE public.once (yes boolean NOT NULL UNIQUE);\n"
+    (here / "d.sql").write_text(DUMP.replace("GRANT", f"{hole}GRANT"))
+    done = start.perform(start.Asked("shop", here / "d.sql", queries=here / "s.csv"), print)
+    assert "rows: 1 table stays empty, which no query touches (once)" in done.said
+    assert not any("hole: workload/data.yaml" in one for one in done.said)
+    done = start.perform(start.Asked("whole", here / "d.sql"), print)
+    assert any(one.startswith("hole: workload/data.yaml: once.yes: is unique") for one in done.said)
+
+
+def test_rows_of_one_table_are_brought_and_what_they_refer_to_is_invented(here):
+    (here / "invoice.csv").write_text("customer,at\n70,2026-01-01 00:00:00+00\n9,2026-01-02 00:00:00+00\n")
+    start.perform(start.Asked("shop", here / "d.sql", queries=here / "s.csv", data=("invoice.csv",)), print)
+    folder = here / "scenarios/shop"
+    data = (folder / "workload/data.yaml").read_text()
+    assert data.startswith("# Brought and invented after the schema")
+    assert '"customer": 2' in (folder / "scenario.yaml").read_text()
+    assert 'keys: {kind: csv, files: "invoice.csv", column: customer}' in data
+    with pytest.raises(ScenarioError, match="--data: rows of which tables"):
+        start.perform(start.Asked("other", data=("invoice.csv",)), print)
+
+
 def test_a_dump_that_the_server_refuses_is_told_with_file_and_line_and_nothing_is_written(here):
     (here / "d.sql").write_text("CREATE EXTENSION postgis;\nCREATE TABLE t (\n  a geometry\n);\n")
     with pytest.raises(IngestError, match=r"d\.sql:3: .*geometry(?s:.*)extension postgis"):
