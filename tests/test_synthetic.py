@@ -351,7 +351,8 @@ def test_rows_with_keys_of_a_file_hang_on_its_bytes(calls):
 def test_keys_that_files_do_not_have_are_told(keys, entities, told):
     with pytest.raises(ScenarioError) as refused:
         opened(
-            {"columns": {"a": {"type": "int", "of": "device", "keys": keys}}}, lab=Lab(entities={"device": entities})
+            {"columns": {"a": {"type": "int", "of": "device", "keys": keys}}},
+            lab=Lab(rows=9, entities={"device": entities}),
         )
     assert str(refused.value).startswith("data.yaml:3: stream events: ")
     assert told in str(refused.value)
