@@ -109,7 +109,7 @@ def run(
 def aa(
     scenario: Annotated[str, typer.Argument(help="A folder with a scenario.yaml, or the name of one.")],
     on: Annotated[str, typer.Option(help="auto, embedded or docker.")] = "auto",
-    rounds: Annotated[int | None, typer.Option(min=6, max=10_000, help="How many rounds; else 60.")] = None,
+    rounds: Annotated[int | None, typer.Option(min=6, max=10_000, help="How many rounds, 6 at least; else 60.")] = None,
     rows: Annotated[int | None, typer.Option(min=1, help="How many rows; else the scenario's.")] = None,
     max_time: Annotated[str | None, typer.Option(help="Begin no trial that would end later, such as 20m.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the newest that is not complete.")] = False,

@@ -180,7 +180,7 @@ def _again(asked: Asked) -> str:
 def _alone(tell: Tell | None) -> Iterator[None]:
     """The machine for ourselves, once it is known that the lab's folder on it is ours; with *tell* it is waited for."""
     embedded.guard(embedded.base())
-    with alone.measuring(partial(tell, done=0.0, left_s=None) if tell else None):
+    with alone.measuring(tell.note if tell else None):
         yield
 
 
