@@ -77,7 +77,7 @@ def adjusted(made: Dataset, tables: Sequence[Table], counted: Mapping[str, Count
     plan = _Plan({one.name: one for one in tables}, counted, made, rows)
     streams = {name: one if "files" in one else plan.stream(name, dict(one)) for name, one in made.streams.items()}
     told = likely.told(streams, made.entities, (*made.notes, *plan.notes), made.holes)
-    return replace(told, whole=made.whole, method=made.method)
+    return replace(told, whole=made.whole, left=made.left, method=made.method)
 
 
 @dataclass

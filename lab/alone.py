@@ -56,8 +56,8 @@ def _wait(lock: TextIO) -> None:
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)
-    except KeyboardInterrupt:
-        raise KeyboardInterrupt("interrupted while waiting for another run; nothing was begun") from None
+    except KeyboardInterrupt as stopped:
+        raise type(stopped)("interrupted while waiting for another run; nothing was begun") from None
     finally:
         signal.signal(signal.SIGINT, before)
 

@@ -2,15 +2,15 @@
 
 import graphlib
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from lab import likely, literals, parts
 from lab.errors import ScenarioError
-from lab.likely import Brought, Dataset
+from lab.likely import Dataset
 from lab.model import Json, Lab, Stream
 from lab.page import among
-from lab.tables import Column, Table, end
+from lab.tables import Brought, Column, Foreign, Table, end
 
 _KINDS = {".csv": "csv", ".parquet": "parquet", ".pq": "parquet"}
 _COMPRESSED = (".gz", ".bz2", ".zst", ".zip")
@@ -59,47 +59,68 @@ def dataset(
 
 def _held(tables: Mapping[str, Table], streams: Mapping[str, Mapping[str, Json]]) -> tuple[Brought, list[str]]:
     """The keys that the files have of the tables beside theirs, and holes for what nobody can invent by these."""
-    found: dict[tuple[str, str], list[Json]] = {}
-    counts: dict[tuple[str, str], int] = {}
-    holes: list[str] = []
+    held = _Held(tables, streams)
     for table in tables.values():
-        for one in table.foreign:
-            if (table.name in streams) == (one.table in streams):
-                continue
-            if len(one.columns) > 1:
-                lacking = table.name if table.name not in streams else one.table
-                what = f"{table.name}.{', '.join(one.columns)}: refers to {one.table} by several columns"
-                holes.append(f"{what}; then rows of both are brought, or of neither (--data {lacking}=FILE)")
-            elif table.name in streams:
-                whose = end(tables, streams.keys(), one.table, one.theirs[0])
-                if whose[0] not in streams and one.columns[0] in streams[table.name]["columns"]:
-                    found.setdefault(whose, []).append(_keys(streams[table.name], one.columns[0]))
-            else:
-                whose = end(tables, streams.keys(), table.name, one.columns[0])
-                if whose[1] in streams[whose[0]]["columns"]:
-                    found[whose] = [_keys(streams[whose[0]], whose[1])]
-                else:  # the server gives them numbers
-                    counts[whose] = streams[whose[0]]["rows"]
-    for (name, column), keys in found.items():
-        own = next(one for one in tables[name].columns if one.name == column)
-        if (type_ := likely.type_of(own)) is None:
-            holes.append(
-                f"{name}.{column}: keys of type {literals.shown(own.type)} are not invented (--data {name}=FILE)"
-            )
+        for one in (one for one in table.foreign if (table.name in streams) != (one.table in streams)):
+            held.across(table.name, one)
+    return Brought(frozenset(streams), *held.counted()), held.holes
+
+
+@dataclass
+class _Held:
+    """Foreign keys between tables with files and others: keys *found* by (table, column), *counts* of them."""
+
+    tables: Mapping[str, Table]
+    streams: Mapping[str, Mapping[str, Json]]
+    found: dict[tuple[str, str], list[Json]] = field(default_factory=dict)
+    counts: dict[tuple[str, str], int] = field(default_factory=dict)
+    holes: list[str] = field(default_factory=list)
+
+    def across(self, table: str, one: Foreign) -> None:
+        """Take in a foreign key of *table*, of which one side has files and the other has not."""
+        streams, where = self.streams, f"{table}.{', '.join(one.columns)}: refers to {one.table}"
+        whose = end(self.tables, streams.keys(), one.table, one.theirs[0])
+        if len(one.columns) > 1:
+            lacking = table if table not in streams else one.table
+            way = f"rows of both are brought, or of neither (--data {lacking}=FILE)"
+            self.holes.append(f"{where} by several columns; {way}")
+        elif table in streams:
+            if whose[0] not in streams and one.columns[0] in streams[table]["columns"]:
+                self.found.setdefault(whose, []).append(_keys(streams[table], one.columns[0]))
+        elif end(self.tables, streams.keys(), table, one.columns[0]) != whose:
+            self.holes.append(f"{where}, and to another table as well (--data {table}=FILE)")
+        elif whose[1] in streams[whose[0]]["columns"]:
+            self.found[whose] = [_keys(streams[whose[0]], whose[1])]
+        elif _column(self.tables, *whose).counted:  # the server gives them numbers
+            self.counts[whose] = streams[whose[0]]["rows"]
         else:
-            counts[name, column] = parts.load("sources", "synthetic").count(keys, type_, "--data")
-    for name in sorted({name for name, _ in counts}):
-        if (
-            len(
-                several := {
-                    column: keys for (one, column), keys in counts.items() if one == name and name not in streams
-                }
-            )
-            > 1
-        ):
-            holes.append(f"{name}: files refer to {' and '.join(several)} of it (--data {name}=FILE)")
-    held = {whose: keys[0] if len(keys) == 1 else keys for whose, keys in found.items() if whose in counts}
-    return Brought(frozenset(streams), held, counts), holes
+            self.holes.append(f"{where}, whose files have no column {whose[1]} (--data {table}=FILE)")
+
+    def counted(self) -> tuple[dict[tuple[str, str], Json], dict[tuple[str, str], int]]:
+        """`keys` of each column as data.yaml has them, and how many there are."""
+        for (name, column), keys in self.found.items():
+            own = _column(self.tables, name, column)
+            if (type_ := likely.type_of(own)) is None:
+                what = f"{name}.{column}: keys of type {literals.shown(own.type)} are not invented"
+                self.holes.append(f"{what} (--data {name}=FILE)")
+            elif count := parts.load("sources", "synthetic").count(keys, type_, "--data"):
+                self.counts[name, column] = count
+            elif name in self.streams:
+                self.holes.append(
+                    f"{name}: its files have no {column}, to which others refer (bring rows that have one)"
+                )
+        for name in dict.fromkeys(name for name, _ in self.counts):
+            of = {column: count for (one, column), count in self.counts.items() if one == name}
+            if len(set(of.values())) > 1:
+                told = " and ".join(f"{count:,} of {column}" for column, count in of.items())
+                way = "--data of the tables that refer to it" if name in self.streams else f"--data {name}=FILE"
+                self.holes.append(f"{name}: is referred to by several columns, of which files have {told} ({way})")
+        held = {whose: keys[0] if len(keys) == 1 else keys for whose, keys in self.found.items()}
+        return {whose: keys for whose, keys in held.items() if whose in self.counts}, self.counts
+
+
+def _column(tables: Mapping[str, Table], table: str, column: str) -> Column:
+    return next(one for one in tables[table].columns if one.name == column)
 
 
 def _keys(stream: Mapping[str, Json], column: str) -> dict[str, Json]:

@@ -38,7 +38,8 @@ def of(
     kept = touched.needed(every, [one.name for one in every] if only is None else [*only, *files])
     known = [one for one in every if one.name in kept]
     made = _spread(connection, brought.dataset(known, files, rows, sizes), rows)
-    made = replace(made, notes=(*made.notes, *touched.told(every, kept)))
+    empty = tuple(touched.told(every, kept))
+    made = replace(made, notes=(*made.notes, *empty), left="".join(f"# {one}\n" for one in empty))
     elsewhere = tuple(
         f"table {one['table']}: is in a schema that is not on the search_path, and gets no rows "
         f"(ALTER ROLE lab SET search_path = public, {one['schema']}; in the schema file, or load it by a load.sql)"
@@ -121,7 +122,9 @@ def _table(
         name=name,
         columns=tuple(columns),
         unique=tuple(tuple(one["columns"]) for one in rules if one["kind"] == "u"),
-        foreign=tuple(Foreign(tuple(one["columns"]), one["other"], tuple(one["theirs"])) for one in foreign),
+        foreign=tuple(
+            Foreign(tuple(one["columns"]), one["other"], tuple(one["theirs"]), one["cascades"]) for one in foreign
+        ),
         checks=tuple(one["text"] for one in rules if one["kind"] == "c"),
     )
 

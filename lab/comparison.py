@@ -256,12 +256,15 @@ def _applied(host: Host, server: Server, name: str, schema: SqlFile) -> None:
 def _touched(
     host: Host, server: Server, schemas: Mapping[str, SqlFile], queries: Mapping[str, SqlFile]
 ) -> frozenset[str]:
-    """The tables that the queries touch, on any candidate."""
+    """The tables that the queries touch, on any candidate, and those in which candidates differ."""
     found: set[str] = set()
+    base: dict[str, str] | None = None
     for name, schema in schemas.items():
         _applied(host, server, name, schema)
         with pg.connected(server.conninfo()) as connection:
-            every = catalogue.tables(connection)
+            every, own = catalogue.tables(connection), touched.differing(connection)
+            base = own if base is None else base
+            found |= {table for table in own.keys() & base.keys() if own[table] != base[table]}
             try:
                 found |= touched.of(connection, queries, every)
             except IngestError as error:
@@ -370,7 +373,8 @@ def _scenario(
     return {
         "scenario.yaml": "\n".join(lines) + "\n",
         "workload/workload.yaml": "\n".join(mix) + "\n",
-        "workload/data.yaml": f"# {made.whence} after {next(iter(schemas))}: edit what you know better.\n{made.text}",
+        "workload/data.yaml": f"# {made.whence} after {next(iter(schemas))}: edit what you know better.\n"
+        f"{made.left}{made.text}",
         **{f"{name}.sql": dump.locked(file.text) for name, file in schemas.items()},
         **{f"workload/{name}.sql": file.text for name, file in queries.items()},
     }

@@ -303,10 +303,13 @@ def _blocks(explained: Json) -> float:
 
 
 def _rows(explained: Json) -> float:
-    """Rows that are returned or, by a statement that returns none, written: as pg_stat_statements counts them.
+    """Rows that are returned or, by a statement that returns none, found to be written, as pg_stat_statements has them.
 
-    >>> scan = {"Node Type": "Index Scan", "Actual Rows": 3, "Actual Loops": 1}
-    >>> write = {"Node Type": "ModifyTable", "Actual Rows": 0, "Actual Loops": 1, "Plans": [scan]}
+    But for an UPDATE or DELETE with a join, which counts a row there once, however often it was found.
+
+    >>> scan = {"Node Type": "Index Scan", "Parent Relationship": "Outer", "Actual Rows": 3, "Actual Loops": 1}
+    >>> first = {**scan, "Parent Relationship": "InitPlan"}
+    >>> write = {"Node Type": "ModifyTable", "Actual Rows": 0, "Actual Loops": 1, "Plans": [first, scan]}
     >>> _rows({"Plan": scan}), _rows({"Plan": write})
     (3.0, 3.0)
     >>> _rows({"Plan": {**write, "Conflict Resolution": "NOTHING", "Tuples Inserted": 2, "Conflicting Tuples": 1}})
@@ -316,9 +319,11 @@ def _rows(explained: Json) -> float:
     if top["Node Type"] != "ModifyTable" or top["Actual Rows"]:
         return float(top["Actual Rows"]) * float(top["Actual Loops"])
     if "Conflict Resolution" in top:
-        return float(top["Tuples Inserted"] + (top["Conflict Resolution"] == "UPDATE") * top["Conflicting Tuples"])
+        updated = top["Conflicting Tuples"] - top.get("Rows Removed by Conflict Filter", 0)
+        return float(top["Tuples Inserted"] + (top["Conflict Resolution"] == "UPDATE") * updated)
     merged = [top[key] for key in ("Tuples Inserted", "Tuples Updated", "Tuples Deleted") if key in top]  # MERGE
-    return float(sum(merged or (each["Actual Rows"] * each["Actual Loops"] for each in top.get("Plans", ()))))
+    found = (one for one in top.get("Plans", ()) if one["Parent Relationship"] == "Outer")
+    return float(sum(merged or (one["Actual Rows"] * one["Actual Loops"] for one in found)))
 
 
 def _relations(explained: Json) -> float:

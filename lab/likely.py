@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from lab import datayaml, literals, turns
 from lab.bounds import LARGEST, TEXTS, Rules
 from lab.model import Json
-from lab.tables import Column, Table, end, few_values
+from lab.tables import NOTHING, Brought, Column, Table, end, few_values
 from lab.turns import Turn, Whole
 
 FEWER = 10  # times fewer rows in a table that another one refers to, and as much again once further up
@@ -24,7 +24,7 @@ _PRIME = 32_749  # the largest below 2 to the 15th
 
 @dataclass(frozen=True)
 class Dataset:
-    """*text* is data.yaml; *entities* belong under `lab:` in scenario.yaml, and *rows* rows to its `lab.rows`.
+    """*text* is data.yaml, *left* what to say above it of tables without rows; *entities* belong under `lab:`.
 
     *notes*: what was guessed, or left to the server. *holes*: `table.column: why, and the way out`; while there are
     any, the rows do not fit. *streams*: what *text* says, by the table's name (datayaml.text). *whole*: tables of
@@ -37,6 +37,7 @@ class Dataset:
     holes: tuple[str, ...]
     streams: Mapping[str, Mapping[str, Json]]
     whole: frozenset[str] = frozenset()
+    left: str = ""
     method: str = "copy_binary"
 
     @property
@@ -51,20 +52,7 @@ class Dataset:
         return "" if self.method == Dataset.method else f"ingest: {{method: {self.method}}}, "
 
 
-@dataclass(frozen=True)
-class Brought:
-    """What files bring: *tables* of which nothing is invented, and of columns (table, column) the keys that they have.
-
-    *held*: `keys` as a column of data.yaml has it; *counts*: how many keys there are, of each column that one of the
-    other tables refers to, or that one of *tables* refers to.
-    """
-
-    tables: frozenset[str] = frozenset()
-    held: Mapping[tuple[str, str], Json] = field(default_factory=dict)
-    counts: Mapping[tuple[str, str], int] = field(default_factory=dict)
-
-
-def dataset(tables: Sequence[Table], rows: int, sizes: Mapping[str, int] = {}, brought: Brought = Brought()) -> Dataset:
+def dataset(tables: Sequence[Table], rows: int, sizes: Mapping[str, int] = {}, brought: Brought = NOTHING) -> Dataset:
     """The likely rows of *tables*: of those that nothing refers to *rows* each, of the others fewer; or as *sizes* say.
 
     Of tables that are *brought* none, and for the keys in their files those of the others that these refer to.
@@ -129,24 +117,39 @@ class _Plan:
             if heights[one.name] and one.name not in held
         }
         self.limits = dict.fromkeys(self.sizes, MOST_KEYS)
-        for one in (one for one in self.tables.values() if one in invented and one.name not in held):
-            if few := [most for key in one.unique if (most := _fewest(one, key)) is not None]:
+        for one in invented:
+            few = [most for key in one.unique if (most := _fewest(one, key)) is not None]
+            if one.name in held:
+                self.holes += self._crowded(one, held[one.name])
+            elif few:
                 self.limits[one.name] = min(MOST_KEYS, *few)
-                self.sizes[one.name] = min(self.limits[one.name], self.sizes.get(one.name, self.most(one.name)))
+                most = self.known.get(one.name, max(LEAST_KEYS, self.rows))
+                self.sizes[one.name] = min(self.limits[one.name], self.sizes.get(one.name, most))
         self.in_turn: set[tuple[str, str]] = set()  # (table, column): keys in the order of the rows
         self.small: dict[tuple[str, str], str] = {}  # (table, column): the entity of numbers of two bytes
         self.few = {one.name: few_values(one) for one in self.tables.values()}
         self.turns = [one for table in invented for one in self._turns(table)]
         self.wholes = [one for table in invented for one in self._wholes(table)]
         fixed = {f"{one}.{name}": len(has) for one, of in self.few.items() for name, has in of.items()}
+        once = {one.name: own for one in invented if (own := self._once(one))}
+        for name in once.keys() & held.keys():
+            self.sizes[once[name]] = max(held[name], self.sizes.get(once[name], 0))
         self.sizes = turns.fitted(self.sizes, self.limits, self.turns, self.wholes, {**fixed, **held}) | held
-        once = {one.name: own for one in invented if one.name in self.sizes and (own := self._once(one))}
-        self.sizes |= {name: self.sizes[own] for name, own in once.items() if name not in held}
+        for name, own in ((name, own) for name, own in once.items() if name in self.sizes):
+            if name not in held:
+                self.sizes[name] = self.sizes[own]
+            elif self.sizes[own] < held[name]:
+                each = f"each refers to its own row of {own}, which has {self.sizes[own]:,} (--data {name}=FILE)"
+                self.holes.append(f"{name}: files have {held[name]:,} keys of it, and {each}")
         self.sizes |= fixed
 
-    def most(self, table: str) -> int:
-        """How many rows there are of a table that nothing refers to."""
-        return self.known.get(table, max(LEAST_KEYS, self.rows))
+    def _crowded(self, table: Table, count: int) -> Iterator[str]:
+        """Holes for columns that are unique and have fewer values than files have keys of the table."""
+        for key in table.unique:
+            where, few = f"{table.name}.{key[0]}: is unique", _fewest(table, key)
+            if few is not None and few < count and (table.name, key[0]) not in self.brought.counts:
+                told = f"{few:,} values, and files have {count:,} keys of the table"
+                yield f"{where} with {told} (--data {table.name}=FILE)"
 
     def _ordered(self) -> Iterator[str]:
         """Tables after those that they refer to; where they refer to each other, in the order they were made."""
@@ -201,7 +204,7 @@ class _Plan:
             for text in column.checks:
                 if not rules[column.name].read(text, "VALUE"):
                     self.notes.append(f"{table.name}.{column.name}: the domain's CHECK ({text}) is not understood")
-        once = self._once(table)
+        once = "" if table.name in {name for name, _ in self.brought.counts} else self._once(table)
         time = "" if table.name in self.sizes or once else _time(table)
         referring = {column for one in table.foreign for column in one.columns}
         distinct = _distinct(table, time, referring | self.few[table.name].keys())

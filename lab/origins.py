@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from decimal import ROUND_DOWN, Decimal
 
 from lab import assignments, explain, pg, predicates, statement
 from lab.assignments import Target
@@ -103,11 +104,13 @@ def _width(words: str, made: Dataset) -> str:
     """How far a range goes from a value of a column: a day, a tenth of what a law makes, 100; "" of what has no width.
 
     >>> columns = {"a": {"type": "integer", "law": "uniform(1, 1000)"}, "b": {"type": "date"}, "c": {"type": "text"}}
+    >>> columns["d"] = {"type": "numeric(12, 2)", "law": "uniform(1, 9999999999)"}
+    >>> columns["e"] = {"type": "numeric(8, 2)", "law": "uniform(0, 0.01)"}
     >>> made = Dataset("", {}, (), (), {"t": {"columns": columns}})
-    >>> [_width(f"t.{one}", made) for one in "abc"]
-    ['99', '1d', '']
+    >>> [_width(f"t.{one}", made) for one in "abcde"]
+    ['99', '1d', '', '999999999.8', '0.01']
     """
-    table, _, column = (one.strip('"').replace('""', '"') for one in words.partition("."))
+    table, _, column = statement.parameter("", words).origin.partition(".")
     way = made.streams.get(table, {}).get("columns", {}).get(column, {})
     kind = way.get("type", "")
     if kind in ("timestamptz", "timestamp", "date"):
@@ -116,8 +119,11 @@ def _width(words: str, made: Dataset) -> str:
         return ""
     if not (law := re.fullmatch(r"uniform\((\S+), (\S+)\)", way.get("law", ""))):
         return "100"
-    tenth = (float(law[2]) - float(law[1])) / 10
-    return f"{tenth:.6g}" if re.match("numeric|real|double|float", kind) else str(max(1, int(tenth)))
+    scale = re.fullmatch(r"numeric\(\d+, ?(\d+)\)", kind)
+    digits = int(scale[1]) if scale else 6 if re.match("real|double|float", kind) else 0
+    step = max((Decimal(law[2]) - Decimal(law[1])) / 10, Decimal(1).scaleb(-digits))
+    text = f"{step.quantize(Decimal(1).scaleb(-digits), ROUND_DOWN):f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def _upserts(file: SqlFile) -> bool:

@@ -71,7 +71,7 @@ def files(drawn: Sketch, said: Sequence[str], holes: Sequence[str]) -> dict[str,
         "scenario.yaml": "\n".join(yaml) + "\n",
         "schema.sql": dump.locked(drawn.schema),
         "workload/workload.yaml": "\n".join(["clients: 2", weights, *mix]) + "\n",
-        "workload/data.yaml": f"{_headed(rows, values=drawn.values)}{_marked(made)}{made.text}",
+        "workload/data.yaml": f"{_headed(rows, values=drawn.values)}{_marked(made)}{made.left}{made.text}",
         **{f"workload/{one.name}.sql": one.text for one in drawn.queries},
         "README.md": _readme(drawn.name, rows, said, holes),
     }

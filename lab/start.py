@@ -225,7 +225,7 @@ def _rows(connection: pg.Connection, read: Read | None, data: Sequence[str], rec
     made = catalogue.of(connection, most, data, sizes)
     if made.holes and record:
         less = catalogue.of(connection, most, data, sizes, _touched(connection, record, tables))
-        made = less if len(less.holes) < len(made.holes) else made
+        made = less if less.streams and len(less.holes) < len(made.holes) else made
     if read is None:
         return Rows(made, most)
     made = alike.adjusted(made, tables, counted, most)

@@ -6,6 +6,7 @@ over. See "Lexical Structure" in PostgreSQL's manual; standard_conforming_string
 """
 
 import difflib
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -187,10 +188,9 @@ def _shift(sign: str | None, words: str | None) -> tuple[float, float]:
     if words is None:
         return 0.0, 0.0
     way = -1.0 if sign == "-" else 1.0
-    if _NUMBER.fullmatch(words):
-        return way * float(words), 0.0
     try:
-        return 0.0, way * seconds(words)
+        number = float(words) if _NUMBER.fullmatch(words) else math.inf
+        return (way * number, 0.0) if math.isfinite(number) else (0.0, way * seconds(words))
     except ValueError:
         raise ValueError(f"{sign} {words}: is neither a number nor a time (50, 7d, 20s)") from None
 

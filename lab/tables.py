@@ -1,9 +1,10 @@
 """What is read of a schema's tables: their columns, keys, references and CHECKs."""
 
 from collections.abc import Mapping, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from lab.bounds import Rules
+from lab.model import Json
 
 
 @dataclass(frozen=True)
@@ -29,11 +30,12 @@ class Column:
 
 @dataclass(frozen=True)
 class Foreign:
-    """A foreign key: *columns* refer to *theirs* of *table*."""
+    """A foreign key: *columns* refer to *theirs* of *table*; *cascades*: rows are deleted with those they refer to."""
 
     columns: tuple[str, ...]
     table: str
     theirs: tuple[str, ...]
+    cascades: bool = False
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,22 @@ class Table:
     checks: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class Brought:
+    """What files bring: *tables* of which nothing is invented, and of columns (table, column) the keys that they have.
+
+    *held*: `keys` as a column of data.yaml has it; *counts*: how many keys there are, of each column that one of the
+    other tables refers to, or that one of *tables* refers to.
+    """
+
+    tables: frozenset[str] = frozenset()
+    held: Mapping[tuple[str, str], Json] = field(default_factory=dict)
+    counts: Mapping[tuple[str, str], int] = field(default_factory=dict)
+
+
+NOTHING = Brought()
+
+
 def end(tables: Mapping[str, Table], brought: Set[str], table: str, column: str) -> tuple[str, str]:
     """Whose keys a column holds: table and column at the end of its foreign keys, or its own; no further than files.
 
@@ -57,10 +75,10 @@ def end(tables: Mapping[str, Table], brought: Set[str], table: str, column: str)
     (('a', 'id'), ('b', 'id'))
     """
     for _ in tables:  # no further, where they go in a circle
+        if table in brought:
+            break
         for one in (one for one in tables[table].foreign if column in one.columns):
             table, column = one.table, one.theirs[one.columns.index(column)]
-            break
-        if table in brought:
             break
     return table, column
 

@@ -73,7 +73,7 @@ def messages(as_json: bool) -> Iterator[None]:
 
     SIGTERM, which whoever stops a service or a CI job sends, ends as Ctrl-C does: what was begun is put away.
     """
-    before = signal.signal(signal.SIGTERM, _terminated)
+    before = signal.signal(signal.SIGTERM, _terminated), signal.getsignal(signal.SIGINT)
     try:
         yield
     except LabError as error:
@@ -85,7 +85,8 @@ def messages(as_json: bool) -> Iterator[None]:
         err.print(str(stopped) or "interrupted; finished trials are kept, go on with --resume", markup=False)
         raise typer.Exit(143 if isinstance(stopped, TerminatedError) else 130) from None
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for one, handler in zip((signal.SIGTERM, signal.SIGINT), before, strict=True):
+            signal.signal(one, handler)
 
 
 class TerminatedError(KeyboardInterrupt):
@@ -95,7 +96,8 @@ class TerminatedError(KeyboardInterrupt):
 def _terminated(signum: int, frame: object) -> None:
     """Once: nothing interrupts the putting away."""
     del signum, frame
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    for one in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(one, signal.SIG_IGN)
     raise TerminatedError("ended by SIGTERM; finished trials are kept, go on with --resume")
 
 

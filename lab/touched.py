@@ -1,7 +1,8 @@
 """Which tables need rows: those that queries touch, and all that these refer to.
 
-A table is touched where a plan reads or writes it, or a query's text names it, be it in a function that the query
-calls or in one that a trigger of a touched table calls. Where rows are deleted, rows that refer to them are looked for.
+A table is touched where a plan reads or writes it, or a query's text names it, be it in a view or a function that the
+query uses or in one that a trigger of a touched table calls. Where rows are deleted, rows that refer to them are looked
+for, and deleted where the foreign key says so. A name that is put together when a function runs is not seen.
 """
 
 import re
@@ -12,31 +13,44 @@ from lab.model import SqlFile
 from lab.tables import Table
 
 _SHOWN = 5
+_DELETES = {"delete", "merge", "truncate"}
 _NAMES = re.compile(r'"((?:[^"]|"")+)"|([^\W\d][\w$]*)')
 
 
 def of(connection: pg.Connection, queries: Mapping[str, SqlFile], tables: Sequence[Table]) -> frozenset[str]:
     """The tables that *queries* touch on this server, without what these refer to; IngestError as origins.plans."""
     plans = [plan for name, file in queries.items() for plan in origins.plans(connection, name, file)[1]]
-    roots = origins.roots(connection)
-    relations = {roots.get(one, one)[1] for plan in plans for one in predicates.relations(plan)}
+    roots, known = origins.roots(connection), {one.name for one in tables}
     named = {word for file in queries.values() for word in _words(file.text)}
-    functions: dict[str, set[str]] = {}  # those of one name together
+    named |= {roots.get(one, one)[1] for plan in plans for one in predicates.relations(plan)}
+    bodies: dict[str, set[str]] = {}  # of functions and views, those of one name together
     for row in pg.rows(connection, pg.query("bodies")):
-        functions.setdefault(row["name"], set()).update(_words(row["text"]))
+        bodies.setdefault(row["name"], set()).update(_words(row["text"]))
     triggers = [(row["table"], row["function"]) for row in pg.rows(connection, pg.query("trigger_functions"))]
-    known = {one.name for one in tables}
-    touched = known & (relations | named)
-    called = named & functions.keys()
-    while True:
-        words = {word for one in called for word in functions[one]}
-        fired = {function for table, function in triggers if table in touched}
-        more = touched | (known & words), called | (functions.keys() & (words | fired))
-        if more == (touched, called):
-            break
-        touched, called = more
     deleted = {roots.get(one, one)[1] for plan in plans for one in predicates.relations(plan, deleted=True)}
-    return frozenset(touched | {one.name for one in tables if any(key.table in deleted for key in one.foreign)})
+    deleted |= {one for file in queries.values() for one in _merged(file.text) & known}
+    touched, called = known & named, bodies.keys() & named
+    while True:
+        words = {word for one in called for word in bodies[one]}
+        fired = {function for table, function in triggers if table in touched}
+        gone = deleted | {one for name in called if _DELETES & bodies[name] for one in known & bodies[name]}
+        gone |= {one.name for one in tables if any(key.cascades and key.table in gone for key in one.foreign)}
+        referring = {one.name for one in tables if any(key.table in gone for key in one.foreign)}
+        more = touched | referring | (known & words), called | (bodies.keys() & (words | fired)), gone
+        if more == (touched, called, deleted):
+            return frozenset(touched)
+        touched, called, deleted = more
+
+
+def _merged(text: str) -> set[str]:
+    """The names in a text that says MERGE, which may delete rows and whose plan does not tell of which table."""
+    words = set(_words(text))
+    return words if "merge" in words else set()
+
+
+def differing(connection: pg.Connection) -> dict[str, str]:
+    """Each table, and what of it may differ between schemas: columns, constraints, indexes, partitions, triggers."""
+    return {row["table"]: row["text"] for row in pg.rows(connection, pg.query("definitions"))}
 
 
 def needed(tables: Sequence[Table], touched: Iterable[str]) -> frozenset[str]:

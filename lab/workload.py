@@ -26,6 +26,8 @@ from lab.model import Parameter, Query, Window
 CALLS = pa.schema([("due_ns", pa.int64()), ("query", pa.int32()), ("params", pa.list_(pa.string()))])
 
 _DAY_S = 86_400
+_LAST_US = 253_370_764_800_000_000  # 9999-01-01, after which Arrow has no text for a time; and as long before 1970
+_DIGITS = 60  # of a decimal that something is added to, which may have 38
 
 Texts = Any  # a pyarrow string array: values in the server's text format, null is NULL
 
@@ -146,34 +148,51 @@ def _ranked(query: Query, parameter: Parameter, known: _Known, size: int, seed: 
 
 
 def _shifted(query: Query, parameter: Parameter, values: Any) -> Any:
-    """*values* moved by what the parameter adds; ScenarioError where that fits their type not, or leaves it."""
+    """*values* moved by what the parameter adds; ScenarioError where it does not fit their type, or they leave it."""
     is_, kind = pa.types, values.type
     if not parameter.shift and not parameter.shift_s:
         return values
-    timed = is_.is_timestamp(kind) or is_.is_date(kind)
-    if timed and parameter.shift:
-        raise _refused(query, parameter, f"{parameter.origin} is a time, and a number is added (write + 7d)")
-    if timed and is_.is_date(kind) and parameter.shift_s % _DAY_S:
-        raise _refused(query, parameter, f"{parameter.origin} is a date, which moves by whole days (write + 7d)")
-    if not timed and not (is_.is_integer(kind) or is_.is_floating(kind) or is_.is_decimal(kind)):
-        raise _refused(query, parameter, f"nothing can be added to {parameter.origin}, which is of type {kind}")
-    if not timed and parameter.shift_s:
-        raise _refused(query, parameter, f"{parameter.origin} is a number, and a time is added (write + 50)")
-    if timed:
-        return pc.cast(pc.add(pc.cast(values, pa.timestamp("us", getattr(kind, "tz", None))), _moved(parameter)), kind)
-    if is_.is_integer(kind) and parameter.shift % 1:
-        raise _refused(query, parameter, f"{parameter.origin} is of whole numbers, and {parameter.shift:g} is added")
+    if why := _unmoved(parameter, kind):
+        raise _refused(query, parameter, f"{parameter.origin} {why}")
     try:
+        if is_.is_timestamp(kind) or is_.is_date(kind):
+            at = pc.cast(values, pa.timestamp("us", getattr(kind, "tz", None)))
+            moved = pc.add_checked(at, pa.scalar(timedelta(seconds=parameter.shift_s), pa.duration("us")))
+            ends: dict[str, int] = pc.min_max(pc.cast(moved, pa.int64())).as_py()  # type: ignore[assignment]
+            if not -_LAST_US <= ends["min"] <= ends["max"] <= _LAST_US:
+                raise ValueError("to times that have no text")
+            return pc.cast(moved, kind)
         if is_.is_decimal(kind):
-            return pc.add_checked(values, pa.scalar(Decimal(str(parameter.shift))))
-        wide: Any = pa.int64() if is_.is_integer(kind) else pa.float64()
-        return pc.add_checked(pc.cast(values, wide), pa.scalar(parameter.shift).cast(wide))
-    except pa.ArrowException as error:
-        raise _refused(query, parameter, f"{parameter.origin} {parameter.shift:+g}: {error}") from None
+            return pc.add_checked(pc.cast(values, pa.decimal256(_DIGITS, kind.scale)), pa.scalar(_decimal(parameter)))
+        added: Any = int(parameter.shift) if is_.is_integer(kind) else parameter.shift
+        return pc.add_checked(values, pa.scalar(added).cast(kind))
+    except (pa.ArrowException, ArithmeticError, ValueError) as error:
+        why = f"cannot be moved so far: {' '.join(str(error).split())}"
+        raise _refused(query, parameter, f"{parameter.origin} {why}") from None
 
 
-def _moved(parameter: Parameter) -> Any:
-    return pa.scalar(timedelta(seconds=parameter.shift_s), pa.duration("us"))
+def _unmoved(parameter: Parameter, kind: pa.DataType) -> str:
+    """Why values of type *kind* cannot be moved by what the parameter adds, "" where they can."""
+    is_ = pa.types
+    if is_.is_timestamp(kind) or is_.is_date(kind):
+        if parameter.shift:
+            return "is a time, and a number is added (write + 7d)"
+        return (
+            "is a date, which moves by whole days (write + 7d)"
+            if is_.is_date(kind) and parameter.shift_s % _DAY_S
+            else ""
+        )
+    if not (is_.is_integer(kind) or is_.is_floating(kind) or is_.is_decimal(kind)):
+        return f"is of type {kind}, to which nothing can be added"
+    if parameter.shift_s:
+        return "is a number, and a time is added (write + 50)"
+    return (
+        f"is of whole numbers, and {parameter.shift:g} is added" if is_.is_integer(kind) and parameter.shift % 1 else ""
+    )
+
+
+def _decimal(parameter: Parameter) -> Decimal:
+    return Decimal(repr(parameter.shift)).normalize()
 
 
 def ranked(column: Any, *, latest: bool = False) -> Any:
@@ -212,7 +231,11 @@ def _bound(query: Query, parameter: Parameter, known: _Known, size: int) -> Text
     bound = bounds[parameter.origin]
     if bound is None:
         raise _refused(query, parameter, "there is no window: the stream has no time (declare `time` in data.yaml)")
-    return pa.repeat((bound + timedelta(seconds=parameter.shift_s)).isoformat(sep=" "), size)
+    try:
+        moved = bound + timedelta(seconds=parameter.shift_s)
+    except OverflowError:
+        raise _refused(query, parameter, f"{parameter.origin} cannot be moved so far") from None
+    return pa.repeat(moved.isoformat(sep=" "), size)
 
 
 def _sampled(query: Query, parameter: Parameter, known: _Known) -> Any:

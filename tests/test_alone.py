@@ -85,8 +85,10 @@ def test_who_waits_is_told_once_for_whom_and_measures_when_that_run_has_ended(ho
         holder.stdin.close()  # which ends it
 
     before = signal.getsignal(signal.SIGINT)
-    with alone.measuring(tell), lock.open() as mine, pytest.raises(BlockingIOError):
-        fcntl.flock(mine, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    with alone.measuring(tell), lock.open() as mine:
+        holder.wait(10)  # until then it is held in any case
+        with pytest.raises(BlockingIOError):
+            fcntl.flock(mine, fcntl.LOCK_EX | fcntl.LOCK_NB)
     (said,) = told
     assert said.startswith(f"waiting for another pglab that is measuring on this machine (pid {holder.pid} of ")
     assert ", since 2" in said

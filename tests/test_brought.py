@@ -127,12 +127,75 @@ def test_a_reference_of_several_columns_is_brought_with_what_it_refers_to():
     assert "--data pairs=FILE" in hole
 
 
-def test_a_column_that_is_named_by_two_files_in_two_ways_is_told():
+def test_a_table_that_files_name_by_two_columns_of_unlike_numbers_is_told():
     codes = Table("devices", (Column("id", "int4", True), Column("code", "int4", True)), (("id",), ("code",)))
-    calls = Table("calls", (Column("device", "int4"),), (), (Foreign(("device",), "devices", ("code",)),))
-    files = {"events": ["events.parquet"], "calls": ["events.parquet"]}
+    calls = Table("calls", (Column("n", "int4"),), (), (Foreign(("n",), "devices", ("code",)),))
+    pq.write_table(pa.table({"n": [1, 2, 3]}), "calls.parquet")
+    files = {"events": ["events.parquet"], "calls": ["calls.parquet"]}
     made = brought.dataset([EVENTS, codes, calls], files, 100)
-    assert made.holes == ("devices: files refer to id and code of it (--data devices=FILE)",)
+    told = "devices: is referred to by several columns, of which files have 2 of id and 3 of code (--data devices=FILE)"
+    assert made.holes == (told,)
+
+
+def test_a_brought_table_that_is_referred_to_by_two_columns_of_unlike_numbers_is_told():
+    columns = (Column("id", "int4", True), Column("serial", "int4"))
+    devices = Table("devices", columns, (("id",), ("serial",)))
+    alarms = Table("alarms", (Column("serial", "int4"),), (), (Foreign(("serial",), "devices", ("serial",)),))
+    pq.write_table(pa.table({"id": [1, 2, 3], "serial": [7, None, 9]}), "devices.parquet")
+    made = brought.dataset([EVENTS, devices, alarms], {"devices": ["devices.parquet"]}, 100)
+    (hole,) = made.holes
+    assert "files have 3 of id and 2 of serial (--data of the tables that refer to it)" in hole
+
+
+def test_a_table_with_a_row_for_each_of_anothers_has_as_many_as_files_name():
+    """Not as many as the other has, which would be keys twice."""
+    accounts = Table("accounts", (Column("id", "int4", True, counted=True), Column("x", "text")), (("id",),))
+    columns = (Column("id", "int4", True), Column("account", "int4", True))
+    devices = Table("devices", columns, (("id",), ("account",)), (Foreign(("account",), "accounts", ("id",)),))
+    pq.write_table(pa.table({"device": list(range(500))}), "events.parquet")
+    made = brought.dataset([EVENTS, devices, accounts], {"events": ["events.parquet"]}, 100)
+    assert made.holes == ()
+    assert made.entities["accounts"] >= made.entities["devices"] == 500
+    assert [len(set(rows_of(made, "devices")[one].to_pylist())) for one in ("id", "account")] == [500, 500]
+
+
+def test_a_reference_that_no_row_has_needs_no_keys():
+    pq.write_table(pa.table({"device": pa.array([None, None], pa.int32())}), "events.parquet")
+    made = brought.dataset([EVENTS, DEVICES], {"events": ["events.parquet"]}, 100)
+    assert made.holes == ()
+    assert "keys" not in yaml(made)["devices"]["columns"]["id"]
+
+
+def test_a_reference_to_a_brought_column_that_itself_refers_is_drawn_from_the_file():
+    seen = Table("seen", (Column("device", "int4", True),), (), (Foreign(("device",), "events", ("device",)),))
+    events = Table("events", EVENTS.columns, (("id",), ("device",)), EVENTS.foreign)
+    made = brought.dataset([events, DEVICES, seen], {"events": ["events.parquet"]}, 100)
+    assert made.holes == ()
+    assert set(rows_of(made, "seen")["device"].to_pylist()) == {1, 2}
+
+
+def test_a_column_that_refers_to_a_brought_table_and_another_is_told():
+    other = Table("other", (Column("id", "int4", True),), (("id",),))
+    both = Foreign(("device",), "other", ("id",)), Foreign(("device",), "devices", ("id",))
+    seen = Table("seen", (Column("device", "int4", True),), (), both)
+    made = brought.dataset([DEVICES, other, seen], {"devices": ["devices.csv"]}, 100)
+    assert made.holes == ("seen.device: refers to devices, and to another table as well (--data seen=FILE)",)
+
+
+def test_keys_that_nobody_wrote_into_a_file_are_told_unless_the_server_counts():
+    keyed = Table("events", (Column("id", "uuid", True, defaulted=True), *EVENTS.columns[1:]), (("id",),))
+    notes = Table("notes", (Column("event", "uuid"),), (), (Foreign(("event",), "events", ("id",)),))
+    made = brought.dataset([keyed, notes], {"events": ["events.parquet"]}, 100)
+    assert made.holes == ("notes.event: refers to events, whose files have no column id (--data notes=FILE)",)
+
+
+def test_more_keys_than_a_unique_column_has_values_are_told():
+    columns = (Column("id", "int4", True), Column("code", "int2", True))
+    devices = Table("devices", columns, (("id",), ("code",)))
+    pq.write_table(pa.table({"device": list(range(40_000))}), "events.parquet")
+    made = brought.dataset([EVENTS, devices], {"events": ["events.parquet"]}, 100)
+    (hole,) = made.holes
+    assert hole.startswith("devices.code: is unique with 32,749 values, and files have 40,000 keys of the table")
 
 
 def rows_of(made, name):

@@ -138,6 +138,8 @@ def test_a_value_can_be_moved_and_both_ends_of_a_range_are_of_one_row():
         Parameter("b", "events.b", shift_s=-3600.0), Parameter("c", "events.c", shift_s=7 * 86_400.0),
         Parameter("d", "events.d", "uniform", shift=0.25), Parameter("e", "events.e", shift=-1.0),
     ]  # fmt: skip
+    wide = samples(f=pa.array(["9" * 30]).cast(pa.decimal128(38, 2)))
+    assert texts(Parameter("f", "events.f", shift=100.0), known=wide, size=1) == [["1" + "0" * 28 + "99.00"]]
     assert [one for (one,) in texts(*moved, known=known, size=1)] == [
         "2025-12-31 23:00:00.000000Z", "2026-01-08", "1.75", "-0.5",
     ]  # fmt: skip
@@ -150,12 +152,20 @@ def test_a_value_can_be_moved_and_both_ends_of_a_range_are_of_one_row():
         (Parameter("p", "events.a", shift=0.5), "is of whole numbers, and 0.5 is added"),
         (Parameter("p", "events.b", shift=5.0), "is a time, and a number is added (write + 7d)"),
         (Parameter("p", "events.c", shift_s=60.0), "is a date, which moves by whole days (write + 7d)"),
-        (Parameter("p", "events.d", shift=5.0), "nothing can be added to events.d, which is of type string"),
-        (Parameter("p", "events.a", shift=2.0**63), "events.a +9.22337e+18"),
+        (Parameter("p", "events.d", shift=5.0), "events.d is of type string, to which nothing can be added"),
+        (Parameter("p", "events.a", shift=2.0**63), "events.a cannot be moved so far"),
+        (Parameter("p", "events.a", "uniform", shift=2.0**63 - 1024), "events.a cannot be moved so far"),
+        (Parameter("p", "events.b", shift_s=86_400.0 * 106_000_000), "events.b cannot be moved so far"),
+        (Parameter("p", "events.b", shift_s=86_400.0 * 200_000_000), "events.b cannot be moved so far"),
+        (Parameter("p", "events.e", shift=100.0), "events.e cannot be moved so far"),
+        (Parameter("p", "window.to", shift_s=86_400.0 * 106_000_000), "window.to cannot be moved so far"),
     ],
 )
 def test_what_cannot_be_moved_so_is_told(parameter, told):
-    known = samples(a=[1], b=pa.array([START], pa.timestamp("us", "UTC")), c=[START.date()], d=["x"])
+    known = samples(
+        a=[10_000], b=pa.array([START], pa.timestamp("us", "UTC")), c=[START.date()], d=["x"],
+        e=pa.array([32_700], pa.int16()),
+    )  # fmt: skip
     with pytest.raises(ScenarioError) as found:
         texts(parameter, known=known)
     assert told in str(found.value)

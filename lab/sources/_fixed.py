@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Iterator, Mapping
 from datetime import datetime
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Protocol
 
@@ -64,11 +64,13 @@ class Fixed:
 def sums(stream: str, paths: Mapping[str, Path]) -> dict[str, str]:
     """File -> the sha256 of its bytes, as HasData has it; LabError where one cannot be read."""
     try:
-        return {name: f"sha256 {_sha256(path)}" for name, path in paths.items()}
+        stamps = {name: path.stat() for name, path in paths.items()}
+        return {name: f"sha256 {_sha256(paths[name], at.st_mtime_ns, at.st_size)}" for name, at in stamps.items()}
     except OSError as error:
         raise LabError(f"stream {stream}: {error.filename}: cannot be read: {error.strerror}") from None
 
 
-def _sha256(path: Path) -> str:
+@lru_cache(maxsize=1024)
+def _sha256(path: Path, changed_ns: int, size: int) -> str:  # noqa: ARG001 what was read
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()  # a piece at a time, however large

@@ -18,9 +18,17 @@ _APART = 1_000_000  # values that are kept before what they have twice is taken 
 
 
 def values(keys: Sequence[Keys], type_: str, place: str) -> Any:
-    """Every value of the columns once, ascending and without nulls, in PostgreSQL's *type_*; ScenarioError if not."""
+    """Every value of the columns once, ascending and without nulls, in PostgreSQL's *type_*; ScenarioError if not.
+
+    What was read is kept as long as the files stay as they are.
+    """
     stamps = tuple((str(path), path.stat().st_mtime_ns, path.stat().st_size) for path in paths(keys, place))
-    return _values(tuple(keys), type_, place, stamps)
+    try:
+        return _values(tuple(keys), type_, stamps)
+    except ValueError as error:
+        raise ScenarioError(f"{place}: keys: {error}") from None
+    except ScenarioError as error:
+        raise ScenarioError([one.replace(_ANYWHERE, f"{place}: keys", 1) for one in error.mistakes]) from None
 
 
 def paths(keys: Sequence[Keys], place: str) -> list[Path]:
@@ -28,24 +36,24 @@ def paths(keys: Sequence[Keys], place: str) -> list[Path]:
     return list(dict.fromkeys(path for one in keys for path in _paths.found(one.files, place)))
 
 
+_ANYWHERE = "files: stream keys"  # for whom they are read is told by who asks
+
+
 @lru_cache(maxsize=64)
-def _values(keys: tuple[Keys, ...], type_: str, place: str, stamps: object) -> Any:  # noqa: ARG001 what was read
+def _values(keys: tuple[Keys, ...], type_: str, stamps: object) -> Any:  # noqa: ARG001 what was read
     kind = _types.arrow(type_)
     plain = pa.binary() if pa.types.is_fixed_size_binary(kind) else kind  # Arrow sorts none of fixed size
-    found, new = pa.array([], plain), list[Any]()
+    found, new, waiting = pa.array([], plain), list[Any](), 0
     for one in keys:
-        for batch in _batches(one, type_, place):
+        for column in _columns(one, type_):
             try:
-                new.append(pc.unique(_as(batch, kind).cast(plain).drop_null()))
+                new.append(pc.unique(_as(column, kind).cast(plain).drop_null()))
             except (pa.ArrowException, ValueError) as error:
-                raise ScenarioError(
-                    f"{place}: keys: column {one.column} of {one.files}: {' '.join(str(error).split())}"
-                ) from None
-            if sum(map(len, new)) > max(len(found), _APART):
-                found, new = pc.unique(pa.concat_arrays([found, *new])), []
+                raise ValueError(f"column {one.column} of {one.files}: {' '.join(str(error).split())}") from None
+            waiting += len(new[-1])
+            if waiting > max(len(found), _APART):
+                found, new, waiting = pc.unique(pa.concat_arrays([found, *new])), [], 0
     found = pc.unique(pa.concat_arrays([found, *new]))
-    if not len(found):
-        raise ScenarioError(f"{place}: keys: column {keys[0].column} of {keys[0].files} has no value")
     return found.take(pc.sort_indices(found)).cast(kind)
 
 
@@ -56,14 +64,17 @@ def _as(column: Any, kind: pa.DataType) -> Any:
     return column.cast(kind)
 
 
-def _batches(keys: Keys, type_: str, place: str) -> Iterator[Any]:
+def _columns(keys: Keys, type_: str) -> Iterator[Any]:
+    """The column, a batch at a time; ValueError where the files have none of its name."""
     files = keys.files if isinstance(keys.files, str) else list(keys.files)
-    options = {"files": files, **({"columns": {keys.column: type_}} if keys.kind == "csv" else {})}
-    module = csv if keys.kind == "csv" else parquet
-    source = module.opened(Stream("keys", keys.kind, options, place), Lab(), seed=0)
+    options: dict[str, Any] = {"files": files, "rows": keys.rows}
+    if keys.kind == "csv":
+        options |= {"columns": {keys.column: type_}, "nulls": keys.nulls, "delimiter": keys.delimiter}
+    stream = Stream("keys", keys.kind, options, "files")
+    source = (csv if keys.kind == "csv" else parquet).opened(stream, Lab(), seed=0)
     if keys.column not in source.schema.names:
-        raise ScenarioError(
-            f"{place}: keys: there is no column {keys.column!r} in {files} (known: {', '.join(source.schema.names)})"
-        )
+        raise ValueError(f"there is no column {keys.column!r} in {files} (known: {', '.join(source.schema.names)})")
+    if keys.kind == "parquet":
+        source = parquet.opened(stream, Lab(), seed=0, only=keys.column)
     for batch in source.batches(0, source.rows):
         yield batch.column(keys.column)

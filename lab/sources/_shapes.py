@@ -48,11 +48,17 @@ class Late(_Shape):
 
 
 class Keys(_Shape):
-    """The values that *column* of *files* has, each once: the keys that rows brought as files have or refer to."""
+    """The values that *column* of *files* has, each once: the keys that rows brought as files have or refer to.
+
+    *rows*, *nulls*, *delimiter*: as the files' own stream has them; the last two are CSV's.
+    """
 
     kind: Literal["parquet", "csv"]
     files: str | tuple[str, ...]
     column: str
+    rows: int | None = Field(None, ge=0)
+    nulls: tuple[str, ...] = ("",)
+    delimiter: str = Field(",", min_length=1, max_length=1)
 
 
 class Column(_Shape):
@@ -76,7 +82,7 @@ class Column(_Shape):
     type: str
     sequence: int | None = None
     of: str | None = None
-    keys: Keys | tuple[Keys, ...] | None = None
+    keys: tuple[Keys, ...] = ()
     n_distinct: int | None = Field(None, ge=1)
     choices: Choices | None = None
     law: str | None = None
@@ -91,14 +97,14 @@ class Column(_Shape):
     nulls: float = Field(0.0, ge=0, le=1)
 
     @property
-    def held(self) -> tuple[Keys, ...]:
-        """The files that have the column's keys, () where these are 1..n."""
-        return (self.keys,) if isinstance(self.keys, Keys) else self.keys or ()
-
-    @property
     def ways(self) -> list[str]:
         """Which ways of making values the author named."""
         return [way for way in _WAYS if getattr(self, way) is not None]
+
+    @field_validator("keys", mode="before")
+    @classmethod
+    def _several(cls, keys: object) -> object:
+        return (keys,) if isinstance(keys, Mapping) else keys
 
     @field_validator("type")
     @classmethod
@@ -147,7 +153,7 @@ class Column(_Shape):
             raise ValueError("skew needs of or n_distinct")
         if self.fan_out is not None and self.of is None:
             raise ValueError("fan_out needs of")
-        if self.keys is not None and self.of is None:
+        if self.keys and self.of is None:
             raise ValueError("keys needs of (whose keys they are)")
         if self.correlation is not None and not (keyed or (self.law or "").startswith("uniform")):
             raise ValueError("correlation needs of, n_distinct, or law: uniform(low, high)")

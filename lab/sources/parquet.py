@@ -33,11 +33,11 @@ class Options(BaseModel):
     rows: int | None = Field(None, ge=0)
 
 
-def opened(stream: Stream, lab: Lab, *, seed: int) -> Fixed:  # noqa: ARG001 files are as large as they are
-    """See sources.OpenSource. Reads the files' footers."""
+def opened(stream: Stream, lab: Lab, *, seed: int, only: str | None = None) -> Fixed:  # noqa: ARG001 files are as large as they are
+    """See sources.OpenSource. Reads the files' footers. *only*: a column that is read, and no other."""
     options, place = _paths.asked(stream, Options)
     paths = _paths.found(options.files, place)
-    file = _Parquet(paths, place)
+    file = _Parquet(paths, place, only)
     rows = min(file.rows, file.rows if options.rows is None else options.rows)
     return Fixed(stream.name, file, file.schema, rows, {str(path): path for path in paths})
 
@@ -45,15 +45,16 @@ def opened(stream: Stream, lab: Lab, *, seed: int) -> Fixed:  # noqa: ARG001 fil
 class _Parquet:
     """See _fixed.File."""
 
-    def __init__(self, paths: Sequence[Path], place: str) -> None:
-        self._paths, self._place = tuple(paths), place
+    def __init__(self, paths: Sequence[Path], place: str, only: str | None = None) -> None:
+        self._paths, self._place, self._only = tuple(paths), place, only
         self._rows: list[int] = []
         schemas = []
         for path in paths:
             with self._read(path) as file:
                 self._rows.append(file.metadata.num_rows)
                 try:
-                    schemas.append(self._plain(path, file.schema_arrow))
+                    schema = self._plain(path, file.schema_arrow)
+                    schemas.append(schema if only is None else pa.schema([schema.field(only)]))
                 except (pa.ArrowException, UnicodeDecodeError) as error:  # the second: a name that is no text
                     raise ScenarioError(self._said(path, error)) from None
         self.schema, self.rows = schemas[0], sum(self._rows)
@@ -79,7 +80,9 @@ class _Parquet:
             first -= groups[begin]
             begin += 1
         try:
-            for batch in file.iter_batches(_BATCH, row_groups=list(range(begin, len(groups)))):
+            for batch in file.iter_batches(
+                _BATCH, list(range(begin, len(groups))), [self._only] if self._only else None
+            ):
                 if batch.num_rows > first:
                     yield self._cast(batch.slice(first))
                 first = max(0, first - batch.num_rows)

@@ -34,7 +34,7 @@ def opened(stream: Stream, lab: Lab, *, seed: int) -> "Synthetic":
     """See sources.OpenSource. ScenarioError says which column of the stream is wrong, and why."""
     try:
         options = Options.model_validate(stream.options)
-        kind = Keyed if any(column.held for column in options.columns.values()) else Synthetic
+        kind = Keyed if any(column.keys for column in options.columns.values()) else Synthetic
         return kind(stream.name, options, lab, seed, stream.place or "data.yaml")
     except ValidationError as error:
         mistakes = [f"{_dotted(each['loc'])}{_said(each['msg'])}" for each in error.errors()]
@@ -130,7 +130,7 @@ class Keyed(Synthetic):
 
     def __init__(self, name: str, options: Options, lab: Lab, seed: int, place: str = "data.yaml") -> None:
         super().__init__(name, options, lab, seed, place)
-        held = [one for column in options.columns.values() for one in column.held]
+        held = [one for column in options.columns.values() for one in column.keys]
         self._files = {str(path): path for path in _held.paths(held, f"{place}: stream {name}")}
 
     @cached_property
@@ -218,12 +218,12 @@ class _Makers:
         self._values[name] = []
         if not isinstance(column.width, int):
             raise ValueError("keys are of one width (a number)")
-        pool = self._held(column, n) if column.held else _columns.key_values(n, kind, column.width, salt)
+        pool = self._held(column, n) if column.keys else _columns.key_values(n, kind, column.width, salt)
         return _columns.keyed(name, pool, self._pick(name, column, n))
 
     def _held(self, column: Column, n: int) -> Any:
         """The keys that files have, which are as many as the entity has."""
-        pool = _held.values(column.held, column.type, f"{self._place}: stream {self._stream}")
+        pool = _held.values(column.keys, column.type, f"{self._place}: stream {self._stream}")
         if len(pool) != n:
             raise ValueError(
                 f"keys: the files have {len(pool):,} of {column.of}, and lab.entities says {n:,} "
