@@ -177,18 +177,14 @@ def _unmoved(parameter: Parameter, kind: pa.DataType) -> str:
     if is_.is_timestamp(kind) or is_.is_date(kind):
         if parameter.shift:
             return "is a time, and a number is added (write + 7d)"
-        return (
-            "is a date, which moves by whole days (write + 7d)"
-            if is_.is_date(kind) and parameter.shift_s % _DAY_S
-            else ""
-        )
+        parts = is_.is_date(kind) and parameter.shift_s % _DAY_S
+        return "is a date, which moves by whole days (write + 7d)" if parts else ""
     if not (is_.is_integer(kind) or is_.is_floating(kind) or is_.is_decimal(kind)):
         return f"is of type {kind}, to which nothing can be added"
     if parameter.shift_s:
         return "is a number, and a time is added (write + 50)"
-    return (
-        f"is of whole numbers, and {parameter.shift:g} is added" if is_.is_integer(kind) and parameter.shift % 1 else ""
-    )
+    parts = is_.is_integer(kind) and parameter.shift % 1
+    return f"is of whole numbers, and {parameter.shift:g} is added" if parts else ""
 
 
 def _decimal(parameter: Parameter) -> Decimal:
