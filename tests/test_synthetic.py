@@ -1,6 +1,7 @@
 """Made rows: the same however they are cut, and as they were declared."""
 
 import hashlib
+import shutil
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
@@ -320,6 +321,18 @@ def test_keys_of_files_are_their_values_each_once_in_order_whatever_the_type():
     assert found["device"].to_pylist() == [4, 9, 70, 4, 9, 70]
     assert set(found["name"].to_pylist()) <= {"a", "b", "c"}
     assert [one[-1] for one in found["key"].to_pylist()[:3]] == [1, 9, 1]
+
+
+def test_of_a_file_with_keys_their_column_alone_is_read_and_once(calls, monkeypatch):
+    lab = Lab(rows=50, days=1, entities={"device": 3})
+    read = []
+    real = pq.ParquetFile.iter_batches
+    monkeypatch.setattr(pq.ParquetFile, "iter_batches", lambda *a, **k: (read.append(k["columns"]), real(*a, **k))[1])
+    shutil.copy(calls / "calls.parquet", calls / "other.parquet")
+    declared = {"type": "int", "of": "device", "keys": {**KEYS, "files": "other.parquet"}}
+    for name in ("one", "two"):
+        opened({"columns": {"a": declared}}, lab=lab, name=name)
+    assert read == [["device"]]
 
 
 @pytest.mark.usefixtures("calls")

@@ -80,9 +80,8 @@ class _Parquet:
             first -= groups[begin]
             begin += 1
         try:
-            for batch in file.iter_batches(
-                _BATCH, list(range(begin, len(groups))), [self._only] if self._only else None
-            ):
+            wanted = list(range(begin, len(groups)))
+            for batch in file.iter_batches(_BATCH, row_groups=wanted, columns=[self._only] if self._only else None):
                 if batch.num_rows > first:
                     yield self._cast(batch.slice(first))
                 first = max(0, first - batch.num_rows)
