@@ -42,7 +42,8 @@ def of(
     made = replace(made, notes=(*made.notes, *empty), left="".join(f"# {one}\n" for one in empty))
     elsewhere = tuple(
         f"table {one['table']}: is in a schema that is not on the search_path, and gets no rows "
-        f"(ALTER ROLE lab SET search_path = public, {one['schema']}; in the schema file, or load it by a load.sql)"
+        f"(ALTER ROLE lab SET search_path = public, {pg.ident(one['schema'])}; in the schema file, "
+        "or load it by a load.sql)"
         for one in pg.rows(connection, pg.query("catalogue_elsewhere"))
     )
     way = () if made.method == likely.Dataset.method else (_AS_TEXT.format(method=made.method),)
@@ -150,9 +151,18 @@ def attempt(endpoint: Endpoint, made: Dataset, *, days: int, rows: int, tried: i
             for begin, end in (one for one in spans if one[0] < one[1]):
                 load(endpoint, (_home(endpoint, name), name), source.schema, source.batches(begin, end), connections=1)
         except IngestError as error:
-            refused.append(f"{error} (declare the column in data.yaml, or give the rows yourself)")
+            refused.append(f"{error} ({_way_out(options, str(error))})")
             break
     return tuple(refused)
+
+
+def _way_out(stream: Mapping[str, Any], error: str) -> str:
+    """What to do about rows that a table refuses."""
+    if "files" in stream:
+        return f"put the rows of {stream['files']} right, or leave the column out of them"
+    if "foreign key" in error:
+        return "tables that refer to each other in a circle cannot be filled: take one key out of every schema"
+    return "give rows of your own with --data, or take the rule out of every schema"
 
 
 def _home(endpoint: Endpoint, table: str) -> str:

@@ -211,11 +211,12 @@ def _made(
             _applied(host, server, name, schema)
             if made is None:
                 made = _rows(server, asked, schema, only, note)
-                sources = _sources(server, queries, made, asked, note)
             refused = catalogue.attempt(end, made, days=DAYS, rows=asked.rows)
             if refused:
                 own = "" if name == baseline else f" (the rows are what {baseline} needs; other tables need a load.sql)"
                 raise IngestError("\n".join(f"{name}: {one}{own}" for one in refused))
+            if name == baseline:
+                sources = _sources(server, queries, made, asked, note)
             _explained(server, name, queries)
     assert made is not None
     files = _scenario(asked, schemas, queries, made, sources)

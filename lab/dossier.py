@@ -1,6 +1,7 @@
 """A judged run as one tree of facts: what a Book holds and a plan may print.
 
     scenario/  run/  method/           what was asked, where it ran, how it was judged
+    inputs/                            which rows there were, and where queries had their parameters from
     evidence/<candidate>/<metric>/     what may be said against the baseline
     requirement/<n>/<candidate>/       what may be said of the scenario's n-th limit, from 0
     decision/  objective/              what to do, and how sure that is
@@ -24,7 +25,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol
 
-from lab import change, explain, form, metrics, shape
+from lab import change, explain, form, inputs, metrics, shape
 from lab import waits as waits_
 from lab.check import ABOUT
 from lab.model import (
@@ -107,6 +108,7 @@ def facts(judged: Judged, subject: str | None) -> dict[str, Any]:
     scenario, weighed = judged.scenario, judged.weighed
     return {
         "scenario": _scenario(scenario),
+        "inputs": inputs.facts(scenario, judged.prepared),
         "run": {key: value for key, value in judged.run.items() if key not in ("scenario", "files")},
         "method": {**METHOD, **judged.method},
         "root": judged.root,
@@ -249,9 +251,7 @@ def _may_exceed(limit: Requirement) -> float | None:
     [0.05, None]
     """
     found = re.fullmatch(r"query\.\w+\.p(\d+)_ms", limit.metric)
-    if found is None or limit.at_most is None:
-        return None
-    return round(1 - float(f"0.{found.group(1)}"), 6)
+    return round(1 - float(f"0.{found[1]}"), 6) if found and limit.at_most is not None else None
 
 
 def _nested(evidence: Iterable[dict[str, Any]]) -> dict[str, dict[str, Any]]:

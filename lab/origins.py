@@ -12,11 +12,11 @@ from lab.errors import IngestError, ScenarioError
 from lab.likely import Dataset
 from lab.model import Json, Parameter, Query, SqlFile
 from lab.page import among
-from lab.tables import Table
+from lab.tables import Table, end
 
 _PIECE = "it is a pattern or a part of a value (LIKE, ~, @>), and no column holds such"
 _NEW = "it is written to {}, where a value that is there already is refused"
-_PLAIN = re.compile(r"[^\W\d][\w-]*")
+_PLAIN = re.compile(r"[^\W\d]\w*")
 
 
 @dataclass(frozen=True)
@@ -185,12 +185,15 @@ def _chosen(
     """
     able = [words for one in compared if (words := _words(*one, tables, made, rows))]
     named = [words for one in compared if one[1] == name and (words := _words(*one, tables, made, rows))]
+    whose = {end(tables, frozenset(), *one) for one in compared if one[0] in tables}
     if not compared:
         columns = [(table, name) for table, own in tables.items() if any(one.name == name for one in own.columns)]
         able = [words for one in columns if (words := _words(*one, tables, made, rows))]
     for choice in (able, named):
         if len(set(choice)) == 1 or (choice and _alike(choice, made)):
             return Origin(name, choice[0])
+    if able and len(whose) == 1:  # keys that the server counts, and columns that refer to them
+        return Origin(name, next((words for words in able if not words.startswith("uniform(")), able[0]))
     return Origin(name, "", tuple(dict.fromkeys(able)))
 
 

@@ -98,7 +98,7 @@ def _terminated(signum: int, frame: object) -> None:
     del signum, frame
     for one in (signal.SIGTERM, signal.SIGINT):
         signal.signal(one, signal.SIG_IGN)
-    raise TerminatedError("ended by SIGTERM; finished trials are kept, go on with --resume")
+    raise TerminatedError("ended by SIGTERM; a run that had begun goes on with: pglab run SCENARIO --resume")
 
 
 class _Pipe(io.FileIO):

@@ -153,6 +153,8 @@ def _target(field: Any, known: Mapping[str, Column], *, texts: bool) -> pa.DataT
     target = wire_type(field.type, column) or (_read_from_text(field.type, column) if texts else None)
     if target is None:
         way = "" if texts or _read_from_text(field.type, column) is None else "; as text they do (method: copy_csv)"
+        if pa.types.is_floating(field.type) and column.type in ("int2", "int4", "int8"):
+            way = "; whole numbers with nulls that pandas wrote are Int64 there: frame.astype({...: 'Int64'})"
         return f"what the rows have ({field.type}) and what the table has ({column.type}) do not fit{way}"
     return target
 

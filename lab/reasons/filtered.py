@@ -25,7 +25,7 @@ def explain(own: Side, base: Side, queries: Sequence[Query]) -> Iterator[Reason]
             named(own),
             " reads and throws away ",
             own_fact(NAME, own, query.name, "own", "number"),
-            " rows per call; ",
+            " rows per call, in the calls that were looked at; ",
             named(base),
             " throws away ",
             own_fact(NAME, own, query.name, "base", "number"),

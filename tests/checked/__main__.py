@@ -136,7 +136,7 @@ def _blocks(case: Case, found: re.Match[str]) -> Iterator[Compared | bool]:
     yield ("fewer" in found[0]) == (case.shown(own).blocks < case.shown(base).blocks)
 
 
-@check("filtered", "X reads and throws away # rows per call; X throws away #.")
+@check("filtered", "X reads and throws away # rows per call, in the calls that were looked at; X throws away #.")
 def _filtered(case: Case, found: re.Match[str]) -> Iterator[Compared | bool]:
     own, mine, base, theirs = found.groups()
     yield Compared(number(mine), case.shown(own).removed)

@@ -114,7 +114,7 @@ def test_what_the_server_refuses_of_the_rows_is_told_with_table_and_column():
     assert "is not understood" in found.notes[0]
     assert refused.startswith("table public.t: ")
     assert "t_a_check" in refused
-    assert refused.endswith("(declare the column in data.yaml, or give the rows yourself)")
+    assert refused.endswith("(give rows of your own with --data, or take the rule out of every schema)")
 
 
 def test_a_table_that_a_bare_name_does_not_find_is_told():
@@ -360,6 +360,24 @@ def test_rows_are_invented_beside_those_of_a_file(data, begins):
     files, _ = made("a.sql", "b.sql", data=[data])
     assert files["workload/data.yaml"].startswith(f"# {begins} invented after a:")
     assert f"devices: {DEVICES}" in files["scenario.yaml"].replace('"', "")
+
+
+def test_a_key_that_the_server_counts_and_a_column_that_refers_to_it_are_one_source(place):
+    (place / "a.sql").write_text(LARGE.replace("geo", "text"))
+    (place / "b.sql").write_text(LARGE.replace("geo", "text") + "CREATE INDEX ON orders (at);\n")
+    (place / "q.sql").write_text('SELECT * FROM lines JOIN orders o ON o.id = "order" WHERE "order" = :nr\n')
+    files, _ = made("a.sql", "b.sql", queries=("q.sql",))
+    assert 'q: {nr: "lines.order"}' in files["workload/workload.yaml"]
+
+
+def test_rows_that_do_not_fit_are_told_before_parameters_are_asked_for(place):
+    (place / "events.csv").write_text("dvice,at\n1,2026-01-01 00:00:00+00\n")
+    (place / "q.sql").write_text("SELECT * FROM events WHERE device = :device AND at > :x::timestamptz - :y::interval")
+    with pytest.raises(
+        IngestError, match=r"column dvice: the table has no such column \(did you mean 'device'\?"
+    ) as told:
+        made("heap.sql", "mit ümläut.sql", queries=("q.sql",), data=["events.csv"])
+    assert "(put the rows of events.csv right, or leave the column out of them)" in str(told.value)
 
 
 # --- tables that nobody asks of ---
