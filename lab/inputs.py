@@ -5,7 +5,7 @@ from typing import Any
 
 from lab.model import Parameter, Prepared, Scenario, Stream
 
-_DAY_S = 86_400
+_UNITS = (("d", 86_400.0), ("h", 3_600.0), ("m", 60.0), ("s", 1.0))
 
 
 def facts(scenario: Scenario, prepared: Sequence[Prepared]) -> dict[str, Any]:
@@ -32,16 +32,18 @@ def source(parameter: Parameter) -> str:
 
     >>> source(Parameter("a", "t.paid", "zipf(1.1)", shift_s=-604_800.0)), source(Parameter("b", "t.n", shift=50.0))
     ('t.paid zipf(1.1) - 7d', 't.n + 50')
-    >>> source(Parameter("c", "window.to", shift_s=-0.5)), source(Parameter("d", "", "uniform(1, 9)"))
-    ('window.to - 0.5s', 'uniform(1, 9)')
+    >>> [source(Parameter("c", "window.to", shift_s=-each)) for each in (0.5, 90.0, 21_600.0)]
+    ['window.to - 0.5s', 'window.to - 90s', 'window.to - 6h']
+    >>> source(Parameter("d", "", "uniform(1, 9)"))
+    'uniform(1, 9)'
     """
     words = " ".join(filter(None, (parameter.origin, parameter.law)))
     moved = parameter.shift or parameter.shift_s
     if not moved:
         return words
-    far = abs(moved)
-    unit = "" if parameter.shift else "d" if far % _DAY_S == 0 else "s"
-    return f"{words} {'-' if moved < 0 else '+'} {far / _DAY_S if unit == 'd' else far:.12g}{unit}"
+    far, sign = abs(moved), "-" if moved < 0 else "+"
+    unit, each = ("", 1.0) if parameter.shift else next(one for one in _UNITS if far % one[1] == 0 or one[0] == "s")
+    return f"{words} {sign} {far / each:.12g}{unit}"
 
 
 def _whence(stream: Stream) -> str:
