@@ -35,6 +35,7 @@ def compare(
 
         run = session.Asked("", results, doc, on, rounds=rounds, wait=wait)
         params = _pairs(param or [], "--param", "device=events.device")
+        params = {f"${name}" if name.isdigit() else name: words for name, words in params.items()}
         asked = comparison.Asked(
             tuple(schemas),
             tuple(query or ()),

@@ -139,16 +139,16 @@ def _plain(name: str) -> str:
     return name[1:-1].replace('""', '"') if name.startswith('"') else name
 
 
-_ASKED = re.compile(rf"({_NAME})\.({_NAME})\s*(?:<=|>=|=|<|>)\s*\$(\d+)(?!\d)")
+_ASKED = re.compile(rf"({_NAME})\.({_NAME})\s*(?:<>|<=|>=|=|<|>)\s*\$(\d+)(?!\d)")
 _PART = re.compile(r"(?:!?~~\*?|!?~\*?|@>|<@|\?[|&]?)\s*\(?\$(\d+)(?!\d)")
-_TURNED = re.compile(rf"\$(\d+)\s*(?:<=|>=|=|<|>)\s*({_NAME})\.({_NAME})")
+_TURNED = re.compile(rf"\$(\d+)\s*(?:<>|<=|>=|=|<|>)\s*({_NAME})\.({_NAME})")
 
 
 def parameters(plan: Mapping[str, Any], roots: Mapping[Table, Table]) -> dict[int, list[tuple[Table, str]]]:
     """Number of a parameter -> the columns it is compared with, in a plan of EXPLAIN (GENERIC_PLAN, VERBOSE).
 
     >>> plan = {"Node Type": "Seq Scan", "Schema": "public", "Relation Name": "t", "Alias": "u",
-    ...     "Filter": "(((u.kind)::text = $1) OR (u.n > $2))"}
+    ...     "Filter": "(((u.kind)::text <> $1) OR (u.n > $2))"}
     >>> parameters(plan, {})
     {1: [(('public', 't'), 'kind')], 2: [(('public', 't'), 'n')]}
     """

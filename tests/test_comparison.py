@@ -4,8 +4,9 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from typer.testing import CliRunner
 
-from lab import comparison, publish, session, store
+from lab import cli, comparison, publish, session, store
 from lab.errors import IngestError, LabError
 
 
@@ -30,6 +31,32 @@ def test_the_table_is_of_the_run_that_was_made_and_not_of_the_newest(tmp_path, m
     asked = comparison.Asked((Path("a.sql"), Path("b.sql")), (Path("q.sql"),), {}, run, name="c")
     _, shown = comparison.perform(asked, _Silent(), None)
     assert shown == "2026-01-01"
+
+
+def test_a_numbered_parameter_needs_no_dollar_that_a_shell_would_take(tmp_path, monkeypatch):
+    taken = []
+
+    def perform(asked, *_):
+        taken.append(asked.params)
+        raise LabError("enough")
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(comparison, "perform", perform)
+    words = [
+        "compare",
+        "a.sql",
+        "b.sql",
+        "--query",
+        "q.sql",
+        "--param",
+        "2=t.a",
+        "--param",
+        "$1=t.b",
+        "--param",
+        "c=t.c",
+    ]
+    assert CliRunner().invoke(cli.app, words).exit_code == 2
+    assert taken == [{"$2": "t.a", "$1": "t.b", "c": "t.c"}]
 
 
 class _Silent:
