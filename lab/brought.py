@@ -1,6 +1,7 @@
 """Rows that people bring as files, in the place of invented ones: which table each belongs to, and whether they fit."""
 
 import graphlib
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -21,6 +22,8 @@ def tables_of(given: Sequence[str], tables: Sequence[Table]) -> dict[str, list[s
 
     >>> tables_of(["data/events.csv", "devices=day=1/*.parquet"], [Table("events", ()), Table("devices", ())])
     {'events': ['data/events.csv'], 'devices': ['day=1/*.parquet']}
+    >>> tables_of(['"my ""own"""=a.csv'], [Table('my "own"', ())])
+    {'my "own"': ['a.csv']}
     """
     names = [one.name for one in tables]
     found: dict[str, list[str]] = {}
@@ -28,6 +31,8 @@ def tables_of(given: Sequence[str], tables: Sequence[Table]) -> dict[str, list[s
         own, said, file = words.partition("=")
         if not said or "/" in own:  # as in day=1/a.parquet
             own, said, file = _stem(words), "", words
+        if re.fullmatch('".+"', own):  # as in SQL
+            own = own[1:-1].replace('""', '"')
         if own not in names and not said and len(names) == 1:
             own = names[0]
         if own not in names:
