@@ -22,8 +22,8 @@ def tables_of(given: Sequence[str], tables: Sequence[Table]) -> dict[str, list[s
 
     >>> tables_of(["data/events.csv", "devices=day=1/*.parquet"], [Table("events", ()), Table("devices", ())])
     {'events': ['data/events.csv'], 'devices': ['day=1/*.parquet']}
-    >>> tables_of(['"my ""own"""=a.csv'], [Table('my "own"', ())])
-    {'my "own"': ['a.csv']}
+    >>> tables_of(['"My own"=a.csv'], [Table("My own", ()), Table("t", ())])
+    {'My own': ['a.csv']}
     """
     names = [one.name for one in tables]
     found: dict[str, list[str]] = {}
