@@ -228,6 +228,7 @@ def test_an_autovacuum_that_does_not_end_is_told_and_not_waited_for_for_ever(adm
 
 def test_an_autovacuum_that_has_come_and_gone_is_counted_in_the_step(host, tmp_path):
     eager = {"autovacuum_naptime": "1s", "autovacuum_vacuum_threshold": "1", "autovacuum_vacuum_scale_factor": "0"}
+    eager |= {"autovacuum_analyze_threshold": "1000000000"}  # which would count as well
     with (
         host.server("eager", eager, tmp_path) as server,
         pg.connected(server.conninfo(user="pglab", dbname="postgres")) as admin,
