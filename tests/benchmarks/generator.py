@@ -8,6 +8,7 @@ import os
 import random
 import statistics
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -242,10 +243,12 @@ def _error_us(*, saturate: bool) -> tuple[float, float, float]:
         def once() -> float:
             server.seen.clear()
             done = driven(driver, "stub", there, POINT, due_ns, ["1"] * len(due_ns), 1, 1.0, saturate=saturate)
+            until = time.monotonic() + 5
+            while len(server.seen) < len(done.ops) and time.monotonic() < until:
+                time.sleep(0.01)  # the stub writes a call down after it has answered
             seen = np.array([server.seen[number] for number in sorted(server.seen)])
-            ops = done.ops[: len(seen)]  # the stub writes down a call after it has answered, and may miss the last
-            before = seen[:, 0] - ops["start_ns"].to_numpy()
-            after = ops["end_ns"].to_numpy() - seen[:, 1]
+            before = seen[:, 0] - done.ops["start_ns"].to_numpy()
+            after = done.ops["end_ns"].to_numpy() - seen[:, 1]
             return float(max(np.median(before), np.median(after))) / 1e3
 
         return mean_interval(interleaved(12, {"stub": once})["stub"])
