@@ -18,7 +18,7 @@ def aa_false_claims_share() -> Figure:
     with tempfile.TemporaryDirectory(prefix="pglab-bench-") as folder:
         where = small.write(Path(folder))
         words = ("aa", "scenarios/small", "--on", "embedded", "--rounds", str(ROUNDS), "--json")
-        done = small.pglab(where, *words)
+        done = small.pglab(where, *words, timeout=1_800)
     if done.returncode not in (0, 1):
         raise RuntimeError(done.stderr)
     told = json.loads(done.stdout)

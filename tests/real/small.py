@@ -116,14 +116,14 @@ def words(process: psutil.Process) -> str:
         return ""
 
 
-def once(folder: Path, *words: str, **more: object) -> subprocess.CompletedProcess[str]:
-    """The same, without waiting for anybody."""
+def once(folder: Path, *words: str, timeout: float = 240, **more: object) -> subprocess.CompletedProcess[str]:
+    """The same, without waiting for anybody; *timeout* in s."""
     return subprocess.run(
         [sys.executable, "-m", "lab.cli", *words],
         cwd=folder,
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=timeout,
         env=environment(),
         **more,
     )
