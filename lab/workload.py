@@ -152,6 +152,8 @@ def _shifted(query: Query, parameter: Parameter, values: Any) -> Any:
     is_, kind = pa.types, values.type
     if not parameter.shift and not parameter.shift_s:
         return values
+    if not len(values):  # a slice in which the query is not due
+        return values
     if why := _unmoved(parameter, kind):
         raise _refused(query, parameter, f"{parameter.origin} {why}")
     try:

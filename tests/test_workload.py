@@ -145,6 +145,14 @@ def test_a_value_can_be_moved_and_both_ends_of_a_range_are_of_one_row():
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("law", ["", "uniform"])
+def test_where_no_call_is_due_nothing_is_moved(law):
+    known = samples(b=pa.array([START], pa.timestamp("us", "UTC")), c=[START.date()], a=[1])
+    moved = [Parameter(one, f"events.{one}", law, shift_s=86_400.0) for one in "bc"]
+    moved.append(Parameter("a", "events.a", law, shift=5.0))
+    assert calls([query(*moved)], known, size=0).num_rows == 0
+
+
 @pytest.mark.parametrize(
     ("parameter", "told"),
     [
