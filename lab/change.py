@@ -12,8 +12,8 @@ from lab.model import Candidate, Prepared
 from lab.statement import tokens
 
 LONG = 80  # lines, above which a schema is shown by what changes in it
-_LOCK = re.compile(r"\\(?:un)?restrict\b")
 FEW = 5  # times fewer lines differ than there are
+_LOCK = re.compile(r"\\(?:un)?restrict\b")
 
 
 def changes(base: Candidate, own: Candidate, was: Prepared | None, now: Prepared | None) -> dict[str, Any]:

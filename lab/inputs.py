@@ -9,19 +9,15 @@ _UNITS = (("d", 86_400.0), ("h", 3_600.0), ("m", 60.0), ("s", 1.0))
 
 
 def facts(scenario: Scenario, prepared: Sequence[Prepared]) -> dict[str, Any]:
-    """`streams` and `queries`, each by name; a stream's rows are those that the first instance was loaded with."""
+    """`streams`, and `parameters` by query; a stream's rows are those that the first instance was loaded with."""
     loaded: Mapping[str, Any] = next((one.report["streams"] for one in prepared if "streams" in one.report), {})
     return {
         "streams": {
             name: {"name": name, "whence": _whence(one), "rows": loaded.get(name, {}).get("rows")}
             for name, one in scenario.workload.streams.items()
         },
-        "queries": {
-            query.name: {
-                "name": query.name,
-                "weight": query.weight,
-                "params": [{"name": one.name, "source": source(one)} for one in query.params],
-            }
+        "parameters": {
+            query.name: [{"name": one.name, "source": source(one)} for one in query.params]
             for query in scenario.workload.queries
         },
     }

@@ -150,9 +150,7 @@ def _ranked(query: Query, parameter: Parameter, known: _Known, size: int, seed: 
 def _shifted(query: Query, parameter: Parameter, values: Any) -> Any:
     """*values* moved by what the parameter adds; ScenarioError where it does not fit their type, or they leave it."""
     is_, kind = pa.types, values.type
-    if not parameter.shift and not parameter.shift_s:
-        return values
-    if not len(values):  # a slice in which the query is not due
+    if not (parameter.shift or parameter.shift_s) or not len(values):  # there are none where the query is not due
         return values
     if why := _unmoved(parameter, kind):
         raise _refused(query, parameter, f"{parameter.origin} {why}")

@@ -168,8 +168,8 @@ def generator_us_per_op() -> Figure:
 def one_core() -> Iterator[None]:
     """Everything that is started here on one core.
 
-    Across cores the kernel's choice of core for each backend decides. On a virtual machine of two, one run saw 75 to
-    110 thousand point reads per s of pgbench and 56 to 88 of Locust, and a median latency of 0.02 or 0.12 ms of either.
+    Across cores the kernel's choice of core for each backend decides, for pgbench as for Locust, and not the same from
+    one slice to the next: on a virtual machine to wake another core costs as much as the operation.
     """
     cores = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {max(cores)})

@@ -1,5 +1,6 @@
 """`pglab compare` on a real server: rows that a schema takes, parameters by plans, a scenario that runs."""
 
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from lab import catalogue, check, comparison, literals, parts, pg, prepare, scenario, session, touched
+from lab import catalogue, check, comparison, literals, parts, pg, scenario, session, touched
 from lab.errors import IngestError, LabError, ScenarioError
 from lab.model import Endpoint, SqlFile
 from tests.real.small import pglab
@@ -60,15 +61,27 @@ def made(*schemas, **more):
     return comparison._made(whole, *comparison._files(whole), told.append), told
 
 
+@contextmanager
+def at(text):
+    """A database with a schema, and a connection to it."""
+    with comparison._server() as (host, server):
+        comparison._applied(host, server, "t", SqlFile("t.sql", text))
+        with pg.connected(server.conninfo()) as connection:
+            yield Endpoint("t", "write", server.conninfo()), connection
+
+
 def applied(text, rows=2_000, tried=None):
     """What the catalogue makes of a schema, and what the server refuses of it."""
-    with comparison._server() as (host, server):
-        pg.make_database(server.conninfo(user="pglab"))
-        end = Endpoint("t", "write", server.conninfo())
-        prepare.apply(host.psql(), end, SqlFile("t.sql", text), "t")
-        with pg.connected(server.conninfo()) as connection:
-            found = catalogue.of(connection, rows)
+    with at(text) as (end, connection):
+        found = catalogue.of(connection, rows)
         return found, catalogue.attempt(end, found, days=10, rows=rows, tried=tried or rows)
+
+
+def touched_by(query, text):
+    """The tables of a schema, and those that a query touches."""
+    with at(text) as (_, connection):
+        tables = catalogue.tables(connection)
+        return tables, touched.of(connection, {"q": SqlFile("q.sql", query)}, tables)
 
 
 def test_rows_are_made_that_a_schema_of_many_kinds_takes():
@@ -355,10 +368,10 @@ def test_brought_rows_that_do_not_fit_the_table_are_told_with_table_and_column(b
 
 
 @pytest.mark.usefixtures("brought")
-@pytest.mark.parametrize(("data", "begins"), [("devices.csv", "Brought and"), ("events=e.parquet", "Brought and")])
-def test_rows_are_invented_beside_those_of_a_file(data, begins):
+@pytest.mark.parametrize("data", ["devices.csv", "events=e.parquet"])
+def test_rows_are_invented_beside_those_of_a_file(data):
     files, _ = made("a.sql", "b.sql", data=[data])
-    assert files["workload/data.yaml"].startswith(f"# {begins} invented after a:")
+    assert files["workload/data.yaml"].startswith("# Brought and invented after a:")
     assert f"devices: {DEVICES}" in files["scenario.yaml"].replace('"', "")
 
 
@@ -426,12 +439,7 @@ def test_rows_that_a_query_comes_to_by_a_key_or_a_function_are_there_too(query, 
         "CREATE TABLE kin (a int PRIMARY KEY REFERENCES other ON DELETE CASCADE);"
         "CREATE TABLE kith (a int REFERENCES kin);"
     )
-    with comparison._server() as (host, server):
-        pg.make_database(server.conninfo(user="pglab"))
-        prepare.apply(host.psql(), Endpoint("t", "write", server.conninfo()), SqlFile("t.sql", text), "t")
-        with pg.connected(server.conninfo()) as connection:
-            tables = catalogue.tables(connection)
-            found = touched.of(connection, {"q": SqlFile("q.sql", query)}, tables)
+    tables, found = touched_by(query, text)
     assert touched.needed(tables, found) - {"lines", "orders"} == more
 
 
@@ -451,9 +459,5 @@ def test_a_table_that_a_trigger_writes_to_is_touched():
         "$$BEGIN INSERT INTO other VALUES (NEW.n); RETURN NEW; END$$;"
         "CREATE TRIGGER t AFTER UPDATE ON lines FOR EACH ROW EXECUTE FUNCTION note();"
     )
-    with comparison._server() as (host, server):
-        pg.make_database(server.conninfo(user="pglab"))
-        prepare.apply(host.psql(), Endpoint("t", "write", server.conninfo()), SqlFile("t.sql", text), "t")
-        with pg.connected(server.conninfo()) as connection:
-            query = SqlFile("q.sql", "UPDATE lines SET n = 1 WHERE id = :id")
-            assert touched.of(connection, {"q": query}, catalogue.tables(connection)) == {"lines", "other"}
+    _, found = touched_by("UPDATE lines SET n = 1 WHERE id = :id", text)
+    assert found == {"lines", "other"}
