@@ -10,6 +10,7 @@ from pathlib import Path
 
 from lab.base import base as base
 from lab.errors import PlaceError
+from lab.procfs import process
 
 
 @contextmanager
@@ -32,16 +33,9 @@ def home(name: str) -> Iterator[Path]:
 
 
 def born(pid: int) -> int | None:
-    """When a process started, in ticks since the machine did; None where it is gone, or a zombie.
-
-    A time of day would not do: that moves when the clock is set. The program's name, in
-    parentheses, may hold anything: fields are counted after the last one.
-    """
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
-    except (FileNotFoundError, ProcessLookupError):
-        return None
-    return None if fields[0] in "ZX" else int(fields[19])
+    """When a process started, in ticks since the machine did; None where it is gone, or a zombie."""
+    one = process(pid)
+    return None if one is None or one.ended else one.born
 
 
 def guard(folder: Path) -> None:

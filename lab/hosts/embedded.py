@@ -22,7 +22,7 @@ from typing import Any
 
 import psutil
 
-from lab import elsewhere, pg
+from lab import elsewhere, pg, procfs
 from lab.errors import ClusterError, PlaceError
 from lab.hosts import Server, _tree
 from lab.hosts._home import base, born, guard, home
@@ -263,10 +263,10 @@ class EmbeddedServer:
 
         The kernel's scheduler statistics count in ns where the usual clock ticks are 10 ms.
         """
-        postmaster = psutil.Process(self._pid())
-        ended = postmaster.cpu_times()
-        living = [postmaster.pid, *(child.pid for child in postmaster.children())]
-        return sum(map(_on_cpu_s, living)) + ended.children_user + ended.children_system
+        pid = self._pid()
+        found = [one for one in procfs.processes() if pid in (one.pid, one.parent)]
+        ended_s = sum(one.ended_s for one in found if one.pid == pid)
+        return ended_s + sum(procfs.on_cpu_s(one.pid) for one in found)
 
     def stop(self) -> None:
         """Fast shutdown, with its checkpoint."""
@@ -302,11 +302,3 @@ class EmbeddedServer:
         shutil.rmtree(self.data)
         self._host.run("cp", "-a", self._home / "kept", self.data)
         self.start()
-
-
-def _on_cpu_s(pid: int) -> float:
-    """CPU seconds of one process' main thread; 0 for one that has just ended (its parent has them)."""
-    try:
-        return int(Path(f"/proc/{pid}/schedstat").read_text().split()[0]) / 1e9
-    except (FileNotFoundError, ProcessLookupError):
-        return 0.0

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import psutil
 
-from lab.probes.host import Process, family, process, processes
+from lab.procfs import Process, family, processes
 
 
 def totals(lab: int, ours: Collection[int]) -> dict[str, float]:
@@ -26,7 +26,7 @@ def totals(lab: int, ours: Collection[int]) -> dict[str, float]:
 
 
 def _by_whom(lab: int, ours: Collection[int]) -> dict[str, float]:
-    seen = {one.pid: one for one in map(process, processes()) if one is not None}
+    seen = {one.pid: one for one in processes()}
     parents = {one.pid: one.parent for one in seen.values()}
     own = family(parents, {lab})
     servers = family(parents, {*ours, *(pid for pid in own if _is_server(pid))})

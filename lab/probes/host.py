@@ -8,15 +8,13 @@ that counts by as much as sampling cannot explain.
 import math
 import os
 from collections.abc import Callable, Collection, Mapping
-from pathlib import Path
-from typing import NamedTuple
 
 import psutil
 
 from lab.model import Json
+from lab.procfs import TICK_S, family, processes
 
 KIND = "host"
-_TICK_S = 1 / os.sysconf("SC_CLK_TCK")
 
 
 class HostProbe:
@@ -32,12 +30,12 @@ class HostProbe:
         `own_s` are the lab's, with those of its children that have ended; `busy_s` is what the
         processors that we may use did for anybody, without interrupts.
         """
-        seen = {one.pid: one for one in map(process, processes()) if one is not None}
-        own = family({one.pid: one.parent for one in seen.values()}, {self._own, *self.ours()})
+        seen = tuple(processes())
+        own = family({one.pid: one.parent for one in seen}, {self._own, *self.ours()})
         cores = [psutil.cpu_times(percpu=True)[core] for core in os.sched_getaffinity(0)]
         return {
-            "processes": {f"{one.pid}.{one.born}": one.cpu_s for one in seen.values() if one.pid not in own},
-            "own_s": sum(one.cpu_s + one.ended_s for one in seen.values() if one.pid in own),
+            "processes": {f"{one.pid}.{one.born}": one.cpu_s for one in seen if one.pid not in own},
+            "own_s": sum(one.cpu_s + one.ended_s for one in seen if one.pid in own),
             "busy_s": sum(core.user + core.nice + core.system for core in cores),
             "stolen_s": psutil.cpu_times().steal,
         }
@@ -67,48 +65,4 @@ def unlisted_s(left_s: float, capacity_s: float) -> float:
     >>> [round(unlisted_s(left_s, 1.0), 6) for left_s in (0.14, 0.25)], unlisted_s(1.0, 100.0) > 0
     ([0.0, 0.1], False)
     """
-    return max(0.0, left_s - 1.5 * math.sqrt(capacity_s / _TICK_S) * _TICK_S)
-
-
-class Process(NamedTuple):
-    """One process: who started it, when (in ticks), its CPU seconds, and those of its children that have ended."""
-
-    pid: int
-    parent: int
-    born: int
-    cpu_s: float
-    ended_s: float
-
-
-def processes() -> list[int]:
-    """The processes that there are."""
-    return [int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit()]
-
-
-def process(pid: int) -> Process | None:
-    """A process as the kernel tells of it, None for one that has just ended.
-
-    The program's name, in parentheses, may hold anything: fields are counted after the last one.
-    """
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
-    except (FileNotFoundError, ProcessLookupError):
-        return None
-    user, system, ended_user, ended_system = (int(field) * _TICK_S for field in fields[11:15])
-    return Process(pid, int(fields[1]), int(fields[19]), user + system, ended_user + ended_system)
-
-
-def family(parents: Mapping[int, int], roots: Collection[int]) -> frozenset[int]:
-    """*roots* and all their descendants.
-
-    >>> sorted(family({2: 1, 3: 2, 4: 9, 5: 4}, {2, 4}))
-    [2, 3, 4, 5]
-    """
-    children: dict[int, list[int]] = {}
-    for pid, parent in parents.items():
-        children.setdefault(parent, []).append(pid)
-    found, ahead = set(roots), list(roots)
-    while ahead:
-        ahead = [child for pid in ahead for child in children.get(pid, ())]
-        found.update(ahead)
-    return frozenset(found)
+    return max(0.0, left_s - 1.5 * math.sqrt(capacity_s / TICK_S) * TICK_S)

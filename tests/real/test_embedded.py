@@ -195,3 +195,27 @@ def test_a_standby_follows_as_it_was_asked(host, tmp_path):
             found = pg.ask(admin, "SELECT slot_name, active FROM pg_replication_slots")
             assert found == {"slot_name": "one_b", "active": True}
             assert pg.ask(admin, "SELECT application_name AS name FROM pg_stat_replication") == {"name": "one-b"}
+
+
+def test_cpu_seconds_are_those_of_the_postmaster_its_children_and_those_it_waited_for(host, tmp_path):
+    work = "SELECT count(*) FROM generate_series(1, 1000000) a, LATERAL (SELECT sqrt(a)) b"
+    with host.server("one", {}, tmp_path) as server:
+        before_s = server.cpu_s()
+        with pg.connected(server.conninfo()) as connection:
+            start_s = time.perf_counter()
+            pg.run(connection, work)
+            took_s = time.perf_counter() - start_s
+            lives_s = server.cpu_s() - before_s
+        until = time.monotonic() + 5
+        while backends(server) and time.monotonic() < until:
+            time.sleep(0.01)
+        ended_s = server.cpu_s() - before_s
+    assert 0.5 * took_s < lives_s < 1.5 * took_s + 0.05  # the session lives
+    assert lives_s - 0.03 < ended_s < lives_s + 0.1  # it has ended; of that clock ticks count
+
+
+def backends(server):
+    """How many sessions of clients there are, beside who asks."""
+    with pg.connected(server.conninfo()) as connection:
+        found = pg.ask(connection, "SELECT count(*) AS n FROM pg_stat_activity WHERE backend_type = 'client backend'")
+    return found["n"] - 1
