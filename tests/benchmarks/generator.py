@@ -4,9 +4,12 @@ Whatever is compared is interleaved in one run, a round at a time in a drawn ord
 95 % t intervals over rounds, of log ratios where the figure is a ratio.
 """
 
+import json
 import os
 import random
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -219,22 +222,34 @@ def driver_locust_latency_ms() -> Figure:
 
 
 def timestamp_error_us() -> Figure:
-    """How far start and end are from what the other side saw, one call after the other.
+    """How far start and end are from what the other side saw, one call after the other, everything on one core.
 
-    The worse of the two medians. Neither side sleeps long here, so it is the driver's own share.
+    The worse of the two medians. To wake the other side is a switch of the same core here, so it is the driver's own.
     """
-    return figure(_error_us(saturate=True), "us", "a stub's own clock, closed loop, 1 client", "<= 50")
+    with one_core():
+        return figure(_errors(spin=False, saturate=True)[0], "us", "a stub's own clock, closed loop, one core", "<= 50")
+
+
+def timestamp_error_cores_us() -> Figure:
+    """The same on all cores, with the time that it takes to wake another core; and what the least client sees there."""
+    error, bare = _errors(spin=True, saturate=True)
+    least = "bare.py: {:.1f} [{:.1f}, {:.1f}]".format(*bare)
+    return figure(error, "us", f"a stub's own clock, closed loop, {os.cpu_count()} cores; {least}", "<= 50")
 
 
 def timestamp_error_idle_us() -> Figure:
-    """The same at 500 calls per s: with the time the machine takes to wake up an idle processor."""
-    return figure(_error_us(saturate=False), "us", "a stub's own clock, 500 per s, 1 client", "<= 100")
+    """At 500 calls per s: with the time the machine takes to wake up an idle processor."""
+    return figure(_errors(spin=True, saturate=False)[0], "us", "a stub's own clock, 500 per s, 1 client", "<= 100")
 
 
-def _error_us(*, saturate: bool) -> tuple[float, float, float]:
+Interval = tuple[float, float, float]
+
+
+def _errors(*, spin: bool, saturate: bool) -> tuple[Interval, Interval]:
+    """In us, of the driver, and of bare.py in a closed loop."""
     with (
         tempfile.TemporaryDirectory() as folder,
-        stub.serving(Path(folder), spin=True) as server,
+        stub.serving(Path(folder), spin=spin) as server,
         drivers(1) as (driver,),
     ):
         there = Endpoint("stub", "read", server.conninfo)
@@ -243,15 +258,25 @@ def _error_us(*, saturate: bool) -> tuple[float, float, float]:
         def once() -> float:
             server.seen.clear()
             done = driven(driver, "stub", there, POINT, due_ns, ["1"] * len(due_ns), 1, 1.0, saturate=saturate)
-            until = time.monotonic() + 5
-            while len(server.seen) < len(done.ops) and time.monotonic() < until:
-                time.sleep(0.01)  # the stub writes a call down after it has answered
-            seen = np.array([server.seen[number] for number in sorted(server.seen)])
-            before = seen[:, 0] - done.ops["start_ns"].to_numpy()
-            after = done.ops["end_ns"].to_numpy() - seen[:, 1]
-            return float(max(np.median(before), np.median(after))) / 1e3
+            return _off_us(server, done.ops["start_ns"].to_numpy(), done.ops["end_ns"].to_numpy())
 
-        return mean_interval(interleaved(12, {"stub": once})["stub"])
+        def bare() -> float:
+            server.seen.clear()
+            program = (sys.executable, Path(__file__).with_name("bare.py"), folder, "1")
+            told = json.loads(subprocess.run(program, capture_output=True, check=True).stdout)
+            return _off_us(server, *np.array(told).T)
+
+        seen = interleaved(12, {"driver": once, "bare": bare})
+        return mean_interval(seen["driver"]), mean_interval(seen["bare"])
+
+
+def _off_us(server: stub.Stub, start_ns: np.ndarray, end_ns: np.ndarray) -> float:
+    """The worse of two medians: from the start of a call to its arrival, and from its answer to its end."""
+    until = time.monotonic() + 5
+    while len(server.seen) < len(start_ns) and time.monotonic() < until:
+        time.sleep(0.01)  # the stub writes a call down after it has answered
+    seen = np.array([server.seen[number] for number in sorted(server.seen)])
+    return float(max(np.median(seen[:, 0] - start_ns), np.median(end_ns - seen[:, 1]))) / 1e3
 
 
 def lateness_us() -> Figure:
@@ -279,6 +304,7 @@ FIGURES: dict[str, Callable[[], Figure]] = {
     "driver_locust_cores": driver_locust_cores,
     "driver_locust_latency_ms": driver_locust_latency_ms,
     "timestamp_error_us": timestamp_error_us,
+    "timestamp_error_cores_us": timestamp_error_cores_us,
     "timestamp_error_idle_us": timestamp_error_idle_us,
     "lateness_us": lateness_us,
     "generator_open_share": generator_open_share,
