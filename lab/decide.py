@@ -132,15 +132,18 @@ def could_show(case: Case, comparison: Comparison | None) -> tuple[float | None,
     """The smallest improvement of the objective that the verdict shows in most runs, and the noise.
 
     The first as a share of the baseline, the second the pooled sd of the log ratio of one pair.
-    None where the objective is exact, is no ratio, or has too few units.
+    None where the objective is exact, is no ratio, or has too few units; the first where there is no challenger.
     """
     if comparison is None or comparison.all_exact or not comparison.readings.ratio or comparison.block.units < 2:
         return None, None
     twin = comparison.twin is not None and comparison.has(comparison.twin)
+    others = sum(not case.twin(side) for side in comparison.block.pairs)
+    if not others:
+        return None, comparison.block.sd
     effect = stats.smallest_effect(
         comparison.block.sd,
         comparison.block.units,
-        others=sum(not case.twin(side) for side in comparison.block.pairs),
+        others=others,
         least=comparison.least_effect.time,
         twin=twin,
     )

@@ -25,9 +25,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol
 
-from lab import change, explain, form, inputs, metrics, shape
+from lab import change, explain, form, inputs, margin, metrics, shape
 from lab import waits as waits_
-from lab.check import ABOUT
+from lab.check import ABOUT, NOTES
 from lab.model import (
     Candidate,
     Doubt,
@@ -115,7 +115,7 @@ def facts(judged: Judged, subject: str | None) -> dict[str, Any]:
         "evidence": _nested(_evidence(one) for one in weighed.evidence if one.family != Family.REQUIREMENT),
         "requirement": _required(weighed.evidence, scenario),
         "decision": asdict(weighed.decision) | {"time_refused": weighed.time_refused},
-        "objective": _objective(scenario, weighed),
+        "objective": margin.facts(scenario, weighed),
         "rounds": {"entered": weighed.rounds, "planned": judged.planned_rounds},
         "twin": {metric: {"metric": metric, "share": math.expm1(log)} for metric, log in weighed.twin.items()},
         "instances": {f"{one.instance.candidate}.{one.instance.load}": _instance(one) for one in judged.prepared},
@@ -265,14 +265,6 @@ def _nested(evidence: Iterable[dict[str, Any]]) -> dict[str, dict[str, Any]]:
     return found
 
 
-def _objective(scenario: Scenario, weighed: Weighed) -> dict[str, Any]:
-    """The margin in force for the objective, as a share, and whether the twin set it."""
-    twin = weighed.twin.get(scenario.objective)
-    least = scenario.least_effect.time
-    share = None if twin is None else math.expm1(twin)
-    return {"twin": share, "margin": max(least, share or 0.0), "raised": share is not None and share > least}
-
-
 # --- what was counted -----------------------------------------------------------------------
 
 
@@ -332,6 +324,7 @@ def _doubts(doubts: Sequence[Doubt]) -> list[dict[str, Any]]:
             "kind": kind,
             "what": one.what,
             "leaves_out": one.leaves_out,
+            "noted": kind in NOTES,
             "trials": sorted({doubt.trial for doubt in doubts if doubt.kind == kind}),
             "count": len({doubt.trial for doubt in doubts if doubt.kind == kind}),
             "of": ABOUT.get(kind, "trials"),

@@ -9,7 +9,7 @@ import statistics
 from collections.abc import Sequence
 from typing import Any
 
-from lab import form, metrics
+from lab import form, margin, metrics
 from lab.dossier import Judged
 from lab.model import Evidence, Family, Study
 
@@ -62,8 +62,8 @@ def objective(judged: Judged) -> dict[str, Any] | None:
     ]
     if not found:
         return None
-    margin = max(math.log1p(scenario.least_effect.time), judged.weighed.twin.get(scenario.objective, 0.0))
-    bounds = [math.log(edge) for one in found for edge in (one.low, one.high)] + [-margin, margin]
+    band = margin.of_objective(scenario, judged.weighed)
+    bounds = [math.log(edge) for one in found for edge in (one.low, one.high)] + [-band, band]
     left = 32 + _LETTER * max(len(one.candidate) for one in found)
     scale = Scale(min(bounds), max(bounds), left)
     bottom = _TOP + _ROW * len(found)
@@ -72,6 +72,7 @@ def objective(judged: Judged) -> dict[str, Any] | None:
         "metric": scenario.objective,
         "better": metrics.row(scenario.objective).better,
         "baseline": scenario.baseline,
+        "exact": judged.weighed.exact,
         "origin": 0.0,
         "width": _WIDTH,
         "height": bottom + 44,
@@ -87,8 +88,8 @@ def objective(judged: Judged) -> dict[str, Any] | None:
         "title_y": 24.0,
         "note_y": 44.0,
         "one": scale(0.0),
-        "band_left": scale(-margin),
-        "band_width": scale(margin) - scale(-margin),
+        "band_left": scale(-band),
+        "band_width": scale(band) - scale(-band),
         "band_height": bottom - _TOP + 8,
         "ticks": [{"x": scale(math.log(tick)), "value": tick} for tick in scale.ticks()],
         "rows": [_interval(one, scale, _TOP + _ROW * (n + 0.5)) for n, one in enumerate(found)],

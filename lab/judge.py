@@ -12,6 +12,7 @@ from pathlib import Path
 from lab import (
     check,
     common,
+    margin,
     measure,
     metrics,
     parts,
@@ -35,7 +36,7 @@ from lab.errors import RecordError
 from lab.model import Doubt, Json, Scenario, Slice
 from lab.template import Rendered
 
-METHOD_VERSION = "2"
+METHOD_VERSION = "3"
 """Raised when the same trials may give another plan; older plans are then judged again, not verified."""
 
 
@@ -94,7 +95,7 @@ def judge(folder: Path) -> Judgement:
     left_out = {doubt.trial for doubt in doubts if doubt.leaves_out}
     counted = [one for one in stored.slices if one.trial.id not in left_out]
     unfit = {doubt.trial for doubt in doubts if doubt.kind not in check.NOTES}
-    second = witness.witness(stored.slices, unfit=unfit, margin=witness.margin(read, weighed), names=_generators(read))
+    second = witness.witness(stored.slices, unfit=unfit, margin=margin.of_times(read, weighed), names=_generators(read))
     judged = Judged(
         scenario=read,
         weighed=weighed,

@@ -33,6 +33,11 @@ class Metric:
     shapes: bool = False
     work: bool = False
 
+    @property
+    def in_rounds(self) -> bool:
+        """Whether each round measures it, and not only the load before them."""
+        return self.after not in ("ingest", "count")
+
 
 _PARTS = ("partitions per query",)
 _LOCKS = ("locks per query", "databases")

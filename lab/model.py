@@ -436,7 +436,8 @@ class Evidence:
 class Doubt:
     """Why a trial, or what it says about time, is not fit to be evidence.
 
-    *leaves_out*: the trial is no evidence at all. Otherwise it is no evidence about time.
+    *leaves_out*: the trial is no evidence at all. Otherwise it is none about time, but where *kind* is a mere note
+    (check.NOTES), which takes nothing away.
     *what* is a phrase without digits (numbers reach a plan by address only).
     """
 
@@ -477,6 +478,7 @@ class Weighed:
     *twin*: metric -> the largest difference of nothing, as |mean| + t s / sqrt(n) on the log scale.
     *rounds*: how many rounds entered. *time_refused*: why nothing is said about time, "" if it is.
     *standing*: candidate -> whether it may be chosen (only if met), and why not, where no requirement says so.
+    *exact*: all values of the objective repeat, so that the least effect of what is exact is in force for it.
     """
 
     evidence: tuple[Evidence, ...]
@@ -485,3 +487,4 @@ class Weighed:
     rounds: int
     time_refused: str
     standing: Mapping[str, tuple[Verdict, str]] = field(default_factory=dict)
+    exact: bool = False

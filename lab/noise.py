@@ -57,12 +57,14 @@ class Foreseen:
 def foreseen(results: Path, scenario: Scenario, *, rounds: int, host: Mapping[str, Json]) -> Foreseen:
     """What *rounds* rounds of *scenario* will be able to show on *host*, by the newest noise in *results*.
 
-    An objective that repeats exactly has no noise, and no smallest effect but the least one.
+    An objective that repeats exactly has no noise, and no smallest effect but the least one; one that is measured
+    once a load has none that is known where there is one load. Without a challenger there is nothing to find.
     """
     loads = LOADS[scenario.profile]
     seen = known(results, scenario, host=host)
     units = loads if loads > 1 else rounds
-    noisy = metrics.row(scenario.objective).kind != "exact"
+    row = metrics.row(scenario.objective)
+    noisy = row.kind in ("time", "rate") and (row.in_rounds or loads > 1) and len(scenario.candidates) > 1
     effects = {
         where: round(foresight.smallest_improvement(scenario, sd, units, twin=loads == 1), 4)
         for where, sd in seen.sds.items()

@@ -193,9 +193,14 @@ class Case:
         return side not in self.scenario.candidates
 
     def refuses(self, row: metrics.Metric, *sides: str) -> str:
-        """Why nothing is said about a metric, of these *sides* if any: their trials are no evidence about time."""
-        if row.kind not in ("time", "rate") or row.after in ("ingest", "count"):
+        """Why nothing is said about a metric, of these *sides* if any: their trials are no evidence about time.
+
+        What was timed before the trials is no evidence either where the machine was not the lab's in most of them.
+        """
+        if row.kind not in ("time", "rate"):
             return ""
+        if not row.in_rounds:
+            return self.fitness.refused if self.fitness.refused == _REFUSALS[FOREIGN] else ""
         held_up = not row.work and self.fitness.held_up.intersection(sides)
         doubtful = next(filter(None, map(self.fitness.doubtful.get, sides)), HELD_UP if held_up else "")
         return self.fitness.refused or doubtful

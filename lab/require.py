@@ -167,7 +167,8 @@ def _told(case: Case, requirement: Requirement, candidate: str, readings: Readin
         words = _NONE_OVER if value == 0 else _SHARE
         return (value, low, high), _verdict(requirement, limit, low, high, words), trials
     value, low, high = _mean(case.readings(requirement.metric), candidate, alpha) or (value, -math.inf, math.inf)
-    return (value, low, high), _verdict(requirement, limit, low, high, _TIME), trials
+    words = _TIME if high < math.inf else _ALONE
+    return (value, low, high), _verdict(requirement, limit, low, high, words), trials
 
 
 _EXACT = ("the value repeats and is within the limit", "the value repeats and is beyond the limit", "the passes differ")
@@ -182,6 +183,7 @@ _TIME = (
     "the whole interval is beyond the limit",
     "the interval holds the limit",
 )
+_ALONE = (*_TIME[:2], "it is of one load or round only, so that no interval is known (several loads: --profile decide)")
 
 
 def _ordinal(requirement: Requirement) -> bool:
@@ -237,16 +239,18 @@ def _share(case: Case, readings: Readings, candidate: str, alpha: float) -> Inte
 
 
 def _mean(readings: Readings, candidate: str, alpha: float) -> Interval | None:
-    """The arithmetic mean over units; over passes where there is one unit.
+    """The arithmetic mean over units; over passes of what is counted where there is one unit.
 
     Of logarithms it would be the geometric one, which a few very slow trials hardly move: whoever
-    declares a limit on a mean means that they count in full.
+    declares a limit on a mean means that they count in full. Passes that took times repeat each other and not the
+    load they were made on: of one load no interval is known.
     """
     values = readings.values(candidate)
     if not values:
         return None
     units = list(readings.units(candidate, log=False).values())
-    units = values if len(units) == 1 else units
+    if len(units) == 1 and readings.metric.kind in ("exact", "size"):
+        units = values
     p = pair(np.array(units), np.zeros(len(units)))
     width = t_quantile(1 - alpha, p.n - 1) * p.sd / math.sqrt(p.n) if p.n > 1 else math.inf
     least = 0.0 if min(values) >= 0 else -math.inf

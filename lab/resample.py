@@ -14,8 +14,9 @@ from types import MappingProxyType
 
 import numpy as np
 
-from lab import stats, weigh
+from lab import metrics, stats, weigh
 from lab.draw import rng
+from lab.errors import ScenarioError
 from lab.model import Doubt, Instance, Measurement, Scenario, Verdict
 from lab.readings import Readings, case
 from lab.stats import Array
@@ -42,8 +43,13 @@ def against_itself(scenario: Scenario) -> Scenario:
     """The same with every candidate replaced by a copy of the baseline: as many sides, two at least, nothing to find.
 
     Requirements and the catalogue study are left out. Rounds are compared whatever the profile,
-    because a few loads could not be resampled.
+    because a few loads could not be resampled. ScenarioError where rounds do not measure the objective.
     """
+    if not metrics.row(scenario.objective).in_rounds:
+        raise ScenarioError(
+            f"objective: {scenario.objective}: is measured once a load and not in each round, so that no shorter runs "
+            "can be made of a long one (pglab aa needs one such as mix.server_ms_per_op)"
+        )
     base = scenario.candidates[scenario.baseline]
     sides = max(2, len(scenario.candidates))
     names = [base.name, *(f"{base.name} (copy {n})" for n in range(2, sides + 1))]

@@ -227,7 +227,8 @@ def _notes(judged: Judged, plan: Json, absent: Sequence[str]) -> Iterator[str]:
     if absent:
         yield f"not in this run (--only {','.join(judged.run['overrides']['only'])}): {', '.join(absent)}"
     for doubt in plan["doubts"]:
-        effect = "left out" if doubt["leaves_out"] else "no evidence about time"
+        about = "noted" if doubt["noted"] else "no evidence about time"
+        effect = "left out" if doubt["leaves_out"] else about
         ids = ", ".join(doubt["trials"][:_IDS]) + (", ..." if len(doubt["trials"]) > _IDS else "")
         of = f"of {plan['trials']['total']} trials" if doubt["of"] == "trials" else doubt["of"]
         yield f"{effect}: {doubt['count']} {of}: {doubt['what']} ({ids})"

@@ -72,6 +72,7 @@ def weigh(
         rounds=len(rounds),
         time_refused=all_of.fitness.refused,
         standing=contest.standing,
+        exact=objective is not None and objective.all_exact,
     )
 
 
@@ -148,8 +149,9 @@ def _described(all_of: Case, compared: Mapping[str, Comparison], scope: Scopes) 
                 because = _TOLD if interval.high < math.inf else _ALONE
                 because = all_of.undecidable(c.readings.metric, side) or because
                 told.append(_evidence(c, side, interval, Family.DESCRIBED, Verdict.DESCRIBED, because, scope))
-                chances.append(1.0 if all_of.twin(side) else chance)
-    return [replace(e, look=look) for e, look in zip(told, stats.looks(chances, LOOK), strict=True)]
+                chances += [] if all_of.twin(side) else [chance]
+    looks = iter(stats.looks(chances, LOOK))  # at the twin's there is nothing to look at, so it does not count
+    return [e if all_of.twin(e.candidate) else replace(e, look=next(looks)) for e in told]
 
 
 _TOLD = "an interval for the reader"

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lab import check, stats
-from lab.model import Doubt, Scenario, Slice, Weighed
+from lab.model import Doubt, Slice
 
 Floats = npt.NDArray[np.float64]
 Two = tuple[pa.Table, pa.Table]
@@ -45,11 +45,6 @@ QUANTILES = {
     "p99_ms": Quantile("the 99th percentile, from due", "due_ns", 0.99),
     "service_p50_ms": Quantile("the median, from when it was sent", "start_ns", 0.5),
 }
-
-
-def margin(scenario: Scenario, weighed: Weighed) -> float:
-    """The margin in force, as a log: the least effect on times, or the twin's bound of the objective if more."""
-    return max(math.log1p(scenario.least_effect.time), weighed.twin.get(scenario.objective, 0.0))
 
 
 def witness(

@@ -12,7 +12,7 @@ import pytest
 
 from lab import aa, foresight, judge, noise, parts, resample, stats, store, weigh
 from lab import scenario as scenario_
-from lab.errors import RecordError
+from lab.errors import RecordError, ScenarioError
 from lab.model import Instance, Lab, Measurement, Query, Requirement, Scenario, Verdict, Workload
 from lab.resample import Claims, Noise
 from lab.timeline import Drive
@@ -47,6 +47,14 @@ def test_every_candidate_becomes_a_copy_of_the_baseline_under_another_name() -> 
 
 def test_a_scenario_of_one_candidate_has_a_copy_to_be_wrong_about() -> None:
     assert list(resample.against_itself(scenario(("a",))).candidates) == ["a", "a (copy 2)"]
+
+
+@pytest.mark.parametrize("objective", ["size.bytes_per_row", "ingest.rows_per_s", "query.recent.planning_ms"])
+def test_what_rounds_do_not_measure_is_refused_before_any_of_them(objective: str) -> None:
+    with pytest.raises(
+        ScenarioError, match=f"^objective: {objective}: is measured once a load .* mix.server_ms_per_op"
+    ):
+        resample.against_itself(scenario(NAMES, objective=objective))
 
 
 # --- noise ---
@@ -375,6 +383,18 @@ def test_an_objective_that_repeats_exactly_has_no_noise(tmp_path: Path) -> None:
     exact = replace(scenario(NAMES), objective="size.bytes_per_row")
     assert list(noise.foreseen(tmp_path, exact, rounds=3, host=HOST).lines()) == []
     assert list(noise.foreseen(tmp_path, scenario(NAMES), rounds=3, host=HOST).smallest_effects.values()) != []
+
+
+@pytest.mark.parametrize(("profile", "told"), [("quick", 0), ("decide", 3)])
+def test_what_a_load_has_once_has_noise_only_between_loads(tmp_path: Path, profile: str, told: int) -> None:
+    asked = scenario(NAMES, objective="ingest.rows_per_s", profile=profile)
+    assert len(noise.foreseen(tmp_path, asked, rounds=20, host=HOST).smallest_effects) == told
+
+
+@pytest.mark.parametrize("profile", ["quick", "decide"])
+def test_where_nobody_challenges_the_baseline_nothing_can_be_found(tmp_path: Path, profile: str) -> None:
+    asked = scenario(NAMES[:1], profile=profile)
+    assert noise.foreseen(tmp_path, asked, rounds=20, host=HOST).smallest_effects == {}
 
 
 # --- what is said beforehand ---

@@ -16,6 +16,7 @@ from scipy.stats import ttest_ind
 from lab import stats
 from lab.model import Evidence, Family, Instance, LeastEffect, Measurement, Requirement, Verdict, Weighed
 from lab.weigh import weigh
+from tests.benchmarks import judge
 from tests.simulate import (
     NOISES,
     OBJECTIVE,
@@ -131,14 +132,13 @@ def test_the_smallest_effect_of_a_run_is_near_that_of_its_true_noise() -> None:
 
 @pytest.mark.parametrize("reduction", [0.0, 0.05, 0.10, 0.20])
 def test_the_pick_is_rarely_wrong(reduction: float) -> None:
-    effects = dict(zip(NAMES, (0, 0.12, math.log1p(-reduction), 0.01, 0.2), strict=True))
-    best = min(effects.values())
+    wrong, _ = judge.wrong_picks(reduction, runs=EXPERIMENTS)
+    assert wrong.value <= 0.025
 
-    def wrong(weighed: Weighed) -> bool:
-        decision = weighed.decision
-        return decision.kind == "recommend" and effects[decision.pick or ""] - best > MARGIN
 
-    assert share(runs(Truth(effects, rounds=8)), wrong) <= 0.025
+@pytest.mark.parametrize("out", [False, True], ids=["the baseline far off", "the baseline out"])
+def test_one_just_beyond_the_margin_from_the_best_is_rarely_picked(out: bool) -> None:
+    assert judge.hard_picks(runs=2 * EXPERIMENTS, out=out).value <= 0.025 + band(0.025, 2 * EXPERIMENTS)
 
 
 def test_the_most_that_a_pick_may_lose_is_rarely_exceeded() -> None:

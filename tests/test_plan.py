@@ -1,13 +1,14 @@
 """What a person who must decide reads, for every way a run can end."""
 
 import dataclasses
+import math
 import re
 from dataclasses import dataclass, replace
 
 import pytest
 
-from lab import change, plan, render, timeline
-from lab.model import Doubt, Evidence, Family, Production, Requirement, Verdict, Weighed
+from lab import change, figure, plan, render, timeline
+from lab.model import Doubt, Evidence, Family, LeastEffect, Production, Requirement, Verdict, Weighed
 from lab.template import Rendered
 from tests import samples
 from tests.samples import decision, evidence, judged, scenario
@@ -56,6 +57,18 @@ NO = decision(
     because=("every candidate fails a requirement or gives other answers than the baseline",),
 )
 
+
+def repeating() -> Weighed:
+    """The sample's, its objective's values repeating: each difference is what it is."""
+    found = [
+        replace(one, value=0.98, low=0.98, high=0.98, because="the values repeat exactly")
+        if one.family == Family.OBJECTIVE
+        else one
+        for one in told()
+    ]
+    return weighed(of=decision(smallest_effect=None), told=found, twin={}, exact=True)
+
+
 WAYS = {
     "recommend": {},
     "keep": {"weighed": weighed(of=KEEP)},
@@ -84,6 +97,7 @@ WAYS = {
     "no twin": {"weighed": weighed(told=[one for one in told() if "twin" not in one.candidate], twin={})},
     "no instances": {"prepared": (), "reasons": (), "sheet": (), "studies": ()},
     "no host": {"run": {"id": "r"}},
+    "exact objective": {"weighed": repeating()},
     "loud twin": {"weighed": weighed(twin={"mix.server_ms_per_op": 0.3})},
     "baseline alone": {
         "scenario": scenario(candidates={"heap": samples.candidate("heap")}),
@@ -270,6 +284,34 @@ def test_the_margin_in_force_is_the_twins_where_that_is_larger():
     assert "differed by up to 35 %" in text
     assert "so the margin in force is 35 %" in text
     assert "the margin in force is 10 %" not in text
+
+
+def test_an_objective_that_repeats_is_told_with_its_own_margin_and_without_intervals():
+    run = judged(weighed=repeating())
+    text = page(weighed=repeating())
+    assert "is at 0.98x of `heap` in the objective `mix.server_ms_per_op`: **better**.\n" in text
+    assert "every improvement beyond 1 % is found" in text
+    assert "claimed beyond a margin of 1 %; the same means shown to lie within 1 %" in text
+    assert "hold together" not in "".join(one.text for one in render.pages(plan.plan(run)).values())
+    drawn = figure.objective(run)
+    left, at = drawn["one"] - drawn["band_left"], drawn["one"] - drawn["rows"][0]["at"]
+    assert left / at == pytest.approx(math.log1p(0.01) / -math.log(0.98))
+
+
+@pytest.mark.parametrize(
+    ("profile", "twin", "told"), [("quick", 0.01, True), ("quick", 0.08, False), ("decide", 0.01, False)]
+)
+def test_small_claims_are_told_to_need_several_loads(profile, twin, told):
+    small = replace(scenario(), least_effect=LeastEffect(time=0.02), profile=profile)
+    text = page(scenario=small, weighed=weighed(twin={small.objective: twin}))
+    assert ("Claims so small need several loads (`--profile decide`)" in text) == told
+    assert "Claims so small" not in page()
+
+
+def test_loads_that_differ_are_not_told_to_need_more_rounds():
+    text = page(weighed=weighed(of=OPEN, twin={"mix.server_ms_per_op": 0.3}))
+    assert "several loads (`--profile decide`), more than further rounds, may decide what is open" in text
+    assert "More rounds, or a quieter machine, may decide" in page(weighed=weighed(of=OPEN))
 
 
 def test_what_is_worse_in_the_pick_is_named_as_a_risk():

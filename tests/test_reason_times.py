@@ -8,7 +8,7 @@ import pytest
 from lab import judge, readings, reasons, shape, store
 from lab.check import FOREIGN, OVERLOADED, THROTTLED
 from lab.model import Doubt, Instance, Measurement
-from lab.reasons import Times, planning, server_time
+from lab.reasons import Times, jit, planning, server_time, triggers
 from tests.samples import prepared, queries, scenario
 from tests.test_reasons import rounds, trial
 
@@ -42,23 +42,36 @@ def test_trials_that_are_no_evidence_about_time_are_left_out_of_it():
     assert timed(SLOW, FAST, times=barred)["recent"].facts == timed(SLOW[1:], FAST)["recent"].facts
 
 
-def test_the_share_of_planning_while_driven_is_left_out_where_the_judge_is_silent():
-    def part(times):
-        own, base = (
-            replace(
-                prepared(name),
-                metrics={"query.recent.planning_ms": (ms,), "query.recent.locks_per_call": (ms,)},
-            )
-            for name, ms in (("by-day", 9.0), ("heap", 1.0))
-        )
-        trials = rounds("by-day", recent=(30.0, 10.0))
-        [one] = planning.explain(
-            reasons.side("by-day", [own], trials, times=times), reasons.side("heap", [base], FAST), queries()
-        )
-        return one.facts
+def test_the_share_of_planning_while_driven_is_that_of_the_servers_time():
+    trials = rounds("by-day", recent=(30.0, 10.0))
+    own = reasons.side("by-day", [measured("by-day", 9.0)], trials)
+    [one] = planning.explain(own, reasons.side("heap", [measured("heap", 1.0)], FAST), queries())
+    assert one.facts == {"part": pytest.approx(30 / 40.15)}
 
-    assert part(Times()) == {"part": pytest.approx(30 / 40.15)}
-    assert part(Times(silent=frozenset({"by-day"}))) == {}
+
+def measured(name, ms):
+    """A candidate that takes so long to plan, with as many locks, and in triggers; the slow one compiles too."""
+    call = {
+        "execution_ms": 100.0,
+        "triggers": [{"Trigger Name": "t", "Time": ms, "Calls": 1}],
+        "jit": [{"Functions": 3, "Timing": {"Total": 40.0}}] if ms > 1 else [],
+    }
+    one = prepared(name)
+    return replace(
+        one,
+        metrics={"query.recent.planning_ms": (ms,), "query.recent.locks_per_call": (ms,)},
+        report={**one.report, "queries": {"recent": {"timed": call}}},
+    )
+
+
+@pytest.mark.parametrize("rule", [planning, triggers, jit], ids=lambda rule: rule.NAME)
+@pytest.mark.parametrize(("silent", "told"), [((), 1), (("by-day",), 0), (("heap",), 0)])
+def test_rules_that_cite_times_are_as_silent_as_the_judge(rule, silent, told):
+    times = Times(silent=frozenset(silent))
+    own, base = (
+        reasons.side(name, [measured(name, ms)], (), times=times) for name, ms in (("by-day", 9.0), ("heap", 1.0))
+    )
+    assert len(list(rule.explain(own, base, queries()))) == told
 
 
 def test_a_difference_within_what_the_twin_differs_by_is_not_told():

@@ -91,6 +91,12 @@ def test_the_decision_is_one_line_with_its_rounds():
     assert "\n" not in decision
 
 
+@pytest.mark.parametrize(("kind", "effect"), [("warm-up", "noted"), ("foreign processes", "no evidence about time")])
+def test_a_note_is_no_doubt_about_time(kind, effect):
+    (note,) = page(doubts=[Doubt(TRIALS[0], kind, "something was seen", False)]).notes
+    assert note.startswith(f"{effect}: 1 ")
+
+
 def test_trials_left_out_are_counted_with_the_reason_and_named():
     doubts = [Doubt(trial, "autovacuum", "an autovacuum worker ran", True) for trial in TRIALS[:4]]
     (note,) = page(doubts=doubts).notes

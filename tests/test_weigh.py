@@ -187,6 +187,12 @@ def test_one_round_decides_nothing() -> None:
     assert weighed.decision.smallest_effect is None
 
 
+def test_where_nobody_challenges_the_baseline_no_effect_is_promised() -> None:
+    alone = judged(noisy({"heap": 0.0}), asked=scenario(["heap"]))
+    assert alone.decision.smallest_effect is None
+    assert alone.decision.noise_sd == pytest.approx(0.05, rel=0.5)
+
+
 def test_rounds_that_one_side_lacks_are_not_compared() -> None:
     weighed = judged(rounds(OBJECTIVE, heap=[2.0, 2.0, 2.0, 50.0], brin=[1.0, 1.0, 1.0]))
     assert find(weighed, f"brin/{OBJECTIVE}").value == pytest.approx(0.5)
@@ -205,6 +211,12 @@ def test_a_twin_of_which_one_pass_is_far_off_leaves_what_repeats_undecided() -> 
     blocks = "query.recent.blocks_per_call"
     measured = loaded(blocks, heap=[40.0] * 3, twin=[40.0, 40.0, 60.0], brin=[30.0] * 3)
     assert find(judged(measured), f"brin/{blocks}").verdict is Verdict.UNCLEAR
+
+
+def test_an_objective_that_repeats_is_known_to() -> None:
+    sizes = scenario(["heap", "brin"], objective=SIZE)
+    assert judged(loaded(SIZE, heap=[100.0] * 2, twin=[100.0] * 2, brin=[98.0] * 2), asked=sizes).exact
+    assert not judged(loaded(SIZE, heap=[100.0] * 2, twin=[101.0, 100.0], brin=[98.0] * 2), asked=sizes).exact
 
 
 def test_the_twin_is_judged_under_its_own_name() -> None:
@@ -279,7 +291,48 @@ def test_passes_over_one_load_repeat_each_other_and_not_the_load() -> None:
     assert not evidence.look
 
 
+def test_the_twin_takes_no_look_away() -> None:
+    names = [f"query.q{n}.mean_ms" for n in range(4)]
+    base = [1.0, 1.1, 0.9, 1.0, 1.05, 0.95, 1.0, 1.02]
+    measured = []
+    for n, name in enumerate(names):
+        own = [value * (1.2 if n == 0 else 1.0) * (1 + 0.05 * (-1) ** i) for i, value in enumerate(base)]
+        measured += rounds(name, heap=base, brin=own, twin=[*reversed(base)])
+    marked = {e.metric for e in judged(measured).evidence if e.look}
+    alone = {e.metric for e in judged([m for m in measured if not m.instance.twin]).evidence if e.look}
+    assert marked == alone == {names[0]}
+
+
 # --- requirements ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("profile", "loads", "verdict"), [("quick", 1, "not shown"), ("decide", 3, "met")])
+def test_passes_on_one_load_show_no_limit_on_a_time(profile: str, loads: int, verdict: str) -> None:
+    limit = Requirement("query.recent.planning_ms", at_most=1.0)
+    passes = [
+        Measurement(Instance(name, load + 1), None, f"{name}.{load + 1}", limit.metric, 0.5 + 0.01 * n + 0.01 * load)
+        for name in ("heap", "brin")
+        for load in range(loads)
+        for n in range(8)
+    ]
+    asked = scenario(["heap", "brin"], requirements=[limit], profile=profile)
+    told = [e for e in judged(passes, asked=asked).evidence if e.family is Family.REQUIREMENT]
+    assert {str(e.verdict) for e in told} == {verdict}
+    assert all(("--profile decide" in e.because) == (loads == 1) for e in told)
+
+
+@pytest.mark.parametrize(("kind", "verdict"), [(FOREIGN, "not shown"), (GENERATOR, "met")])
+def test_on_a_busy_machine_no_limit_on_a_time_is_decided(kind: str, verdict: str) -> None:
+    limit = Requirement("ingest.rows_per_s", at_least=100.0)
+    rates = [
+        Measurement(Instance(name, load), None, f"{name}.{load}", limit.metric, 1000.0 + load)
+        for name in ("heap", "brin")
+        for load in (1, 2, 3)
+    ]
+    asked = scenario(["heap", "brin"], requirements=[limit], profile="decide")
+    weighed = judged([*halved(), *rates], asked=asked, doubts=busy(kind))
+    assert weighed.time_refused
+    assert {str(e.verdict) for e in weighed.evidence if e.family is Family.REQUIREMENT} == {verdict}
 
 
 def required(measured: Sequence[Measurement], *limits: Requirement, doubts: Sequence[Doubt] = ()) -> Weighed:

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from lab import check, design, load, plan, preflight, render, run, sent, store, timeline, trial, witness
+from lab import check, design, load, margin, plan, preflight, render, run, sent, store, timeline, trial, witness
 from lab.drivers import OPS, Driven
 from lab.errors import IngestError, LabError, ScenarioError
 from lab.model import Instance, LeastEffect, Parameter, Query, Statement
@@ -114,8 +114,8 @@ def test_without_a_witness_there_is_nothing_to_say():
 def test_the_margin_is_the_least_effect_or_the_twins_bound_if_that_is_more():
     judged = samples.judged()
     wide = replace(judged.weighed, twin={judged.scenario.objective: 0.3})
-    assert witness.margin(judged.scenario, wide) == 0.3
-    assert witness.margin(replace(judged.scenario, least_effect=LeastEffect(time=0.5)), wide) == np.log1p(0.5)
+    assert margin.of_times(judged.scenario, wide) == 0.3
+    assert margin.of_times(replace(judged.scenario, least_effect=LeastEffect(time=0.5)), wide) == np.log1p(0.5)
 
 
 # --- what is said ---------------------------------------------------------------------------

@@ -89,6 +89,11 @@ class Side:
         return self.prepared.instance
 
     @property
+    def silent(self) -> bool:
+        """Whether nothing is said about its times."""
+        return self.instance.name in self.times.silent
+
+    @property
     def explains(self) -> Mapping[str, Json]:
         """The first instance's."""
         return self.prepared.explains
@@ -175,6 +180,11 @@ def side(
 
 
 # --- for the rules --------------------------------------------------------------------------
+
+
+def untimed(own: Side, base: Side) -> bool:
+    """Whether nothing is said about times of the two: a rule that cites milliseconds is silent then."""
+    return own.silent or base.silent
 
 
 def counted(one: Side, metric: str) -> float | None:

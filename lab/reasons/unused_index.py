@@ -1,4 +1,4 @@
-"""Indexes that no query of the mix reads, and what each row pays for them."""
+"""Indexes that no query of the mix reads, and the bytes that they take for each row."""
 
 from collections.abc import Iterator, Sequence
 from functools import partial
@@ -30,7 +30,7 @@ def explain(own: Side, base: Side, queries: Sequence[Query]) -> Iterator[Reason]
         named(one),
         ", which keeps no row unique, and takes ",
         cite("bytes", "bytes"),
-        "; such indexes take, and are written with, ",
+        "; such indexes take ",
         cite("own", "in bytes/row"),
         " in ",
         named(own),

@@ -57,15 +57,21 @@ def claims_rows() -> Iterable[Rows]:
     """By truth: runs with a claim about any of the candidates."""
     half = {name: effect / 2 for name, effect in AT_THE_MARGIN.items()}
     two = percent(0.02)
+    at_margin = f"all differ by the margin, sd of a pair {percent(judge.SD_AT_MARGIN)}"
     truths: Mapping[str, tuple[Truth, float]] = {
         "nothing differs": (Truth(NULL), 0.10),
         "all differ by half of the margin": (Truth(half), 0.10),
-        "all differ by the margin": (Truth(AT_THE_MARGIN, pair_sd=0.05), 0.10),
+        at_margin: (Truth(AT_THE_MARGIN, pair_sd=judge.SD_AT_MARGIN), 0.10),
         f"nothing differs, loads differ by {two}, least_effect {two}": (Truth(NULL, load_sd=0.02), 0.02),
         "the same without the twin": (Truth(NULL, load_sd=0.02, twin=False), 0.02),
     }
     for name, (truth, least) in truths.items():
         yield {"truth": name, "claimed": cell(judge.claimed(truth, least=least))}
+    yield {"truth": f"{at_margin}, one candidate three times as noisy", "claimed": cell(judge.uneven_claimed())}
+    apart = Truth(NULL, pair_sd=0.05, rounds=8, load_sd=0.03, loads=3, twin=False)
+    found = judge.claimed(apart, least=0.02, profile="decide")
+    name = f"nothing differs, loads differ by {percent(0.03)}, least_effect {two}, --profile decide"
+    yield {"truth": name, "claimed": cell(found)}
 
 
 def power_rows() -> Iterable[Rows]:
@@ -89,14 +95,17 @@ def pick_rows() -> Iterable[Rows]:
 def hard_rows() -> Iterable[Rows]:
     """By rounds: recommended, and just beyond the margin from the best."""
     for rounds in (8, *ROUNDS):
-        yield {"rounds": rounds, "wrong": cell(judge.hard_picks(rounds=rounds))}
+        with_, out = (cell(judge.hard_picks(rounds=rounds, out=out)) for out in (False, True))
+        yield {"rounds": rounds, "wrong": with_, "out": out}
 
 
 def requirement_rows() -> Iterable[Rows]:
     """By the true share of operations over a limit: any of five candidates met, any missed."""
     for times in TIMES:
         met, missed = (judge.requirement(times, verdict) for verdict in (Verdict.MET, Verdict.NOT_MET))
-        yield {"times": times, "met": cell(met), "missed": cell(missed)}
+        yield {"limits": 1, "times": times, "met": cell(met), "missed": cell(missed)}
+    met, missed = (judge.all_of_three(verdict) for verdict in (Verdict.MET, Verdict.NOT_MET))
+    yield {"limits": 3, "times": 1.0, "met": cell(met), "missed": cell(missed)}
 
 
 def look_rows() -> Iterable[Rows]:
@@ -167,11 +176,15 @@ def page(data: Data) -> str:
             [[percent(o["lead"]), str(o["rounds"]), said(o["wrong"]), said(o["decided"])] for o in data["picks"]],
         ),
         hard=table(
-            ["rounds", "wrong recommendations"], [[str(one["rounds"]), said(one["wrong"])] for one in data["hard"]]
+            ["rounds", "wrong recommendations", "wrong, the baseline out"],
+            [[str(one["rounds"]), said(one["wrong"]), said(one["out"])] for one in data["hard"]],
         ),
         limits=table(
-            ["true share over the limit, of that allowed", "any said to meet it", "any said to miss it"],
-            [[f"{one['times']:g}", said(one["met"]), said(one["missed"])] for one in data["requirements"]],
+            ["limits", "true share over each, of that allowed", "any said to meet all", "any said to miss one"],
+            [
+                [str(one["limits"]), f"{one['times']:g}", said(one["met"]), said(one["missed"])]
+                for one in data["requirements"]
+            ],
         ),
         marks=table(
             [f"metrics that differ, of {MANY}", "false marks", "differences marked"],
@@ -252,8 +265,8 @@ it is worse than the best by more than the margin; it is to be so in at most {ha
 
 {picks}
 
-The hardest case: three candidates, the baseline far off, and the challenger that is listed first just beyond the margin
-from the other.
+The hardest case: three candidates, the baseline far off, or out by a requirement that it misses, and the challenger
+that is listed first just beyond the margin from the other.
 
 {hard}
 
@@ -262,13 +275,15 @@ from the other.
 A limit on {limit}, with {operations} operations of each candidate in each trial, the share of operations over the limit
 varying from trial to trial by half of itself. At a true share of exactly that allowed, being said to meet it is wrong
 for every candidate, and so is being said to miss it; either is to happen to any of them in at most {alpha} of the runs.
+Who is said to meet must pass all limits; of several limits one that is missed is enough to be out, so that with each
+limit more a candidate that meets them all may be out by chance, which costs a candidate and recommends none.
 
 {limits}
 
 ## Marks on what is described
 
-Two candidates and {many} described metrics, some of which differ by {differ}. Of the marks "look here" at most {look}
-are to be false.
+Two candidates, the twin, and {many} described metrics, some of which differ by {differ}. Of the marks "look here" at
+most {look} are to be false.
 
 {marks}
 """

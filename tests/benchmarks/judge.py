@@ -13,7 +13,7 @@ from functools import lru_cache
 import numpy as np
 
 from lab import stats
-from lab.model import Evidence, Family, LeastEffect, Requirement, Verdict, Weighed
+from lab.model import Evidence, Family, Instance, LeastEffect, Measurement, Requirement, Verdict, Weighed
 from lab.weigh import weigh
 from tests.simulate import NOISES, OBJECTIVE, Truth, described, experiment, over_limit, scenario
 
@@ -75,9 +75,9 @@ def held(evidence: Sequence[Evidence], effects: Mapping[str, float]) -> tuple[in
     return sum(inside), len(inside)
 
 
-def run(truth: Truth, seed: int, *, least: float = 0.10) -> Weighed:
+def run(truth: Truth, seed: int, *, least: float = 0.10, profile: str = "quick") -> Weighed:
     """One run of the objective alone."""
-    asked = scenario(tuple(truth.effects), least=LeastEffect(time=least))
+    asked = scenario(tuple(truth.effects), least=LeastEffect(time=least), profile=profile)
     return weigh(experiment(truth, seed), scenario=asked, planned_rounds=truth.rounds)
 
 
@@ -101,9 +101,21 @@ def coverage(noise: str, runs: int = RUNS) -> tuple[Share, Share, Share]:
     return share(single), share(together), share(claimed)
 
 
-def claimed(truth: Truth, runs: int = RUNS, *, least: float = 0.10) -> Share:
+def claimed(truth: Truth, runs: int = RUNS, *, least: float = 0.10, profile: str = "quick") -> Share:
     """Runs of *truth* in which anything is claimed."""
-    return share(claims(run(truth, seed, least=least)) for seed in range(runs))
+    return share(claims(run(truth, seed, least=least, profile=profile)) for seed in range(runs))
+
+
+def uneven_claimed(runs: int = RUNS) -> Share:
+    """Runs at the margin that claim anything, where one candidate is three times as noisy as the others."""
+    truth = Truth(AT_THE_MARGIN, pair_sd=SD_AT_MARGIN)
+    noisier = replace(truth, pair_sd=3 * SD_AT_MARGIN)
+    found = []
+    for seed in range(runs):
+        quiet = [m for m in experiment(truth, seed) if m.instance.candidate != "b"]
+        loud = [m for m in experiment(noisier, seed + runs) if m.instance.candidate == "b"]
+        found.append(claims(weigh([*quiet, *loud], scenario=scenario(NAMES), planned_rounds=truth.rounds)))
+    return share(found)
 
 
 def power(reduction: float, *, sd: float, rounds: int, runs: int = RUNS) -> Share:
@@ -122,11 +134,21 @@ def wrong_picks(reduction: float, *, rounds: int = 8, runs: int = RUNS) -> tuple
     return wrong, share(d.kind in ("recommend", "keep") for d in decided)
 
 
-def hard_picks(*, rounds: int = 20, runs: int = RUNS) -> Share:
+def hard_picks(*, rounds: int = 20, runs: int = RUNS, out: bool = False) -> Share:
     """Runs that recommend a challenger just beyond the margin from the best, which is listed behind it:
-    the hardest case, with few candidates and the baseline far off."""
+    the hardest case, with few candidates and the baseline far off, or *out* by a requirement that it misses."""
     effects = {"a": 0.5, "b": MARGIN * 1.0001, "c": 0.0}
-    decided = (run(Truth(effects, rounds=rounds), seed).decision for seed in range(runs))
+    size = Requirement("size.total_bytes", at_most=1.5)
+    asked = scenario(tuple(effects), requirements=[size] * out)
+    sizes = [
+        Measurement(Instance(name, 1), None, f"{name}.1", size.metric, 1.0 + (name == "a")) for name in effects
+    ] * out
+    decided = (
+        weigh(
+            [*experiment(Truth(effects, rounds=rounds), seed), *sizes], scenario=asked, planned_rounds=rounds
+        ).decision
+        for seed in range(runs)
+    )
     return share(d.kind == "recommend" and d.pick == "b" for d in decided)
 
 
@@ -142,13 +164,34 @@ def requirement(times: float, verdict: Verdict, runs: int = RUNS) -> Share:
     return share(said)
 
 
+def all_of_three(verdict: Verdict, runs: int = RUNS) -> Share:
+    """Runs in which any of five candidates is said to meet all of three limits (or to miss one of them), the true
+    share of operations over each being exactly what is allowed."""
+    limits = [replace(LIMIT, metric=f"query.q{n}.p95_ms") for n in range(3)]
+    asked = scenario(NAMES, requirements=limits)
+    said = []
+    for seed in range(runs):
+        measured = [
+            m
+            for n in range(len(limits))
+            for m in over_limit(
+                3 * seed + n, names=NAMES, share=0.05, limit_ms=50.0, query=f"q{n}", operations=OPERATIONS
+            )
+        ]
+        weighed = weigh(measured, scenario=asked, planned_rounds=20)
+        verdicts = [[e.verdict for e in weighed.evidence if e.against == "at_most" and e.candidate == c] for c in NAMES]
+        every = all if verdict is Verdict.MET else any
+        said.append(any(every(one is verdict for one in of_candidate) for of_candidate in verdicts))
+    return share(said)
+
+
 def looks(different: int, runs: int = RUNS, *, many: int = MANY) -> tuple[Share, Share]:
     """Of the marks that a run sets on *many* described metrics the false ones; of the metrics that differ those marked.
 
     The first is the mean over runs of the share of false marks, 0 in a run without any; its interval is a t interval.
     """
     names = tuple(f"query.q{n}.mean_ms" for n in range(many))
-    truth = Truth({"a": 0.0, "b": math.log1p(DIFFERENCE)}, twin=False)
+    truth = Truth({"a": 0.0, "b": math.log1p(DIFFERENCE)})
     false, found = [], []
     for seed in range(runs):
         measured = described(truth, seed, names, different)
@@ -199,6 +242,7 @@ def wrong_picks_share() -> Figure:
     """Recommended, and more than the margin off."""
     shares = {f"the best ahead by {lead:.0%}": wrong_picks(lead)[0] for lead in (0.0, 0.05, 0.10, 0.20)}
     shares["one just beyond the margin from the best"] = hard_picks(runs=8 * RUNS)
+    shares["the same, the baseline out"] = hard_picks(runs=8 * RUNS, out=True)
     name, found = worst(shares, of=lambda one: one.value)
     return figure(found, f"the worst of {len(shares)} truths ({name})", high=0.025)
 
