@@ -378,9 +378,10 @@ def test_what_is_known_is_what_is_warned_by(tmp_path: Path) -> None:
     assert warned() == []
 
 
-def test_an_objective_that_repeats_exactly_has_no_noise(tmp_path: Path) -> None:
+@pytest.mark.parametrize("profile", ["quick", "decide"])
+def test_an_objective_that_repeats_exactly_has_no_noise(tmp_path: Path, profile: str) -> None:
     plain(kept(tmp_path, "20260102T000000-b"), 0.08)
-    exact = replace(scenario(NAMES), objective="size.bytes_per_row")
+    exact = scenario(NAMES, objective="size.bytes_per_row", profile=profile)
     assert list(noise.foreseen(tmp_path, exact, rounds=3, host=HOST).lines()) == []
     assert list(noise.foreseen(tmp_path, scenario(NAMES), rounds=3, host=HOST).smallest_effects.values()) != []
 

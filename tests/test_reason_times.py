@@ -42,9 +42,11 @@ def test_trials_that_are_no_evidence_about_time_are_left_out_of_it():
     assert timed(SLOW, FAST, times=barred)["recent"].facts == timed(SLOW[1:], FAST)["recent"].facts
 
 
-def test_the_share_of_planning_while_driven_is_that_of_the_servers_time():
-    trials = rounds("by-day", recent=(30.0, 10.0))
-    own = reasons.side("by-day", [measured("by-day", 9.0)], trials)
+def test_the_share_of_planning_while_driven_is_of_trials_that_are_evidence_about_time():
+    trials = [*rounds("by-day", recent=(30.0, 10.0)), *rounds("by-day", recent=(90.0, 10.0))]
+    barred = Times(barred=frozenset({"doubted"}))
+    trials = [replace(s, trial=replace(s.trial, id="doubted")) if n >= 4 else s for n, s in enumerate(trials)]
+    own = reasons.side("by-day", [measured("by-day", 9.0)], trials, times=barred)
     [one] = planning.explain(own, reasons.side("heap", [measured("heap", 1.0)], FAST), queries())
     assert one.facts == {"part": pytest.approx(30 / 40.15)}
 
