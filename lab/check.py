@@ -262,9 +262,14 @@ def clock_error_ns(item: Slice) -> int:
 
 def generator_late(item: Slice, kind: str = "drive") -> float:
     """The share of operations of the *kind*'s steps that started late although their client was free."""
-    late = [_kept_waiting(ops) > LATE_NS for _, ops in driven(item, kind)]
-    every = np.concatenate(late) if late else np.array([], dtype=bool)
-    return float(every.mean()) if every.size else 0.0
+    late, of = late_of(item, kind)
+    return late / of if of else 0.0
+
+
+def late_of(item: Slice, kind: str = "drive") -> tuple[int, int]:
+    """How many operations of the *kind*'s steps started late although their client was free, and of how many."""
+    waited = [_kept_waiting(ops) for _, ops in driven(item, kind)]
+    return sum(int((one > LATE_NS).sum()) for one in waited), sum(map(len, waited))
 
 
 def _kept_waiting(ops: pa.Table) -> Ints:

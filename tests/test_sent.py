@@ -1,10 +1,11 @@
 """The plan's account of who sent the load."""
 
+import numpy as np
 import pytest
 
 from lab import plan, render, sent
 from tests import samples
-from tests.slices import drive, ops, sliced, step
+from tests.slices import MS, START, drive, ops, sliced, step
 
 
 def worker(host, pid, *, share, error_ns=0, cores=8):
@@ -15,7 +16,18 @@ def test_the_generators_share_is_of_the_time_that_load_was_driven_for():
     first = drive(due=100, generator_cpu_s=1.0, for_s=2.0)
     second = drive(due=100, generator_cpu_s=0.4, for_s=4.0)
     found = sent.sent([sliced([step("append"), first], ops(100)), sliced(second, ops(100))])
-    assert found == {"mean": pytest.approx(1.4 / 6), "most": 0.5, "hosts": []}
+    assert (found["mean"], found["most"], found["hosts"]) == (pytest.approx(1.4 / 6), 0.5, [])
+
+
+def test_operations_that_a_free_client_started_late_are_counted_and_told():
+    due = START + np.arange(100) * 10 * MS
+    late = ops(100, start=due + np.where(np.arange(100) % 10 == 0, 3, 0) * MS)
+    found = sent.sent([sliced(drive(due=100, generator_cpu_s=1.0), late), sliced(drive(due=100), ops(100))])
+    assert found["late"] == {"count": 10, "due": 200, "by_ms": 2.0}
+    told = "Operations that started more than 2.00 ms late although a client was free: 10 of 200 that had"
+    assert told in page_of(samples.judged(load=found))
+    saturated = {**found, "late": {"count": 0, "due": 0, "by_ms": 2.0}}
+    assert "although a client was free" not in page_of(samples.judged(load=saturated))
 
 
 def test_where_nothing_was_driven_there_is_nothing_to_say():

@@ -206,9 +206,11 @@ def test_settling_leaves_nothing_running_and_nothing_to_do(psql, database, admin
     prepare.settle(alone(admin))
     since = pg.ask(admin, "SELECT redo_lsn - %(at)s::pg_lsn AS bytes FROM pg_control_checkpoint()", {"at": written})
     assert since["bytes"] > 0
-    seen = pg.ask(admin, "SELECT relpages, reltuples, relallvisible FROM pg_class WHERE relname = 'events'")
+    seen = pg.ask(
+        admin, "SELECT relpages, reltuples, relallvisible, relallfrozen FROM pg_class WHERE relname = 'events'"
+    )
     assert seen["reltuples"] == 2_000
-    assert seen["relallvisible"] == seen["relpages"] > 0
+    assert seen["relallfrozen"] == seen["relallvisible"] == seen["relpages"] > 0
     assert pg.ask(admin, pg.query("totals"))["autovacuums"] == 0
     assert pg.ask(admin, "SELECT count(*) AS n FROM pg_stat_progress_vacuum") == {"n": 0}
     left = pg.ask(admin, "SELECT brin_summarize_new_values('by_id') AS n")
