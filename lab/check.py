@@ -175,7 +175,6 @@ def _of_trial(item: Slice) -> Iterator[Doubt]:
     late = generator_late(item) > LATE_SHARE
     grows = [(ops, step) for step, ops in driven(item) if lag_grows(ops, step)]
     overloaded = any(not late or clients_busy(ops, step) > BUSY_SHARE for ops, step in grows)
-    generator = late and not overloaded
     if item.rows != item.rows_due:
         yield Doubt(trial, "rows", "the tables held another number of rows than they should", True)
     if any(step.get("autovacuums", 0) for step in item.steps):
@@ -186,7 +185,7 @@ def _of_trial(item: Slice) -> Iterator[Doubt]:
         yield Doubt(trial, FOREIGN, "other processes took a good part of the processors", False)
     if generator_throttled_share(item.steps) > THROTTLED_SHARE:
         yield Doubt(trial, GENERATOR, "a quota of processor time kept the load generator waiting", False)
-    elif generator:
+    elif late and not overloaded:
         yield Doubt(trial, GENERATOR, "the load generator started operations late although a client was free", False)
     if clock_error_ns(item) > CLOCK_NS:
         yield Doubt(trial, CLOCKS, "a load worker's clock could not be told by the lab's closely enough", False)
