@@ -259,7 +259,7 @@ def power_at_smallest_effect() -> Figure:
 
 def requirement_wrong_share() -> Figure:
     """A limit met by none, and exactly reached by all: is any candidate said to meet it?"""
-    return figure(requirement(1.0, Verdict.MET, 2 * RUNS), "five candidates exactly at a limit on p95", high=0.05)
+    return figure(requirement(1.0, Verdict.MET, 20 * RUNS), "five candidates exactly at a limit on p95", high=0.05)
 
 
 def false_looks_share() -> Figure:
