@@ -109,7 +109,7 @@ def _copied(folder: Path, top: Path) -> Path:
     """A copy of what the run wrote, below *top*: nothing unfinished, and nothing that was made of it."""
     run = store.read_run(folder)
     copy = top / str(run["scenario"]["name"]) / str(run["id"])
-    single = [*folder.glob("more-*.json"), *(folder / name for name in (store.RUN, "done.json", exported.NAME))]
+    single = [*folder.glob("more-*.json"), *(folder / name for name in (store.RUN, store.DONE, exported.NAME))]
     sealed = [seal.parent for seal in store.seals(folder) if seal.name in _ENDS.values()]
     try:
         copy.mkdir(parents=True)
@@ -149,6 +149,7 @@ def _redacted(copy: Path, names: Names, machines: Mapping[str, str]) -> Export:
     seals = sorted({seal for path in changed if (seal := _seal_of(path, copy))})
     for seal in seals:
         _reseal(seal, [path for path in changed if path.parent == seal.parent])
+    _finish_again(copy)
     same = earlier is not None and earlier.root == before  # and nothing was added to it here
     was, resealed = (earlier.was, earlier.resealed) if earlier and same else (before, ())
     paths = {path.relative_to(copy).as_posix() for path in (*changed, *seals)} | set(resealed)
@@ -165,7 +166,8 @@ def _rewritten(path: Path, names: Names) -> bool:
 
 def _evidence(copy: Path) -> list[Path]:
     """The JSON files that evidence rests on, beside the seals."""
-    return sorted(path for path in copy.rglob("*.json") if path.name not in (*_ENDS.values(), exported.NAME))
+    others = (*_ENDS.values(), store.DONE, exported.NAME)
+    return sorted(path for path in copy.rglob("*.json") if path.name not in others)
 
 
 def _edited(path: Path, names: Names, machines: Mapping[str, str]) -> bool:
@@ -191,6 +193,14 @@ def _reseal(seal: Path, changed: Iterable[Path]) -> None:
     what = store.read_json(seal)
     what["checksums"] |= {path.name: _sha256(path) for path in changed}
     store.write_json(seal, what)
+
+
+def _finish_again(copy: Path) -> None:
+    """Have done.json say what the seals that it names are by now, where it names any."""
+    done = store.read_json(copy / store.DONE) if (copy / store.DONE).exists() else {}
+    if "seals" in done:
+        what = {key: value for key, value in done.items() if key not in ("format", "seals", "checksum")}
+        store.finish(copy, what, done["seals"])
 
 
 def _sha256(path: Path) -> str:

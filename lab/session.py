@@ -261,7 +261,8 @@ class _Session:
         return store.create(self.asked.results, self._run_json())
 
     def take_up(self, old: Path) -> Path:
-        """Go on with a run that was begun; RecordError where it was of something else."""
+        """Go on with a run that was begun; RecordError where it was of something else, or is not as it was written."""
+        store.whole(old)
         was = store.read(old)
         _same(was.run, self._run_json())
         if self.asked.rounds and self.asked.rounds < was.rounds:

@@ -6,7 +6,7 @@
         instances/<name>/           instance.json last, with the checksums of its siblings
         studies/<name>/             the same, for the points of the catalogue study
         trials/<id>/                trial.json last, with the checksums of its siblings
-        done.json                   when the planned rounds are complete
+        done.json                   when the planned rounds are complete, with the checksums of all seals
         export.json                 where it came out of an archive (lab/exported.py)
         analysis/                   what was made of it; may be deleted and made again
 
@@ -16,10 +16,7 @@ A folder appears under its final name when it is complete: whatever carries that
 import glob
 import hashlib
 import json
-import os
-import shutil
-import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,14 +25,16 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from lab import exported
+from lab import exported, files
 from lab.design import slug
 from lab.errors import PlaceError, RecordError
+from lab.files import FORMAT as FORMAT
+from lab.files import read_json as read_json
+from lab.files import write_json as write_json
 from lab.model import Instance, Json, Prepared, Slice, Study, Trial
 
-FORMAT = 1
 RUN = "run.json"
-_PART = ".partial-"  # how the name of what is being written begins; tidy knows it too
+DONE = "done.json"
 
 
 @dataclass(frozen=True)
@@ -65,7 +64,7 @@ def create(results: Path, run: Mapping[str, Json]) -> Path:
     with _disk(folder):
         if folder.exists():
             raise RecordError(f"{folder}: is there already (a run is written once)")
-        with _appearing(folder) as part:
+        with files.folder(folder) as part:
             write_json(part / RUN, {"format": FORMAT, **run})
     return folder
 
@@ -77,10 +76,15 @@ def take_up(folder: Path, what: Mapping[str, Json]) -> None:
         write_json(folder / f"more-{n}.json", {"format": FORMAT, **what})
 
 
-def finish(folder: Path, what: Mapping[str, Json]) -> None:
-    """Record that all planned rounds are there."""
+def finish(folder: Path, what: Mapping[str, Json], of: Collection[str] | None = None) -> None:
+    """Record that all planned rounds are there, and what every seal is, or those of *of*: a change is named from then.
+
+    *of*: their paths, relative to *folder*.
+    """
+    sealed = {name: sha256 for name, sha256 in _sealed(folder).items() if of is None or name in of}
     with _disk(folder):
-        write_json(folder / "done.json", {"format": FORMAT, **what})
+        done = {"format": FORMAT, **what, "seals": sealed}
+        write_json(folder / DONE, {**done, "checksum": _of_value(done)})
 
 
 def keep_instance(folder: Path, prepared: Prepared, samples: Mapping[str, pa.Table]) -> None:
@@ -88,7 +92,7 @@ def keep_instance(folder: Path, prepared: Prepared, samples: Mapping[str, pa.Tab
     target = folder / "instances" / label(prepared.instance)
     if target.exists():
         return
-    with _disk(target), _appearing(target) as part:
+    with _disk(target), files.folder(target) as part:
         for name in ("metrics", "explains", "digests", "settings", "guarantees", "report"):
             write_json(part / f"{name}.json", getattr(prepared, name))
         for stream, sample in samples.items():
@@ -101,7 +105,7 @@ def keep_study(folder: Path, study: Study) -> None:
     target = folder / "studies" / f"{slug(study.candidate)}.{study.partitions}"
     if target.exists():
         return
-    with _disk(target), _appearing(target) as part:
+    with _disk(target), files.folder(target) as part:
         write_json(part / "metrics.json", study.metrics)
         _seal(part / "study.json", {"candidate": study.candidate, "partitions": study.partitions})
 
@@ -120,7 +124,7 @@ def keep_trial(folder: Path, slice_: Slice, logs: Mapping[str, str]) -> None:
     """Keep a trial; when this returns it survives whatever comes."""
     trial = slice_.trial
     target = folder / "trials" / trial.id
-    with _disk(target), _appearing(target) as part:
+    with _disk(target), files.folder(target) as part:
         write_json(part / "facts.json", {"format": FORMAT, "steps": list(slice_.steps)})
         pq.write_table(slice_.ops, part / "ops.parquet", compression="zstd")
         for name, table in {"series": slice_.series, "witness": slice_.witness}.items():
@@ -150,22 +154,6 @@ def label(instance: Instance) -> str:
     return f"{slug(instance.candidate)}.{instance.load}"
 
 
-def write_json(path: Path, value: Json) -> None:
-    """One JSON value, readable; on the disk, whole, when this returns, and until then not there."""
-    part = path.with_name(f"{_PART}{path.name}")
-    try:
-        with part.open("w", encoding="utf-8") as file:
-            json.dump(value, file, ensure_ascii=False, indent=1, allow_nan=False)
-            file.write("\n")
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
-    _sync(path.parent)
-
-
 def _seal(path: Path, what: Mapping[str, Json]) -> None:
     """Write the file that makes its folder whole: what it is, and the checksums of its siblings."""
     write_json(path, {"format": FORMAT, **what, "checksums": _checksums(path.parent)})
@@ -185,31 +173,6 @@ def _instance(instance: Instance) -> dict[str, Json]:
 
 
 @contextmanager
-def _appearing(target: Path) -> Iterator[Path]:
-    """A folder that gets its name when the block ends well, and else was never there."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    part = Path(tempfile.mkdtemp(prefix=_PART, dir=target.parent))
-    try:
-        yield part
-        part.chmod(0o755)
-        for path in (*part.rglob("*"), part):
-            _sync(path)
-        part.rename(target)
-        _sync(target.parent)
-    except BaseException:
-        shutil.rmtree(part, ignore_errors=True)
-        raise
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-@contextmanager
 def _disk(where: Path) -> Iterator[None]:
     """What the disk refuses, as one message."""
     try:
@@ -224,30 +187,6 @@ def _disk(where: Path) -> Iterator[None]:
 # --- reading --------------------------------------------------------------------------------
 
 
-class _Record(dict[str, Any]):
-    """A mapping in a file; a key that it lacks is told with the file's name."""
-
-    def __init__(self, path: Path, value: Mapping[str, Any]) -> None:
-        super().__init__(value)
-        self._path = path
-
-    def __missing__(self, key: str) -> Any:
-        raise RecordError(f"{self._path}: has no {key!r} (it is not as pglab run wrote it)")
-
-
-def read_json(path: Path) -> Any:
-    """One JSON value; RecordError where it is missing, broken or of another format, or lacks what is asked of it."""
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"), object_hook=lambda found: _Record(path, found))
-    except FileNotFoundError:
-        raise RecordError(f"{path}: is not there (is it a folder that pglab run wrote?)") from None
-    except (ValueError, OSError) as error:
-        raise RecordError(f"{path}: cannot be read: {error}") from None
-    if isinstance(value, dict) and value.get("format", FORMAT) != FORMAT:
-        raise RecordError(f"{path}: is of format {value['format']!r} (this pglab reads format {FORMAT})")
-    return value
-
-
 def read_run(folder: Path) -> Mapping[str, Json]:
     """The run.json of a run's folder; RecordError where the folder is not a run's."""
     run = read_json(folder / RUN)
@@ -258,7 +197,7 @@ def read_run(folder: Path) -> Mapping[str, Json]:
 
 def read(folder: Path) -> Stored:
     """A whole run, trials in the order of rounds and positions."""
-    done = folder / "done.json"
+    done = folder / DONE
     slices = (_read_trial(path) for path in _folders(folder / "trials"))
     return Stored(
         folder=folder,
@@ -289,8 +228,8 @@ def planned(folder: Path) -> int:
 
 def complete(folder: Path) -> bool:
     """Are all planned rounds there?"""
-    done = folder / "done.json"
-    return done.exists() and bool(read_json(done)["rounds"] >= planned(folder))
+    done = folder / DONE
+    return done.exists() and bool(read_json(done)["rounds"] == planned(folder))
 
 
 def find(results: Path, name: str) -> Path:
@@ -369,12 +308,12 @@ def seals(folder: Path) -> list[Path]:
 
 def root(folder: Path) -> str:
     """The Merkle root of a run: one sha256 over the names and sha256s of its seals, 64 hex digits."""
-    lines = (f"{path.relative_to(folder).as_posix()} {_sha256(path)}\n" for path in seals(folder) if path.exists())
+    lines = (f"{name} {sha256}\n" for name, sha256 in _sealed(folder).items())
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
 def whole(folder: Path) -> None:
-    """Nothing where every file of a run is what its seal says; else RecordError naming those that are not."""
+    """Nothing where every file of a run is as it was written; else RecordError naming those that are not."""
     found = [f"{folder}/{problem}" for problem in problems(folder)]
     if found:
         found.append(f"{folder}: is not as pglab run wrote it and is not judged (restore it from a copy)")
@@ -382,17 +321,59 @@ def whole(folder: Path) -> None:
 
 
 def problems(folder: Path) -> list[str]:
-    """Every file of a run that is not what its seal says, in words; [] where all is well."""
-    found, export = [], exported.read(folder)
-    for seal in (path for path in seals(folder) if path.name in _SEALS.values()):
-        where = seal.parent.relative_to(folder).as_posix()
-        try:
-            due = exported.due(export, where, read_json(seal)["checksums"])
-        except RecordError as error:
-            found.append(str(error).removeprefix(f"{folder}/"))
-            continue
-        there = {k: v for k, v in _checksums(seal.parent).items() if k != seal.name}
-        found += [f"{where}/{name}: is missing" for name in due.keys() - there.keys()]
-        found += [f"{where}/{name}: was added" for name in there.keys() - due.keys()]
-        found += [f"{where}/{name}: was changed" for name in due.keys() & there.keys() if due[name] != there[name]]
-    return sorted(found)
+    """Every file that is not what its seal says, every seal that is not what done.json says, in words; [] if none."""
+    export = exported.read(folder)
+    of_folders = (path for path in seals(folder) if path.name in _SEALS.values())
+    checks = [*(_of_seal(folder, seal, export) for seal in of_folders), _since_done(folder)]
+    return sorted({problem for check in checks for problem in _told(check, folder)})
+
+
+def _told(check: Iterator[str], folder: Path) -> Iterator[str]:
+    """What a check finds, and what it could not read."""
+    try:
+        yield from check
+    except RecordError as error:
+        yield str(error).removeprefix(f"{folder}/")
+
+
+def _of_seal(folder: Path, seal: Path, export: exported.Export | None) -> Iterator[str]:
+    where = seal.parent.relative_to(folder).as_posix()
+    if not seal.exists():
+        yield f"{where}/{seal.name}: is missing"
+        return
+    due = exported.due(export, where, read_json(seal)["checksums"])
+    there = {k: v for k, v in _checksums(seal.parent).items() if k != seal.name}
+    yield from (f"{where}/{problem}" for problem in _differing(due, there))
+
+
+def _since_done(folder: Path) -> Iterator[str]:
+    """What happened to the seals since the planned rounds were there; nothing of a run that was written without them.
+
+    A run that was taken up again has further ones, of which done.json will tell when those rounds are there too.
+    """
+    done = read_json(folder / DONE) if (folder / DONE).exists() else {}
+    if "seals" not in done:
+        return
+    if done.pop("checksum", "") != _of_value(done):
+        yield f"{DONE}: was changed"
+        return
+    due, there = done["seals"], _sealed(folder)
+    if any(name.startswith("more-") for name in there.keys() - due.keys()):
+        there = {name: there[name] for name in there.keys() & due.keys()}
+    yield from _differing(due, there)
+
+
+def _differing(due: Mapping[str, str], there: Mapping[str, str]) -> Iterator[str]:
+    """Where checksums by name are not those that are due, in words."""
+    yield from (f"{name}: is missing" for name in due.keys() - there.keys())
+    yield from (f"{name}: was added" for name in there.keys() - due.keys())
+    yield from (f"{name}: was changed" for name in due.keys() & there.keys() if due[name] != there[name])
+
+
+def _sealed(folder: Path) -> dict[str, str]:
+    """Seal -> its sha256, of those that are there, in their order."""
+    return {path.relative_to(folder).as_posix(): _sha256(path) for path in seals(folder) if path.exists()}
+
+
+def _of_value(value: Json) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True, ensure_ascii=False).encode()).hexdigest()

@@ -454,6 +454,14 @@ def test_a_run_that_began_with_shorter_slices_is_not_gone_on_with():
         session._same(begun, {**begun, "data": {}, "lengthened": ["s.yaml:3: 0.25 s is driven for 2 s"]})
 
 
+def test_a_run_that_was_changed_is_not_gone_on_with(here):
+    begun = store.create(here / "results", RUN)
+    store.finish(begun, {"rounds": RUN["rounds"]})
+    (begun / "run.json").write_text((begun / "run.json").read_text().replace("embedded", "docker"))
+    with pytest.raises(RecordError, match=r"run.json: was changed\n.*is not as pglab run wrote it"):
+        session._Session.take_up(None, begun)
+
+
 def test_a_scenario_that_is_nowhere_is_told_with_where_it_was_looked_for(here):
     done = pglab("run", "nowhere")
     assert done.exit_code == 2

@@ -53,6 +53,7 @@ def sample(tmp_path_factory) -> Path:
     said = min(folder.glob("trials/*/logs/*"))
     said.write_text(LOG)
     seal_again(folder, said)
+    store.finish(folder, {"rounds": 20})
     return folder
 
 
@@ -128,6 +129,9 @@ def test_home_folders_load_workers_and_settings_are_redacted_in_evidence_and_sea
     edited(facts, '"do": "drive"', '"do": "drive", "workers": [{"host": "workbench"}, {"host": "abacus"}]')
     seal_again(run, settings)
     seal_again(run, facts)
+    store.finish(run, {"rounds": 2})
+    store.keep_trial(run, trial(3), {})
+    store.take_up(run, {"rounds": 3})
     done = shipped(run)
     assert done.export.root != done.export.was == store.root(run)
     assert done.export.resealed == (
@@ -211,6 +215,7 @@ def test_a_plan_of_the_archive_is_the_plan_of_the_run_to_the_byte(planned, packe
 def test_a_plan_of_before_evidence_was_redacted_is_to_be_judged_again(sample, tmp_path):
     folder = shutil.copytree(sample, tmp_path / "results" / "sample" / sample.name)
     edited(folder / "run.json", '"files": {', '"files": {"note": "/srv/people/evelyn",')
+    store.finish(folder, {"rounds": 20})
     publish.publish(folder, tmp_path / "before")
     done = export.export(folder, tmp_path / "run.tar.gz", NAMES)
     with pytest.raises(RecordError, match=r"run.tar.gz: sample/.*: says that 1 files which .*judge it again"):

@@ -14,7 +14,7 @@ LAYERS = {
         redact book form explain change shape waits gate resample foresight sent witness migration predicates proposal
         bottleneck likely literals bounds datayaml dump recorded lesson assignments alike frequencies permutation
         partitions common turns commands peak checkpointed functions tables refused spread sketch inputs margin""",
-    "2a": "base elsewhere procfs pg plain waiting scripted generator queries store exported archive",
+    "2a": "base elsewhere procfs pg plain waiting scripted generator queries files store exported archive",
     "2b": "hosts sources probes render checklist lint written",
     "3": "clusters ingest drivers events",
     "4": """parts run preflight share clock trial prepare count judge publish session sizing verify tidy doctor images

@@ -136,6 +136,7 @@ def test_candidates_that_only_left_out_are_found_in_the_scenario(sample):
     for folder in ("instances", "trials"):
         for path in (sample / folder).glob("no-*"):
             shutil.rmtree(path)
+    store.finish(sample, {"rounds": 20})
     assert show.shown(sample).notes[0] == 'not in this run (--only by-day): no "index", später'
 
 

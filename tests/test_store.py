@@ -297,6 +297,56 @@ def test_every_missing_file_is_named(full):
         victim.write_bytes(was)
 
 
+@pytest.fixture
+def done(full) -> Path:
+    """The same, of which all planned rounds are there."""
+    store.finish(full, {"rounds": 2})
+    return full
+
+
+def test_every_file_of_a_finished_run_that_is_changed_or_gone_is_named(done):
+    for victim in sorted(path for path in done.rglob("*") if path.is_file()):
+        was, name = victim.read_bytes(), victim.relative_to(done).as_posix()
+        victim.write_bytes(was.replace(b": 2", b": 3", 1) if b": 2" in was else was + b" ")
+        assert store.problems(done) == [f"{name}: was changed"]
+        victim.unlink()
+        assert store.problems(done) == ([] if name == "done.json" else [f"{name}: is missing"])
+        victim.write_bytes(was)
+    assert store.problems(done) == []
+
+
+def test_a_trial_that_is_gone_from_a_finished_run_or_added_to_it_is_named(done):
+    (there,) = (done / "trials").iterdir()
+    there.rename(done / "trials" / "heap.1.r9-0123456789")
+    assert store.problems(done) == [
+        "trials/heap.1.r1-0123456789/trial.json: is missing",
+        "trials/heap.1.r9-0123456789/trial.json: was added",
+    ]
+
+
+def test_what_came_since_a_finished_run_was_taken_up_is_no_problem_and_what_was_there_is_seen_to(done):
+    store.take_up(done, {"rounds": 3, "why": "more rounds"})
+    store.keep_trial(done, trial(3), {})
+    assert store.problems(done) == []
+    spoil_json(done / "run.json", rounds=1)
+    assert store.problems(done) == ["run.json: was changed"]
+    spoil_json(done / "run.json", rounds=2)
+    store.finish(done, {"rounds": 3})
+    assert (store.problems(done), store.complete(done)) == ([], True)
+    spoil_json(done / "more-1.json", rounds=4)
+    assert (store.problems(done), store.complete(done)) == (["more-1.json: was changed"], False)
+
+
+def test_a_run_that_was_finished_before_seals_were_recorded_is_read(done):
+    spoil_json(done / "done.json", seals=None, checksum=None)
+    assert (store.problems(done), store.complete(done)) == ([], True)
+
+
+def test_a_run_that_says_to_have_more_rounds_than_were_planned_is_not_complete(done):
+    spoil_json(done / "done.json", seals=None, checksum=None, rounds=3)
+    assert not store.complete(done)
+
+
 def test_an_added_file_is_named(full):
     (full / "instances/heap.1/note.txt").write_text("mine")
     assert store.problems(full) == ["instances/heap.1/note.txt: was added"]
