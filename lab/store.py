@@ -35,6 +35,7 @@ from lab.model import Instance, Json, Prepared, Slice, Study, Trial
 
 RUN = "run.json"
 DONE = "done.json"
+_RISING = ("seq", "due_ns", "start_ns", "end_ns")  # columns of operations that take less by how much each is more
 
 
 @dataclass(frozen=True)
@@ -126,10 +127,11 @@ def keep_trial(folder: Path, slice_: Slice, logs: Mapping[str, str]) -> None:
     target = folder / "trials" / trial.id
     with _disk(target), files.folder(target) as part:
         write_json(part / "facts.json", {"format": FORMAT, "steps": list(slice_.steps)})
-        pq.write_table(slice_.ops, part / "ops.parquet", compression="zstd")
-        for name, table in {"series": slice_.series, "witness": slice_.witness}.items():
-            if table is not None:
-                pq.write_table(table, part / f"{name}.parquet", compression="zstd")
+        _write_ops(slice_.ops, part / "ops.parquet")
+        if slice_.series is not None:
+            pq.write_table(slice_.series, part / "series.parquet", compression="zstd")
+        if slice_.witness is not None:
+            _write_ops(slice_.witness, part / "witness.parquet")
         (part / "logs").mkdir()
         for node, text in logs.items():
             (part / "logs" / f"{node}.log").write_text(text, encoding="utf-8")
@@ -143,6 +145,13 @@ def keep_trial(folder: Path, slice_: Slice, logs: Mapping[str, str]) -> None:
             "rows_due": slice_.rows_due,
         }
         _seal(part / "trial.json", what)
+
+
+def _write_ops(ops: pa.Table, path: Path) -> None:
+    """A table of drivers.OPS, in half of what it takes with dictionaries for all columns."""
+    others: Any = [name for name in ops.column_names if name not in _RISING]  # its type is said to be bool alone
+    by = dict.fromkeys(_RISING, "DELTA_BINARY_PACKED")
+    pq.write_table(ops, path, compression="zstd", use_dictionary=others, column_encoding=by)
 
 
 def label(instance: Instance) -> str:

@@ -104,6 +104,21 @@ def test_series_are_kept_with_the_trial_and_sealed_and_trials_without_are_read(f
     assert [problem.endswith("series.parquet: was changed") for problem in store.problems(folder)] == [True]
 
 
+def test_operations_are_stored_by_how_much_each_is_later_and_come_back_as_they_were(folder):
+    made = replace(trial(), ops=ops(2000), witness=ops(300))
+    store.keep_trial(folder, made, {})
+    (read,) = store.read(folder).slices
+    assert read.ops.equals(made.ops)
+    assert read.witness.equals(made.witness)
+    for name in ("ops", "witness"):
+        group = pq.read_metadata(folder / "trials" / made.trial.id / f"{name}.parquet").row_group(0)
+        columns = {one.path_in_schema: one for one in map(group.column, range(group.num_columns))}
+        delta = {column for column, one in columns.items() if "DELTA_BINARY_PACKED" in one.encodings}
+        assert delta == {"seq", "due_ns", "start_ns", "end_ns"}
+        assert "RLE_DICTIONARY" in columns["name"].encodings
+        assert {one.compression for one in columns.values()} == {"ZSTD"}
+
+
 def test_names_that_look_alike_get_folders_of_their_own(folder):
     alike = ["heap", "Heap", "heap.1", "heap 1", "ä", "ö", "x" * 30, "x" * 31]
     for name in alike:
