@@ -9,7 +9,7 @@ are not what this version of the lab writes are at least what was written.
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,9 +18,7 @@ from lab.book import Book
 from lab.plan import Plan
 from lab.template import Rendered
 
-_SEAL = re.compile(
-    r"<!-- pglab scenario=(.+?) run=(\S+) root=(\S+) method=(\S+) printed=(\S+?)(?: pages=(\S+))? -->\s*\Z"
-)
+_SEAL = re.compile(r"<!-- pglab scenario=(.+?) run=(\S+) root=(\S+) method=(\S+) printed=(\S+?)(?: pages=(\S+))? -->")
 
 
 @dataclass(frozen=True)
@@ -60,9 +58,13 @@ def figure_path(plan: Plan, name: str) -> str:
 
 
 def seal_of(page: str) -> Seal | None:
-    """The seal of a plan's text, None where its last line is none."""
-    found = _SEAL.search(page)
+    """The seal of a plan's text, the last where somebody wrote below it; None where there is none."""
+    found = _seal(page)
     return Seal(*found.groups(default="")) if found else None
+
+
+def _seal(page: str) -> re.Match[str] | None:
+    return next(reversed(list(_SEAL.finditer(page))), None)
 
 
 def untouched(found: Mapping[str, str | None]) -> bool:
@@ -74,9 +76,19 @@ def untouched(found: Mapping[str, str | None]) -> bool:
 
 def digest(found: Mapping[str, str | None]) -> str:
     """The sha256, 64 hex digits, over the paths and texts of pages, without the seal of the first, the Markdown."""
-    (name, first), *figures = found.items()
-    listed = [[name, _SEAL.sub("", first or "").rstrip("\n")], *sorted([path, text] for path, text in figures)]
+    (name, page), *figures = found.items()
+    return _digest(name, _unsealed(page or ""), figures)
+
+
+def _digest(name: str, body: str, figures: Iterable[tuple[str, str | None]]) -> str:
+    listed = [[name, body.rstrip("\n")], *sorted([path, text] for path, text in figures)]
     return hashlib.sha256(json.dumps(listed, ensure_ascii=False).encode()).hexdigest()
+
+
+def _unsealed(page: str) -> str:
+    """A page without its seal; what stands below that, but for empty lines, is part of the page."""
+    seal = _seal(page)
+    return page if seal is None else page[: seal.start()] + (page[seal.end() :] if page[seal.end() :].strip() else "")
 
 
 def printed(rendered: list[Rendered]) -> str:
@@ -102,7 +114,7 @@ def _figure(plan: Plan, name: str) -> Rendered:
 
 
 def _sealed(plan: Plan, body: Rendered, figures: Mapping[str, Rendered]) -> Rendered:
-    written = {page_path(plan.name): body.text, **{path: one.text for path, one in figures.items()}}
+    drawn = [(path, one.text) for path, one in figures.items()]
     book = Book(
         {
             "scenario": plan.name,
@@ -110,7 +122,7 @@ def _sealed(plan: Plan, body: Rendered, figures: Mapping[str, Rendered]) -> Rend
             "root": plan.book.value("root"),
             "method": str(plan.book.value("method/version")),
             "printed": printed([body, *figures.values()]),
-            "pages": digest(written),
+            "pages": _digest(page_path(plan.name), body.text, drawn),
         }
     )
     return template.rendered("seal.md.j2", book)

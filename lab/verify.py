@@ -34,7 +34,7 @@ def verify(plan: Path, results: Path) -> Verified:
         raise RecordError(f"{plan}: is not there (pglab plan RUN writes it)")
     seal = render.seal_of(page)
     if seal is None:
-        raise RecordError(f"{plan}: its last line names no run (pglab plan RUN writes the plan again)")
+        raise RecordError(f"{plan}: no line of it names a run (pglab plan RUN writes the plan again)")
     with archive.laid_out(results) as (runs, told):
         found = _verified(plan, page, seal, _folder(plan, runs, seal))
         return Verified([told(line) for line in found.wrong], found.numbers)

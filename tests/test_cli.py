@@ -480,7 +480,7 @@ def sealed(method: str = "1") -> str:
     ("text", "said"),
     [
         (None, "is not there (pglab plan RUN writes it)"),
-        ("# A plan of our own\n", "its last line names no run"),
+        ("# A plan of our own\n", "no line of it names a run"),
         (sealed(), "its run '20260101T000000-abcdef' is not in results/small (name its folder: --results)"),
         ("\udcff\n" + sealed(), "its run '20260101T000000-abcdef' is not in"),
     ],

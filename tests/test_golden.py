@@ -113,6 +113,14 @@ def test_an_added_sentence_with_a_number_is_named(mine):
     assert "It is 7 times as fast" in found
 
 
+def test_a_sentence_below_the_last_line_is_named_and_the_plan_was_edited(mine):
+    with mine[0].open("a") as file:
+        file.write("\nIt is 7 times as fast.\n")
+    number = len(mine[0].read_text().splitlines())
+    assert wrong(mine) == [f"sample.md: line {number}: 'It is 7 times as fast.' is not in the plan"]
+    assert publish.edited(mine[0], run_of(mine[1]))
+
+
 @pytest.mark.long
 def test_an_added_sentence_without_a_number_is_named(mine):
     number, line = line_of(mine[0], "## Requirements")

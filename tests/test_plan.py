@@ -8,7 +8,17 @@ from dataclasses import dataclass, replace
 import pytest
 
 from lab import change, figure, plan, render, timeline
-from lab.model import Doubt, Evidence, Family, LeastEffect, Production, Requirement, Verdict, Weighed
+from lab.model import (
+    Candidate,
+    Doubt,
+    Evidence,
+    Family,
+    LeastEffect,
+    Production,
+    Requirement,
+    Verdict,
+    Weighed,
+)
 from lab.template import Rendered
 from tests import samples
 from tests.samples import decision, evidence, judged, scenario
@@ -395,9 +405,31 @@ def test_the_seal_says_run_root_and_method_and_covers_the_figures():
     assert seal.printed != render.printed([body])
 
 
-def test_the_seal_must_be_the_last_line():
-    text = page()
-    assert render.seal_of(text + "\nmore") is None
+def test_the_seal_is_found_above_what_somebody_wrote_below_it_and_that_touches_the_page():
+    found = {path: one.text for path, one in render.pages(plan.plan(judged())).items()}
+    text, seal = found["events.md"], render.seal_of(found["events.md"])
+    assert render.untouched(found)
+    assert render.untouched({**found, "events.md": text + "\n"})
+    for more in ("more", "\nIt is 7 times as fast.\n", f" {text}"):
+        assert render.seal_of(text + more) == seal
+        assert not render.untouched({**found, "events.md": text + more})
+    assert render.seal_of("# A page\n") is None
+
+
+def test_a_seal_in_somebodys_sql_is_none_and_part_of_the_page():
+    quoted = "<!-- pglab scenario=a run=b root=c method=d printed=e pages=f -->"
+    told = {name: quoting(one, quoted) for name, one in scenario().candidates.items()}
+    found = {
+        path: one.text for path, one in render.pages(plan.plan(judged(scenario=scenario(candidates=told)))).items()
+    }
+    assert quoted in found["events.md"]
+    assert render.untouched(found)
+    assert not render.untouched({**found, "events.md": found["events.md"].replace("run=b", "run=z")})
+
+
+def quoting(candidate: Candidate, words: str) -> Candidate:
+    """The same with *words* as a comment in its schema."""
+    return replace(candidate, schema=replace(candidate.schema, text=f"-- {words}\n{candidate.schema.text}"))
 
 
 def test_figures_are_named_by_the_page_and_rendered_beside_it():
