@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from lab import judge, render, store, verify
+from lab import files, judge, render, store, verify
 from lab.errors import LabError, PlaceError
 from lab.model import Json
 
@@ -33,18 +33,15 @@ def publish(folder: Path, doc: Path) -> Published:
     earlier = folder / "analysis" / "plan.md"
     was = earlier.read_bytes() if earlier.exists() else b""  # of this run, before more of it was there
     own = {f"plan{Path(p).suffix}" if n == 0 else p: t for n, (p, t) in enumerate(pages.items())}
-    with _disk(folder / "analysis"):
-        _write(folder / "analysis", own)
+    with _disk(folder / "analysis"), files.texts(folder / "analysis", own):
         store.write_json(folder / "analysis" / "plan.json", judgement.data())
     target = doc / next(iter(pages))
     said = []
     ours = (was, pages[target.name].encode())
-    if target.exists() and target.read_bytes() not in ours and edited(target, folder):
-        kept = _set_aside(target)
-        said.append(f"{target} was edited by hand; it is kept as {kept}")
-    with _disk(doc):
+    with _disk(doc), files.texts(doc, pages):
+        if target.exists() and target.read_bytes() not in ours and edited(target, folder):
+            said.append(f"{target} was edited by hand; it is kept as {_set_aside(target)}")
         said += [f"{path} is not in the plan; it is kept as {kept}" for path, kept in _clear(doc, pages, folder)]
-        _write(doc, pages)
     said.append(f"I have created a plan at {target.as_posix()}, please read that first before you proceed")
     return Published(judgement.status, tuple(said), {"plan": target.as_posix(), **judgement.data()})
 
@@ -94,13 +91,6 @@ def _set_aside(target: Path) -> Path:
         kept = target.with_name(f"{target.stem}.edited-{day}-{n}{ending}")
     target.rename(kept)
     return kept
-
-
-def _write(folder: Path, pages: Mapping[str, str]) -> None:
-    for name, text in pages.items():
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8", newline="\n")
 
 
 @contextmanager

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from lab import files
 from lab.errors import PlaceError
 from lab.model import Json
 
@@ -25,11 +26,9 @@ def replace(target: Path, text: str, ours: Callable[[str], bool]) -> tuple[str, 
     Gives what is to be said of that. PlaceError where the disk refuses.
     """
     said: tuple[str, ...] = ()
-    with _disk(target.parent):
-        target.parent.mkdir(parents=True, exist_ok=True)
+    with _disk(target.parent), files.texts(target.parent, {target.name: text}):
         if target.exists() and not ours(target.read_bytes().decode(errors="replace")):
             said = (f"{target} was edited by hand; it is kept as {set_aside(target)}",)
-        target.write_text(text, encoding="utf-8", newline="\n")
     return said
 
 
