@@ -33,10 +33,7 @@ def measuring(waiting: Callable[[str], object] | None = None) -> Iterator[None]:
     With *waiting* that run is waited for, once it was told whom for; Ctrl-C ends the wait at once.
     A lock may be taken on a file that is only read, so that it serves users of whom one made it.
     """
-    if not MEASURING.exists():
-        with contextlib.suppress(FileExistsError):
-            os.close(os.open(MEASURING, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644))
-    with MEASURING.open() as lock:
+    with _opened() as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -49,6 +46,22 @@ def measuring(waiting: Callable[[str], object] | None = None) -> Iterator[None]:
             waiting(f"waiting for another pglab that is measuring on this machine{who}")
             _wait(lock)
         yield
+
+
+def _opened() -> TextIO:
+    """The lock's file, made where there is none, so that other users may read it whatever the umask."""
+    try:
+        if not MEASURING.exists():
+            with contextlib.suppress(FileExistsError):
+                os.close(os.open(MEASURING, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644))
+        if MEASURING.stat().st_uid == os.getuid():
+            MEASURING.chmod(0o644)
+        return MEASURING.open()
+    except OSError as error:
+        raise PlaceError(
+            f"{MEASURING}: cannot be opened: {error.strerror or error} (every user must be able to read it: have its "
+            f"owner say chmod a+r {MEASURING})"
+        ) from None
 
 
 def _wait(lock: TextIO) -> None:

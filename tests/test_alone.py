@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -71,10 +72,25 @@ def test_a_lock_that_was_taken_is_free_again_afterwards(lock):
             fcntl.flock(mine, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
-def test_the_first_who_measures_makes_the_lock_so_that_others_may_read_it(lock):
+def test_the_first_who_measures_makes_the_lock_so_that_others_may_read_it_whatever_the_umask(lock):
     lock.unlink()
-    with alone.measuring():
-        assert lock.stat().st_mode & 0o444 == 0o444
+    before = os.umask(0o077)
+    try:
+        for _ in range(2):
+            with alone.measuring():
+                assert lock.stat().st_mode & 0o444 == 0o444
+            lock.chmod(0o600)  # as one was made before
+    finally:
+        os.umask(before)
+
+
+@pytest.mark.usefixtures("lock")
+def test_a_lock_that_cannot_be_read_is_one_message_with_the_way_out(monkeypatch):
+    def refuse(*_, **__):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", refuse)
+    assert re.search(r"measuring.lock: cannot be opened: Permission denied \(.*chmod a\+r ", refused())
 
 
 def test_who_waits_is_told_once_for_whom_and_measures_when_that_run_has_ended(holder, lock):

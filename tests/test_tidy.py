@@ -4,8 +4,10 @@ import json
 import os
 import shutil
 import signal
+import stat
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -126,6 +128,26 @@ def test_a_home_without_a_readable_owner_lives_for_a_minute(base, results, what)
     assert tidy.left(base, results) == []
     old(made)
     assert where(tidy.left(base, results)) == [made]
+
+
+@pytest.fixture
+def umask() -> Iterator[None]:
+    """The strictest that people have."""
+    before = os.umask(0o077)
+    yield
+    os.umask(before)
+
+
+@pytest.mark.usefixtures("umask")
+def test_every_user_may_enter_a_home_whatever_the_umask_and_one_of_before_is_opened_for_roots_servers(monkeypatch):
+    with tempfile.TemporaryDirectory(prefix="t", dir="/var/tmp") as top:
+        base = Path(top, "a", "base")
+        monkeypatch.setenv("PGLAB_BASE", str(base))
+        with embedded.home("tmask") as home:
+            assert {stat.S_IMODE(folder.stat().st_mode) for folder in (home, base, base.parent)} == {0o711}
+        base.chmod(0o700)
+        embedded.guard(base)
+        assert stat.S_IMODE(base.stat().st_mode) == (0o711 if os.getuid() == 0 else 0o700)
 
 
 def test_binaries_of_another_version_are_left_over_and_those_of_this_one_are_not(base, results):

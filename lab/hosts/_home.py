@@ -12,6 +12,8 @@ from lab.base import base as base
 from lab.errors import PlaceError
 from lab.procfs import process
 
+_ENTERED = 0o711  # set after making: the umask takes from the mode that mkdir is given
+
 
 @contextmanager
 def home(name: str) -> Iterator[Path]:
@@ -19,7 +21,8 @@ def home(name: str) -> Iterator[Path]:
     folder = base() / name
     guard(base())
     try:
-        folder.mkdir(mode=0o711, parents=True)
+        folder.mkdir()
+        folder.chmod(_ENTERED)
         (folder / "owner.json").write_text(json.dumps({"pid": os.getpid(), "started": born(os.getpid())}))
     except OSError as error:
         shutil.rmtree(folder, ignore_errors=True)
@@ -39,13 +42,20 @@ def born(pid: int) -> int | None:
 
 
 def guard(folder: Path) -> None:
-    """Make the base folder, or refuse one that is somebody else's or lies in memory."""
+    """Make the base folder, and those above it, or refuse one that is somebody else's or lies in memory.
+
+    Root's servers run as `nobody`, who must be able to enter, whatever root's umask is and was when it was made.
+    """
     try:
-        folder.mkdir(mode=0o711, parents=True, exist_ok=True)
+        for one in reversed([one for one in (folder, *folder.parents) if not one.exists()]):
+            one.mkdir(exist_ok=True)
+            one.chmod(_ENTERED)
     except OSError as error:
         raise PlaceError(f"{folder}: cannot be made: {error.strerror} (set PGLAB_BASE to a folder on disk)") from None
     if folder.stat().st_uid != os.getuid():
         raise PlaceError(f"{folder}: belongs to another user (set PGLAB_BASE to a folder of your own)")
+    if os.getuid() == 0:
+        folder.chmod(folder.stat().st_mode | _ENTERED)
     kind = subprocess.run(["stat", "-fc", "%T", folder], capture_output=True, text=True, check=False).stdout.strip()
     if kind in ("tmpfs", "ramfs"):
         raise PlaceError(f"{folder}: is a {kind}, where nothing is durable (set PGLAB_BASE to a folder on disk)")

@@ -32,7 +32,7 @@ from lab.hosts._wheel import binaries, extensions, version, wheel
 from lab.model import Json
 
 KIND = "embedded"
-__all__ = ("Embedded", "base", "born", "extensions", "guard", "opened", "version", "wheel")
+__all__ = ("Embedded", "base", "born", "extensions", "guard", "home", "opened", "version", "wheel")
 START_S = END_S = 60.0
 _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None, use_errno=True)

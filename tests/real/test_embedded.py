@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from pathlib import Path
@@ -54,6 +55,19 @@ def test_a_server_that_refuses_a_setting_says_so(host, tmp_path):
         host.server("one", {"shared_buffers": "many"}, tmp_path),
     ):
         pass
+
+
+def test_a_server_starts_whatever_the_umask(tmp_path, monkeypatch):
+    before = os.umask(0o077)
+    try:
+        with tempfile.TemporaryDirectory(prefix="t", dir="/var/tmp") as top:
+            Path(top).chmod(0o711)
+            monkeypatch.setenv("PGLAB_BASE", f"{top}/base")
+            settings = {"shared_preload_libraries": "pg_stat_statements"}
+            with embedded.opened("tmask") as host, host.server("one", settings, tmp_path / "logs") as server:
+                assert server.cpu_s() > 0
+    finally:
+        os.umask(before)
 
 
 def test_nothing_but_the_log_remains(tmp_path):
