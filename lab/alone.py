@@ -23,7 +23,7 @@ from lab.errors import PlaceError
 
 MEASURING = Path("/var/tmp/pglab-measuring.lock")  # one for the machine, whoever measures and wherever
 _LOCKS = Path("/proc/locks")
-_HELD = re.compile(r"\d+: FLOCK +ADVISORY +WRITE (\d+) \w+:\w+:(\d+) ")
+_HELD = re.compile(r"\d+: FLOCK +ADVISORY +(?:READ|WRITE) +(\d+) \w+:\w+:(\d+) ")
 
 
 @contextmanager
@@ -46,6 +46,26 @@ def measuring(waiting: Callable[[str], object] | None = None) -> Iterator[None]:
             waiting(f"waiting for another pglab that is measuring on this machine{who}")
             _wait(lock)
         yield
+
+
+@contextmanager
+def unless_measuring() -> Iterator[bool]:
+    """Does nobody measure on this machine? Then nobody begins to within the block either. No where it cannot be told.
+
+    Of those who ask so there may be several at a time.
+    """
+    try:
+        lock = _opened()
+    except PlaceError:
+        yield False
+        return
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            nobody = True
+        except OSError:
+            nobody = False
+        yield nobody
 
 
 def _opened() -> TextIO:

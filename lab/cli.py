@@ -262,17 +262,25 @@ def clean(
     with terminal.messages(as_json):
         from datetime import UTC, datetime
 
-        from lab import outdated, tidy
+        from lab import alone, outdated, tidy
         from lab.hosts import embedded
         from lab.timeline import seconds
 
         base, older_s = embedded.base(), _duration("--older", older, seconds)
-        found = tidy.left(base, results)
-        living, now = tidy.living(base), datetime.now(UTC)
-        old = list(outdated.old(results, doc, now=now, older_s=older_s, keep=keep, living=living))
-        if not dry_run:
-            tidy.remove(found)
-            outdated.remove(old)
+        with alone.unless_measuring() as nobody:  # results may be shared with users whose live runs are not known here
+            living, now = tidy.living(base), datetime.now(UTC)
+            others = set() if nobody else tidy.unfinished(results) - living
+            found = tidy.left(base, results, others)
+            living |= others
+            old = list(outdated.old(results, doc, now=now, older_s=older_s, keep=keep, living=living))
+            if not dry_run:
+                tidy.remove(found)
+                outdated.remove(old)
+        if others:
+            told = (
+                f"runs that are not complete ({len(others)}): somebody measures on this machine, it may be one of them"
+            )
+            err.print(f"kept: {results}: {told}", markup=False)
         found += [tidy.Left("stored run", str(one.folder), one.bytes) for one in old if not one.stays]
         for one in old:
             if one.stays:

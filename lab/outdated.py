@@ -26,7 +26,7 @@ def old(
     """The stored runs in *results* that began more than *older_s* before *now*, but the newest *keep* of each scenario.
 
     Either may be None: then the other alone decides; with neither there are none. A run that a plan in *doc*
-    rests on stays, or its numbers could not be verified; so does one that goes on (*living*, ids of runs), and
+    rests on stays, or its numbers could not be verified; so does one that goes on or may (*living*, ids of runs), and
     one of which nobody can tell when it began.
     """
     if older_s is None and keep is None:
@@ -40,7 +40,7 @@ def old(
             if not stays and older_s is not None and age_s <= older_s:
                 continue
             if folder.name in living:
-                stays = "it goes on"
+                stays = "it goes on, or may"
             elif (scenario.name, folder.name) in rests:
                 stays = f"{rests[scenario.name, folder.name]} rests on it"
             yield Old(folder, tidy.size(folder), stays)

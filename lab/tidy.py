@@ -9,13 +9,14 @@ import contextlib
 import json
 import shutil
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 
-from lab.errors import PlaceError
+from lab import store
+from lab.errors import PlaceError, RecordError
 from lab.hosts import _left, _tree, embedded
 
 _LABEL = "cluster_name=pglab-"
@@ -34,15 +35,30 @@ class Left:
     pid: int | None = None
 
 
-def left(base: Path, results: Path) -> list[Left]:
-    """Everything that dead runs left below *base* and in *results*."""
+def left(base: Path, results: Path, others: Collection[str] = ()) -> list[Left]:
+    """Everything that dead runs left below *base* and in *results*; nothing of *others*, ids of runs that may go on."""
     found = [*_processes(base), *_engines(base), *_homes(base), *_wheels(base), *_made(base)]
-    return found + list(_fragments(results, living(base)))
+    return found + list(_fragments(results, living(base).union(others)))
 
 
 def living(base: Path) -> set[str]:
     """The ids of the runs that go on."""
     return {home.name.partition(".")[0] for home in _folders(base) if alive(home)}
+
+
+def unfinished(results: Path) -> set[str]:
+    """The ids of the runs of which not all planned rounds are there, or cannot be told to be.
+
+    Where somebody measures, one of them may go on below another user's base folder.
+    """
+    return {folder.name for folder in store.runs(results) if not _complete(folder)}
+
+
+def _complete(folder: Path) -> bool:
+    try:
+        return store.complete(folder)
+    except RecordError:
+        return False
 
 
 def remove(found: Iterable[Left]) -> None:

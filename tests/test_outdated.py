@@ -1,13 +1,16 @@
 """Old stored runs go by age and number, and what is still needed stays, with a reason."""
 
+import fcntl
 import json
+import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
-from lab import cli, outdated
+from lab import alone, cli, outdated
+from lab.errors import PlaceError
 
 NOW = datetime(2026, 6, 30, tzinfo=UTC)
 DAY_S = 86_400.0
@@ -86,8 +89,51 @@ def test_what_may_go_is_gone_with_the_folder_of_a_scenario_that_has_none_left(tm
     assert [path.exists() for path in runs["a"]] == [False, True, True]
 
 
-def test_the_command_says_what_goes_and_what_stays(tmp_path, runs, monkeypatch):
+@pytest.fixture
+def lock(tmp_path, monkeypatch) -> Path:
+    """A lock and a base folder of this test's own."""
     monkeypatch.setenv("PGLAB_BASE", str(tmp_path / "base"))
+    monkeypatch.setattr(alone, "MEASURING", tmp_path / "measuring.lock")
+    return tmp_path / "measuring.lock"
+
+
+def test_while_somebody_measures_what_is_not_complete_is_kept_with_its_fragments_and_told(tmp_path, runs, lock):
+    done, going, logs = runs["a"][0], runs["a"][1], runs["a"][1] / ".logs"
+    for folder, rounds in ((done, 2), (going, 3)):
+        run = json.loads((folder / "run.json").read_text())
+        (folder / "run.json").write_text(json.dumps({**run, "rounds": rounds}))
+        (folder / "done.json").write_text('{"format": 1, "rounds": 2}')
+    for folder in (logs, done / ".logs"):
+        folder.mkdir()
+        os.utime(folder, (1, 1))
+    words = ["clean", "--keep", "0", "--results", str(tmp_path / "results"), "--doc", str(tmp_path)]
+    with lock.open("w") as theirs:
+        fcntl.flock(theirs, fcntl.LOCK_EX)
+        dry = CliRunner().invoke(cli.app, [*words[:1], *words[3:]])
+        assert (dry.exit_code, logs.exists(), (done / ".logs").exists()) == (0, True, False)
+        said = CliRunner().invoke(cli.app, words)
+    assert said.exit_code == 0, said.output
+    assert "kept: " in said.stderr
+    assert "runs that are not complete (3): somebody measures on this machine" in said.stderr
+    assert (done.exists(), going.exists(), logs.exists()) == (False, True, True)
+    said = CliRunner().invoke(cli.app, words)
+    assert ("kept" in said.stderr, list((tmp_path / "results").iterdir())) == (False, [])
+
+
+def test_nobody_begins_to_measure_while_something_is_taken_from_the_results(lock):
+    with alone.unless_measuring() as one, alone.unless_measuring() as another:
+        assert one
+        assert another
+        with pytest.raises(PlaceError, match=f"is measuring on this machine .pid {os.getpid()} of"), alone.measuring():
+            pass
+    lock.unlink()
+    lock.mkdir()  # which cannot be opened
+    with alone.unless_measuring() as nobody:
+        assert not nobody
+
+
+@pytest.mark.usefixtures("lock")
+def test_the_command_says_what_goes_and_what_stays(tmp_path, runs):
     (tmp_path / "a.md").write_text(seal("a", runs["a"][0]))
     words = ["clean", "--keep", "0", "--results", str(tmp_path / "results"), "--doc", str(tmp_path)]
     said = CliRunner().invoke(cli.app, [*words, "--dry-run"])
