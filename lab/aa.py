@@ -35,7 +35,7 @@ def perform(asked: session.Asked, tell: session.Tell, stop: Stop) -> Published:
     asked = replace(asked, itself=True, rounds=asked.rounds or (None if asked.resume else TIMES * ROUNDS["quick"]))
     folder, complete = session.measured(asked, tell, stop)
     if not store.trials_of(folder):
-        return session.nothing(asked)
+        return session.nothing(asked, stop)
     early = () if complete else (session.stopped(asked, stop),)
     try:
         found = report(folder)

@@ -75,11 +75,12 @@ class Clock:
         self._left[kind] -= 1
 
 
-def estimate_s(scenario: Scenario, design: Design, sources: Sequence[Source]) -> float:
-    """A first guess of how long the whole takes."""
+def estimate_s(scenario: Scenario, design: Design, sources: Sequence[Source], *, trials: int | None = None) -> float:
+    """A first guess of how long the whole takes, or all that comes before so many *trials*, and they."""
     studies = len(scenario.catalogue.partitions) if scenario.catalogue else 0
     prepare = len(design.instances) if scenario.isolation != "fresh" else 0
-    return Clock(scenario, _silent, sources, studies=studies, prepare=prepare, trials=len(design.trials)).left_s()
+    trials = len(design.trials) if trials is None else trials
+    return Clock(scenario, _silent, sources, studies=studies, prepare=prepare, trials=trials).left_s()
 
 
 def _silent(what: str, *, done: float, left_s: float | None) -> None:

@@ -34,21 +34,26 @@ STUDY_SETS = 2  # planned anew at each call, so that there is no sixth execution
 
 @dataclass
 class Stop:
-    """A wish to stop: after the trial under way. *why* goes into the last words."""
+    """A wish to stop: after the trial under way. *why* goes into the last words, *needs_s* where no trial was finished:
+    about how long one takes, from the moment that the deadline was set."""
 
     asked: bool = False
     why: str = ""
     interrupted: bool = False
     deadline: float | None = None  # on time.monotonic
+    begun: float = 0.0  # the same
+    needs_s: float = 0.0
 
-    def within(self, seconds: float) -> None:
+    def within(self, seconds: float, needs_s: float = 0.0) -> None:
         """Begin nothing that would end later than *seconds* from now."""
-        self.deadline = time.monotonic() + seconds
+        self.begun, self.needs_s = time.monotonic(), needs_s
+        self.deadline = self.begun + seconds
 
     def before(self, next_s: float) -> bool:
         """Should something that takes *next_s* seconds not be begun?"""
         if not self.asked and self.deadline is not None and time.monotonic() + next_s > self.deadline:
             self.asked, self.why = True, "the time given with --max-time is over"
+            self.needs_s = max(self.needs_s, time.monotonic() + next_s - self.begun)
         return self.asked
 
 

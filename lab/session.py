@@ -5,13 +5,12 @@ instance gets. What was decided is written into run.json before the first trial,
 is edited afterwards.
 """
 
-import glob
 import hashlib
-import json
+import math
 import secrets
 import shlex
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -30,6 +29,7 @@ from lab import (
     preflight,
     publish,
     resample,
+    resume,
     run,
     scenario,
     share,
@@ -100,7 +100,7 @@ def perform(asked: Asked, tell: Tell, stop: Stop) -> publish.Published:
     """
     folder, complete = measured(asked, tell, stop)
     if not store.trials_of(folder):
-        return nothing(asked)
+        return nothing(asked, stop)
     published = publish.publish(folder, asked.doc)
     if complete:
         return published
@@ -113,9 +113,13 @@ def stopped(asked: Asked, stop: Stop) -> str:
     return f"stopped before all rounds were there: {stop.why}; go on with: {_again(asked)}"
 
 
-def nothing(asked: Asked) -> publish.Published:
-    """What is said where no trial was finished."""
-    return publish.Published(130, ("no trial was finished", f"go on with: {_again(asked)}"), {"status": 130})
+def nothing(asked: Asked, stop: Stop) -> publish.Published:
+    """What is said where no trial was finished: too little time was given, or it was interrupted."""
+    status = 130 if stop.interrupted else 2
+    said = "no trial was finished"
+    if not stop.interrupted:
+        said += f": {stop.why} (to prepare and to finish one takes about {math.ceil(stop.needs_s)} s; give more)"
+    return publish.Published(status, (said, f"go on with: {_again(asked)}"), {"error": said, "status": status})
 
 
 def measured(asked: Asked, tell: Tell, stop: Stop) -> tuple[Path, bool]:
@@ -123,10 +127,14 @@ def measured(asked: Asked, tell: Tell, stop: Stop) -> tuple[Path, bool]:
     read, files = _read(asked)
     note = cache(tell.note)  # runs that are passed over are told once
     if asked.resume:
-        _unfinished(asked, read, note)  # that there is none is told before anybody waits for the machine
+        resume.unfinished(
+            asked.results, read.name, note, rounds=asked.rounds
+        )  # that there is none is told before anybody waits for the machine
     _writable(asked, read)
     with files.locating(), _alone(tell if asked.wait else None), ExitStack() as stack:
-        old = _unfinished(asked, read, note) if asked.resume else None  # the run that was waited for has ended
+        old = None
+        if asked.resume:  # the run that was waited for has ended
+            old = resume.unfinished(asked.results, read.name, note, rounds=asked.rounds)
         session = _Session(asked, read, old.name if old else _run_id(), stack, tell, stop)
         folder = session.take_up(old) if old else session.begin()
         for line in () if asked.itself else session.foreseen.lines():
@@ -264,7 +272,7 @@ class _Session:
         """Go on with a run that was begun; RecordError where it was of something else, or is not as it was written."""
         store.whole(old)
         was = store.read(old)
-        _same(was.run, self._run_json())
+        resume.same(was.run, self._run_json())
         if self.asked.rounds and self.asked.rounds < was.rounds:
             raise RecordError(f"--rounds {self.asked.rounds}: the run has {was.rounds} already (leave --rounds out)")
         self.rounds = self.asked.rounds or was.rounds
@@ -275,10 +283,12 @@ class _Session:
 
     def run(self, folder: Path) -> bool:
         """Run what is missing; True when all planned rounds are there."""
+        design = self._design(self.rounds)
         if self.asked.max_time_s is not None:
-            self.bench.stop.within(self.asked.max_time_s)
+            needs_s = clock.estimate_s(self.scenario, design, self.sources, trials=1)
+            self.bench.stop.within(self.asked.max_time_s, needs_s)
         try:
-            complete = run.run(self.scenario, self._design(self.rounds), self.bench, folder)
+            complete = run.run(self.scenario, design, self.bench, folder)
         except (ClusterError, DriverError) as error:
             raise type(error)(f"{error} (finished trials are kept; go on with: {_again(self.asked)})") from error
         finally:
@@ -357,44 +367,3 @@ def _workdir(host: Host, name: str) -> Iterator[Path]:
         yield path
     finally:
         shutil.rmtree(path, ignore_errors=True)
-
-
-# --- going on -------------------------------------------------------------------------------
-
-
-def _unfinished(asked: Asked, read: Scenario, note: Callable[[str], object]) -> Path:
-    """The newest run of the scenario that is not complete; with a larger --rounds the newest at all."""
-    found: dict[Path, bool] = {}
-    for path in store.runs(asked.results, glob.escape(read.name)):
-        try:
-            store.read_run(path)
-            found[path] = store.complete(path)
-        except RecordError as error:
-            note(f"passed over: {error}")
-    open_ = [path for path, complete in found.items() if not complete]
-    if open_:
-        return open_[-1]
-    if found and asked.rounds:
-        return list(found)[-1]
-    raise RecordError(
-        f"{asked.results}: no run of {read.name} to go on with "
-        "(all are complete: add --rounds N for more rounds, or leave --resume out)"
-        if found
-        else f"{asked.results}: no run of {read.name} to go on with (leave --resume out)"
-    )
-
-
-def _same(was: Mapping[str, Json], now: Mapping[str, Json]) -> None:
-    """A run may only go on as it began; RecordError naming what differs."""
-    differing = []
-    was = {"probes": "off", "lengthened": [], **was}  # as all were before there were any
-    for key in ("overrides", "profile", "seed", "on", "host", "settings", "method", "versions", "probes", "lengthened"):
-        if json.dumps(was[key], sort_keys=True) != json.dumps(now[key], sort_keys=True):
-            differing.append(f"{key} was {was[key]!r} and is {now[key]!r}")
-    old, new = was["scenario"]["files"], now["scenario"]["files"]
-    differing += [f"{name} has changed" for name in sorted(old.keys() | new.keys()) if old.get(name) != new.get(name)]
-    differing += sources.changed(was.get("data"), now["data"])
-    if differing:
-        raise RecordError(
-            f"the run {was['id']} cannot go on: {'; '.join(differing)} (undo that, or leave --resume out for a new run)"
-        )

@@ -244,6 +244,24 @@ def test_a_run_that_ends_early_says_how_to_go_on(
     assert "the time is up; go on with: pglab aa any --resume" in done.said[0]
 
 
+@pytest.mark.parametrize("interrupted", [True, False])
+@pytest.mark.parametrize("perform", [aa.perform, aa.session.perform])
+def test_a_run_without_a_trial_was_interrupted_or_says_how_much_time_one_takes(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, perform: Any, interrupted: bool
+) -> None:
+    monkeypatch.setattr(aa.session, "measured", lambda *_: (tmp_path, False))
+    stop = aa.Stop()
+    stop.within(-3, 12.3)
+    assert stop.before(0)
+    stop.interrupted = interrupted
+    done = perform(aa.session.Asked("any", tmp_path, tmp_path), None, stop)
+    assert (done.status, done.data["status"]) == ((130, 130) if interrupted else (2, 2))
+    assert (
+        "the time given with --max-time is over (to prepare and to finish one takes about 13 s;" in done.said[0]
+    ) == (not interrupted)
+    assert done.said[-1].startswith("go on with: pglab ")
+
+
 # --- noise that is known ---
 
 

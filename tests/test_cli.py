@@ -14,7 +14,7 @@ import pytest
 import typer.main
 from typer.testing import CliRunner
 
-from lab import cli, decide, doctor, progress, session, show, sizing, store, terminal
+from lab import cli, decide, doctor, progress, resume, session, show, sizing, store, terminal
 from lab.errors import ClusterError, PlaceError, RecordError
 from tests.real import small
 from tests.test_store import RUN
@@ -449,9 +449,9 @@ ALIKE = ("overrides", "profile", "seed", "on", "host", "settings", "method", "ve
 
 def test_a_run_that_began_with_shorter_slices_is_not_gone_on_with():
     begun = {"id": "a", "scenario": {"files": {}}, **dict.fromkeys(ALIKE)}
-    session._same(begun, {**begun, "data": {}, "lengthened": []})
+    resume.same(begun, {**begun, "data": {}, "lengthened": []})
     with pytest.raises(RecordError, match=r"lengthened was \[\] and is \['s.yaml:3: 0.25 s is driven for 2 s'\]"):
-        session._same(begun, {**begun, "data": {}, "lengthened": ["s.yaml:3: 0.25 s is driven for 2 s"]})
+        resume.same(begun, {**begun, "data": {}, "lengthened": ["s.yaml:3: 0.25 s is driven for 2 s"]})
 
 
 def test_a_run_that_was_changed_is_not_gone_on_with(here):

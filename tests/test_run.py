@@ -262,6 +262,19 @@ def test_nothing_is_begun_that_would_end_after_the_deadline(make, now):
     assert "--max-time" in fake.stop.why
 
 
+def test_what_a_first_trial_needs_is_what_was_guessed_or_has_been_seen_to_be_more(now):
+    stop = run.Stop()
+    stop.within(10, 4.0)
+    assert not stop.before(9)
+    now[0] = 8.0
+    assert stop.before(3)
+    assert stop.needs_s == 11.0
+    stop = run.Stop()
+    stop.within(1, 4.0)
+    assert stop.before(1.5)
+    assert stop.needs_s == 4.0
+
+
 def test_a_deadline_that_is_over_prepares_nothing(make):
     fake = make()
     fake.stop.within(-1)
