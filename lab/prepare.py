@@ -7,7 +7,7 @@ a checkpoint, nothing of the kind under way, statistics reset.
 import secrets
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -129,39 +129,47 @@ def table_of(connection: pg.Connection, candidate: Candidate, stream: str) -> tu
     return found[0]["nspname"], found[0]["relname"]
 
 
-_TYPES: Mapping[Any, str] = {
-    pa.bool_(): "boolean",
-    pa.int8(): "smallint",
-    pa.int16(): "smallint",
-    pa.int32(): "integer",
-    pa.int64(): "bigint",
-    pa.float32(): "real",
-    pa.float64(): "double precision",
-    pa.string(): "text",
-    pa.large_string(): "text",
-    pa.binary(): "bytea",
-    pa.date32(): "date",
-}
+_TYPES: tuple[tuple[Callable[[pa.DataType], bool], str], ...] = (
+    (pa.types.is_boolean, "boolean"),
+    (lambda arrow: pa.types.is_int8(arrow) or pa.types.is_int16(arrow), "smallint"),
+    (pa.types.is_int32, "integer"),
+    (pa.types.is_int64, "bigint"),
+    (pa.types.is_float32, "real"),
+    (pa.types.is_float64, "double precision"),
+    (pa.types.is_decimal, "numeric"),
+    (lambda arrow: pa.types.is_string(arrow) or pa.types.is_large_string(arrow), "text"),
+    (lambda arrow: arrow.equals(pa.binary(16)), "uuid"),
+    (pa.types.is_binary, "bytea"),
+    (pa.types.is_date32, "date"),
+    (pa.types.is_time64, "time"),
+    (pa.types.is_duration, "interval"),
+)
 
 
 def create_table(name: tuple[str, str], schema: pa.Schema) -> str:
     """The CREATE TABLE for a stream as it is; unlogged, since it lives only until load.sql has run.
 
+    IngestError, with stream and column, where PostgreSQL has no such type.
+
     >>> create_table(("source", "t"), pa.schema([("a", pa.int64()), ("b", pa.timestamp("us", "UTC"))]))
     'CREATE UNLOGGED TABLE "source"."t" ("a" bigint, "b" timestamptz)'
     """
-    columns = ", ".join(f"{pg.ident(field.name)} {_type(field.type)}" for field in schema)
+    types = {field.name: _type(field.type) for field in schema}
+    if unknown := [f"column {field.name}: {field.type}" for field in schema if types[field.name] is None]:
+        raise IngestError(f"stream {name[1]}: {', '.join(unknown)} fits no column of a table (give it as text)")
+    columns = ", ".join(f"{pg.ident(column)} {kind}" for column, kind in types.items())
     return f"CREATE UNLOGGED TABLE {pg.ident(*name)} ({columns})"
 
 
-def _type(arrow: pa.DataType) -> str:
+def _type(arrow: Any) -> str | None:
     if pa.types.is_timestamp(arrow):
         return "timestamptz" if arrow.tz else "timestamp"
-    if pa.types.is_decimal(arrow):
-        return "numeric"
     if pa.types.is_dictionary(arrow):
         return _type(arrow.value_type)
-    return _TYPES[arrow]
+    if pa.types.is_list(arrow):
+        element = _type(arrow.value_type)
+        return element and f"{element}[]"
+    return next((kind for test, kind in _TYPES if test(arrow)), None)
 
 
 # --- facts of an instance -------------------------------------------------------------------

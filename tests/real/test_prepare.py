@@ -1,6 +1,8 @@
 """From a schema file to an instance, on a real server: applied, filled, settled, and what is known of it."""
 
+import datetime
 import time
+import uuid
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -14,6 +16,7 @@ from lab.kept import Kept
 from lab.model import Endpoint, Instance, SqlFile
 from lab.prepare import Span
 from lab.probes.server import Node, ServerProbe, seen
+from lab.sources import _types, parquet
 from tests import samples
 
 pytestmark = pytest.mark.server
@@ -178,6 +181,59 @@ def test_streams_are_tables_of_the_schema_source_until_load_sql_has_run(psql, da
         assert pg.rows(connection, "SELECT FROM pg_namespace WHERE nspname = 'source'") == []
     assert report["rows"] == 2_000
     assert report["load_sql_s"] > 0
+
+
+FILE_TYPES = [
+    *(pa.bool_(), pa.int8(), pa.uint8(), pa.int16(), pa.uint16(), pa.int32(), pa.uint32(), pa.int64(), pa.uint64()),
+    *(pa.float16(), pa.float32(), pa.float64(), pa.decimal256(9, 2), pa.string(), pa.large_string(), pa.string_view()),
+    *(pa.binary(5), pa.binary(16), pa.binary(), pa.large_binary(), pa.null(), pa.dictionary(pa.int8(), pa.string())),
+    *(pa.timestamp("ns"), pa.timestamp("s", "Europe/Rome"), pa.date32(), pa.date64(), pa.time32("s"), pa.time64("ns")),
+    *(pa.duration("s"), pa.list_(pa.int64()), pa.large_list(pa.string()), pa.list_(pa.float16(), 2)),
+    *(pa.list_(pa.bool_()), pa.list_(pa.date32())),
+]
+STREAM_TYPES = [*map(_types.arrow, [*_types._KINDS, "numeric(12, 2)"]), *map(parquet.plain, FILE_TYPES)]
+MOMENT = datetime.datetime(2026, 2, 3, 4, 5, 6, 789, tzinfo=datetime.UTC)
+
+
+def example(kind: pa.DataType) -> object:
+    """A value of a type that a stream may have."""
+    if pa.types.is_list(kind):
+        return [example(kind.value_type)]
+    examples = {
+        pa.types.is_boolean: True, pa.types.is_string: "ü", pa.types.is_timestamp: MOMENT, pa.types.is_date: MOMENT,
+        pa.types.is_time: MOMENT.time(), pa.types.is_duration: datetime.timedelta(days=1, microseconds=1),
+        pa.types.is_binary: b"\x00\xff", pa.types.is_fixed_size_binary: uuid.UUID(int=7).bytes,
+    }  # fmt: skip
+    return next((value for test, value in examples.items() if test(kind)), 7)
+
+
+def test_a_row_of_every_type_that_a_stream_may_have_goes_through_its_table_in_schema_source(psql, database):
+    columns = {f"c{n}": pa.array([example(kind)], kind) for n, kind in enumerate(STREAM_TYPES)}
+
+    class One(Rows):
+        schema = pa.schema([(name, column.type) for name, column in columns.items()])
+
+        def batches(self, *_):
+            yield pa.record_batch(columns)
+
+    prepare.apply(psql, database, SqlFile("t.sql", "CREATE SCHEMA own;\n"), "heap")
+    fill(psql, database, candidate(load="CREATE TABLE own.t AS SELECT * FROM source.events;\n"), One(1))
+    with pg.connected(database.conninfo) as connection:
+        _, ((*found,),) = pg.texts(connection, "SELECT * FROM own.t")
+    told = dict(zip(map(str, STREAM_TYPES), found, strict=True))
+    assert None not in found
+    assert told["fixed_size_binary[16]"] == str(uuid.UUID(int=7))
+    assert told["time64[us]"] == "04:05:06.000789"
+    assert told["duration[us]"] == "24:00:00.000001"
+    assert told["list<item: string>"] == "{ü}"
+
+
+def test_what_is_no_type_of_the_servers_is_told_with_stream_and_column(psql, database):
+    class Nested(Rows):
+        schema = pa.schema([("id", pa.int64()), ("at", pa.struct([("x", pa.int64())]))])
+
+    with pytest.raises(IngestError, match=r"^stream events: column at: struct<x: int64> fits no column"):
+        fill(psql, database, candidate(load="SELECT 1;"), Nested())
 
 
 def test_a_load_sql_that_is_refused_is_told_with_its_own_file(psql, database):
