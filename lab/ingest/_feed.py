@@ -42,7 +42,7 @@ def share(rows: Rows, send: Send, *, connections: int = 1, autocommit: bool = Fa
 
     *texts*: whether *send* sends values as text; see _fit.fitted.
 
-    A failure rolls every connection back, but what had been committed. Each commits at its own end:
+    A failure or an interrupt rolls every connection back, but what had been committed. Each commits at its own end:
     one that waited for the others could hold a key that another waits for, and the server sees no
     deadlock in that.
     """
@@ -53,7 +53,11 @@ def share(rows: Rows, send: Send, *, connections: int = 1, autocommit: bool = Fa
         ]
         fit = _fit.fitted(rows.table, rows.schema, _fit.columns(links[0], rows.table), texts=texts)
         with _ahead(rows.batches) as feed, ThreadPoolExecutor(connections) as pool:
-            sent = list(pool.map(lambda link: _sent(link, fit, feed, send), links))
+            try:
+                sent = list(pool.map(lambda link: _sent(link, fit, feed, send), links))
+            except BaseException:  # of an interrupt no connection knows, and the pool waits for all of them
+                feed.stop()
+                raise
     loaded, size = (sum(column) for column in zip(*sent, strict=True))
     return Loaded(loaded, size, time.perf_counter() - start)
 

@@ -2,6 +2,8 @@
 
 import datetime
 import decimal
+import signal
+import threading
 import time
 import uuid
 
@@ -10,7 +12,7 @@ import pytest
 
 from lab import pg
 from lab.errors import IngestError
-from lab.ingest import copy_binary
+from lab.ingest import copy_binary, insert
 from lab.model import Lab, Stream
 from lab.sources import synthetic
 
@@ -209,6 +211,25 @@ def test_a_load_that_fails_makes_no_more_rows(database, connections):
     with pytest.raises(IngestError, match="70000"):
         copy_binary.load(database, name, pa.schema([("c", pa.int64())]), batches(), connections=connections)
     assert len(made) < 100
+
+
+@pytest.mark.parametrize("method", [copy_binary, insert])
+def test_an_interrupted_load_is_soon_over_and_commits_nothing(database, method):
+    name = table(database, "c bigint")
+    made = []
+
+    def batches():
+        for number in range(200):
+            made.append(number)
+            if number == 20:
+                signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+            time.sleep(0.01)
+            yield pa.record_batch({"c": range(1_024)})
+
+    with pytest.raises(KeyboardInterrupt):
+        method.load(database, name, pa.schema([("c", pa.int64())]), batches(), connections=2)
+    assert len(made) < 100
+    assert rows(database, "SELECT count(*) AS n FROM t") == [{"n": 0}]
 
 
 # --- made rows, as the server's own statistics see them -------------------------------------
