@@ -170,6 +170,8 @@ def prepare(connection: pg.Connection, queries: Iterable[Query]) -> None:
             try:
                 pg.run(connection, f"PREPARE {name_of(query, i)} AS {statement.text}")
             except pg.Error as error:
+                if pg.environmental(error):
+                    raise
                 raise IngestError(f"{query.file}: {pg.words(error)}") from None
     connection.commit()
 
@@ -229,6 +231,8 @@ def explained(connection: pg.Connection, query: Query, params: Sequence[str | No
         ]
         held = pg.ask(connection, pg.query("locks"))
     except pg.Error as error:
+        if pg.environmental(error):
+            raise
         raise IngestError(f"{query.file}: with {_shown(query, params)}: {pg.words(error)}") from None
     finally:
         connection.rollback()

@@ -104,6 +104,11 @@ def _count(entry: Any, times_ms: list[float]) -> None:
         entry.response_times[bucket] += number
 
 
+def _connection(info: str, order: Order) -> str:
+    """Which connection of an order it is, as RefusedError has it."""
+    return "connection" if info == order.conninfo else "read connection"
+
+
 CLIENTS: list["Client"] = []  # all that were ever spawned, in that order: a slice takes the first few
 
 
@@ -129,11 +134,13 @@ class Client(locust.User):
             self._furnish(order)
             return
         for index, asked in enumerate(order.asked):
-            wire = self._wire(order.connection, order.place(index, number), order)
+            place = order.place(index, number)
+            wire = self._wire(order.connection, place, order)
             try:
                 wire.prepare(asked)
             except pg.Error as error:
-                raise RefusedError(index, pg.words(error)) from None
+                what = _connection(place, order) if pg.environmental(error) else index
+                raise RefusedError(what, pg.words(error)) from None
             self._routes.append((wire, asked))
 
     def _wire(self, name: str, info: str, order: Order) -> pg.Wire:
@@ -146,7 +153,7 @@ class Client(locust.User):
         try:
             self._wires[name, info] = wire = pg.Wire(info, Watched)
         except pg.Error as error:
-            raise RefusedError("connection" if info == order.conninfo else "read connection", pg.words(error)) from None
+            raise RefusedError(_connection(info, order), pg.words(error)) from None
         return wire
 
     def _furnish(self, order: Order) -> None:
@@ -161,7 +168,8 @@ class Client(locust.User):
                 try:
                     self._room(order, info, asked, Log(0))
                 except pg.Error as error:
-                    raise RefusedError(index if info in rooms else "connection", pg.words(error)) from None
+                    refused = info in rooms and not pg.environmental(error)
+                    raise RefusedError(index if refused else "connection", pg.words(error)) from None
 
     def _room(self, order: Order, info: str, asked: Asked, log: Log) -> pg.Wire:
         """A connection to a database apart, with a query prepared; the one unused for longest makes room for it.

@@ -75,6 +75,17 @@ def words(error: psycopg.Error) -> str:
     return ". ".join(part.rstrip(".") for part in said if part) or str(error).strip()
 
 
+def environmental(error: psycopg.Error) -> str | None:
+    """What of the environment failed: `connection`, `room` on a disk, `system`; None where it is what was asked.
+
+    >>> environmental(psycopg.OperationalError()), environmental(psycopg.errors.QueryCanceled())
+    ('connection', None)
+    """
+    if isinstance(error, OperationalError) and (error.sqlstate or "08").startswith(("08", "57P")):
+        return "connection"
+    return {"53100": "room", "58000": "system", "58030": "system"}.get(error.sqlstate or "")
+
+
 @contextmanager
 def connected(info: str, *, autocommit: bool = True) -> Iterator[Connection]:
     """A connection for the length of a `with` block. Never prepares by itself.

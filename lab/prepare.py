@@ -24,6 +24,9 @@ from lab.sources import Source
 _QUIET_S = 30.0
 _BEHIND_S = 60.0  # for a standby to replay what was written
 _MILLION = 1_000_000
+_LOST = 2  # psql's exit status
+_FULL = "No space left on device"  # as the system words it in the locale C
+NO_ROOM = "free some room on that disk; for the embedded host also PGLAB_BASE on a larger one"
 _SMALL_ROWS = 100_000  # such streams are loaded whole even in preflight
 
 
@@ -32,6 +35,8 @@ _SMALL_ROWS = 100_000  # such streams are loaded whole even in preflight
 
 def apply(psql: Path, endpoint: Endpoint, sql: SqlFile, who: str, *, locked: bool = False) -> None:
     """Run an SQL file through psql as the unprivileged role, all statements or an IngestError.
+
+    ClusterError where the connection was lost or a disk is full.
 
     psql because it is what people test their files with: its own commands, COPY FROM stdin and
     the `\\restrict` of pg_dump work, and its messages carry file and line. psql reads the
@@ -50,8 +55,12 @@ def apply(psql: Path, endpoint: Endpoint, sql: SqlFile, who: str, *, locked: boo
         env={"PGCLIENTENCODING": "UTF8", "LC_ALL": "C.UTF-8", "PGAPPNAME": "pglab"},
         start_new_session=True,  # Ctrl-C asks the lab to stop, not psql
     )
-    if done.returncode:
-        raise IngestError(f"{who}: {refused.words(done.stderr, '<stdin>', sql)}")
+    if done.returncode == 0:
+        return
+    said = f"{who}: {refused.words(done.stderr, '<stdin>', sql)}"
+    if _FULL in said:
+        raise ClusterError(f"{said} ({NO_ROOM})")
+    raise ClusterError(said) if done.returncode == _LOST else IngestError(said)
 
 
 # --- rows -----------------------------------------------------------------------------------

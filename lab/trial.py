@@ -103,13 +103,15 @@ def _looking(kept: Kept, do: str, tools: Tools, series: list[pa.Table]) -> Abstr
 
 @contextmanager
 def answering(name: str, cluster: Cluster) -> Iterator[None]:
-    """A server that is gone is the environment's failure, told with the server's last words."""
+    """A server that is gone, or has no room, is the environment's failure, told with the server's last words."""
     try:
         yield
     except pg.OperationalError as error:
         for process in cluster.processes:
             process.cpu_s()  # says how the server died, if it did
-        raise ClusterError(f"{name}: the connection was lost: {pg.words(error)}") from error
+        words = pg.words(error)
+        said = {"connection": f"the connection was lost: {words}", "room": f"{words} ({prepare.NO_ROOM})"}
+        raise ClusterError(f"{name}: {said.get(pg.environmental(error) or '', words)}") from error
 
 
 @contextmanager
@@ -320,7 +322,7 @@ def _authored(kept: Kept, connection: pg.Connection, sql: SqlFile, bounds: Mappi
             if pg.in_transaction(connection):
                 raise IngestError(f"{kept.candidate.name}: {sql.file}: leaves a transaction open (end it with COMMIT;)")
     except pg.Error as error:
-        if connection.closed:
+        if connection.closed or pg.environmental(error):
             raise
         raise _refused(kept.candidate, sql, error) from None
 

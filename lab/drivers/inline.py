@@ -111,6 +111,8 @@ class Inline:
         try:
             wires[key].prepare(_ops.asked(asked))
         except pg.Error as error:
+            if pg.environmental(error):
+                raise _ops.unconnected(work, pg.words(error), reading=reading) from None
             raise _ops.unprepared(work, query, pg.words(error)) from None
         except _StoppedError:  # its answer may still come
             wires.pop(key).close()

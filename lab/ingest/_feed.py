@@ -75,10 +75,15 @@ def _sent(link: pg.Connection, fit: _fit.Fit, feed: "Feed", send: Send) -> tuple
 
 @contextmanager
 def refusals(table: tuple[str, str]) -> Iterator[None]:
-    """What the server refuses, with the table, the column where it is known, and the place in a COPY."""
+    """What the server refuses, with the table, the column where it is known, and the place in a COPY.
+
+    What the environment failed at is raised as it is.
+    """
     try:
         yield
     except pg.Error as error:
+        if pg.environmental(error):
+            raise
         diag = error.diag
         column = f"column {diag.column_name}: " if diag.column_name else ""
         context = f" ({diag.context.splitlines()[0]})" if diag.context else ""

@@ -239,6 +239,28 @@ def test_a_refused_connection_names_the_node(driver, database):
         driver.start(work(nowhere, [ONE], calls([0])))
 
 
+ENDED = (
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+    "WHERE datname = current_database() AND wait_event_type = 'Lock'"
+)
+
+
+def test_a_connection_that_ends_while_it_prepares_is_no_refused_query(driver, database):
+    def end():
+        while not ask(database, ENDED):
+            time.sleep(0.02)
+
+    make(database, "CREATE TABLE t (a int)")
+    look = Query("look", "look.sql", (Statement("SELECT a FROM t"),))
+    with pg.connected(database.conninfo, autocommit=False) as locked:
+        pg.run(locked, "LOCK TABLE t")
+        ending = threading.Thread(target=end)
+        ending.start()
+        with pytest.raises(ClusterError, match=r"^primary: no connection for .*terminating connection"):
+            driver.start(work(database, [look], calls([0]), clients=1))
+        ending.join()
+
+
 # --- failures are data ----------------------------------------------------------------------
 
 

@@ -327,6 +327,30 @@ def test_a_server_that_dies_in_a_trial_loses_no_finished_one(tmp_path):
     assert len(store.trials_of(run_of(folder))) >= 4
 
 
+NAP = """\
+CREATE FUNCTION nap() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(60); RETURN NEW; END';
+CREATE TRIGGER nap BEFORE INSERT ON readings FOR EACH ROW WHEN (NEW.id = 1500) EXECUTE FUNCTION nap();
+"""  # at a row that preflight does not load
+
+
+@pytest.mark.parametrize(("there", "schema"), [("COPY", NAP), ("psql", "SELECT pg_sleep(3);\n")])
+def test_a_server_that_dies_while_rows_come_in_or_sql_is_applied_is_no_mistake_of_the_authors(tmp_path, there, schema):
+    folder = small.write(tmp_path, **{"scenarios/small/plain.sql": small.TABLE + small.INDEX + schema})
+    lab = start(folder, "--rounds", "2")
+    mine, until = psutil.Process(lab.pid), time.monotonic() + 60
+    while not list(folder.glob("results/small/*/run.json")) or not any(
+        there in small.words(p) for p in mine.children(recursive=True)
+    ):
+        assert time.monotonic() < until, f"no {there}"
+        time.sleep(0.02)
+    (postmaster,) = (p for p in mine.children() if "bin/postgres" in small.words(p))
+    os.kill(postmaster.pid, signal.SIGKILL)
+    _, err = lab.communicate(timeout=60)
+    assert lab.returncode == 3, err
+    assert "Traceback" not in err
+    assert "go on with: pglab run scenarios/small --resume" in err
+
+
 def test_two_runs_do_not_measure_each_other(tmp_path):
     folder = small.write(tmp_path)
     lab = start(folder, "--rounds", "30")

@@ -9,11 +9,11 @@ from types import SimpleNamespace
 import pyarrow as pa
 import pytest
 
-from lab import pg, prepare, trial
+from lab import count, pg, prepare, trial
 from lab.errors import ClusterError, IngestError
 from lab.ingest import copy_binary
 from lab.kept import Kept
-from lab.model import Endpoint, Instance, SqlFile
+from lab.model import Endpoint, Instance, Query, SqlFile, Statement
 from lab.prepare import Span
 from lab.probes.server import Node, ServerProbe, seen
 from lab.sources import _types, parquet
@@ -527,6 +527,42 @@ def test_a_step_that_is_refused_is_the_authors_mistake_and_leaves_the_connection
     with pytest.raises(IngestError, match=rf"heap: retire\.sql: .*{words}"):
         trial.author(kept(retire=text), "retire", {})
     assert settled(admin)
+
+
+RAISED = "BEGIN RAISE 'no more' USING ERRCODE = '{}'; END"
+NO_ROOM = r"^heap: no more \(free some room .*PGLAB_BASE"
+
+
+@pytest.mark.parametrize(
+    ("state", "kind", "words"),
+    [
+        ("53100", ClusterError, NO_ROOM),
+        ("58030", ClusterError, "^heap: no more$"),
+        ("57P01", ClusterError, "^heap: the connection was lost: no more$"),
+        ("53200", IngestError, "no more"),
+        ("57014", IngestError, "no more"),
+    ],
+)
+def test_what_the_environment_fails_at_is_no_mistake_of_the_authors(kept, psql, database, admin, state, kind, words):
+    trigger = "CREATE TRIGGER raising BEFORE INSERT ON events FOR EACH ROW EXECUTE FUNCTION raising()"
+    raising = f"CREATE FUNCTION raising() RETURNS trigger LANGUAGE plpgsql AS $$ {RAISED.format(state)} $$; {trigger};"
+    prepare.apply(psql, database, SqlFile("t.sql", TABLE.text + raising), "heap")
+    one = kept(retire=f"DO $$ {RAISED.format(state)} $$")
+    asked = Query("q", "q.sql", (Statement("INSERT INTO events VALUES (1)"),))
+    for act in (
+        lambda: fill(psql, database),
+        lambda: trial.author(one, "retire", {}),
+        lambda: count.explain(database.conninfo, [asked], {"q": [[]]}),
+    ):
+        with pytest.raises(kind, match=words), trial.answering("heap", one.cluster):
+            act()
+    assert settled(admin)
+
+
+def test_a_full_disk_that_psql_tells_of_is_the_environments_failure(psql, database):
+    full = "DO $$ BEGIN RAISE 'could not extend file: No space left on device' USING ERRCODE = '53100'; END $$;"
+    with pytest.raises(ClusterError, match=r"^heap: s\.sql:1: ERROR: could not extend .*device \(free some room"):
+        prepare.apply(psql, database, SqlFile("s.sql", full), "heap")
 
 
 def test_a_setting_of_a_step_does_not_outlive_it(kept, admin):
