@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from lab import pg
+from lab import pg, refused
 from lab.commands import only_reads
 from lab.errors import IngestError
 from lab.explain import parting, read
@@ -167,13 +167,18 @@ def prepare(connection: pg.Connection, queries: Iterable[Query]) -> None:
     """Prepare every statement under the name that `_call` uses; IngestError where one is refused."""
     for query in queries:
         for i, statement in enumerate(query.statements):
+            sent = f"PREPARE {name_of(query, i)} AS {statement.text}"
             try:
-                pg.run(connection, f"PREPARE {name_of(query, i)} AS {statement.text}")
+                pg.run(connection, sent)
             except pg.Error as error:
-                if pg.environmental(error):
-                    raise
-                raise IngestError(f"{query.file}: {pg.words(error)}") from None
+                raise refusal(query, statement, sent, error) from None
     connection.commit()
+
+
+def refusal(query: Query, statement: Statement, sent: str, error: pg.Error, asked: str = "") -> Exception:
+    """What to raise of a statement that was *sent*, "" if without its lines; the environment's failure as it is."""
+    place = refused.place(query.file, statement.line, error.diag.statement_position, sent)
+    return error if pg.environmental(error) else IngestError(f"{place}: {asked}{pg.words(error)}")
 
 
 @dataclass(frozen=True)
@@ -225,21 +230,23 @@ class _Call:
 def explained(connection: pg.Connection, query: Query, params: Sequence[str | None], *, how: str = _EXPLAIN) -> _Call:
     """One operation under EXPLAIN, in a transaction that is rolled back, and the locks it held."""
     try:
-        plans = [
-            _plan(connection, f"{how} {_call(query, i, statement, params)}")
-            for i, statement in enumerate(query.statements)
-        ]
+        plans = [_asked(connection, query, i, params, how) for i in range(len(query.statements))]
         held = pg.ask(connection, pg.query("locks"))
-    except pg.Error as error:
-        if pg.environmental(error):
-            raise
-        raise IngestError(f"{query.file}: with {_shown(query, params)}: {pg.words(error)}") from None
     finally:
         connection.rollback()
     counts = {"locks_per_call": held["locks"], "fast_path_misses_per_call": held["misses"]}
     for key, of in _COUNTS.items():
         counts[key] = float(sum(of(plan) for plan in plans))
     return _Call(counts, plans)
+
+
+def _asked(connection: pg.Connection, query: Query, i: int, params: Sequence[str | None], how: str) -> Json:
+    sent = f"{how} {_call(query, i, query.statements[i], params)}"
+    try:
+        return _plan(connection, sent)
+    except pg.Error as error:
+        text = sent if query.send == "literal" else ""
+        raise refusal(query, query.statements[i], text, error, f"with {_shown(query, params)}: ") from None
 
 
 def _planning(connection: pg.Connection, query: Query, sets: Sequence[Sequence[str | None]]) -> tuple[float, ...]:

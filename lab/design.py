@@ -22,7 +22,7 @@ LOADS: Mapping[str, int] = {"quick": 1, "decide": 3, "gate": 1}
 _SLUG_LETTERS = 24
 _ID_DIGITS = 10
 # What only says something, and decides nothing; settings say what is strict, and the schema what may write.
-_SAYS = ("place", "hypothesis", "strict", "calls")
+_SAYS = ("place", "hypothesis", "strict", "calls", "line")
 
 
 @dataclass(frozen=True)

@@ -31,10 +31,10 @@ from lab import (
     ways,
     workload,
 )
-from lab.errors import IngestError, ScenarioError
+from lab.errors import ScenarioError
 from lab.experiment import Diagnosis, Tried
 from lab.kept import Kept
-from lab.model import Instance, Json, Query, Scenario
+from lab.model import Instance, Json, Query, Scenario, Statement
 from lab.page import among
 from lab.predicates import Table, uses
 from lab.prepare import Span
@@ -175,7 +175,11 @@ def _loaded(read: Scenario, on: str, tell: Callable[[str], None]) -> Iterator[tu
         logs = host.workdir("logs")
         opened = single.opened(private, candidate.topology, name="diagnose", settings=settings, logs=logs)
         instance = Instance(candidate.name, 1)
-        with opened as cluster, run.connected(instance, candidate, cluster, read, HostProbe()) as kept:
+        with (
+            opened as cluster,
+            trial.answering("diagnose", cluster),
+            run.connected(instance, candidate, cluster, read, HostProbe()) as kept,
+        ):
             prepare.apply(host.psql(), kept.direct, candidate.schema, candidate.name)
             method = str(candidate.ingest["method"])
             load = ways.bound({method: parts.load("ingest", method).load}, candidate)
@@ -225,14 +229,19 @@ def _plans(connection: pg.Connection, how: str, query: Query, sets: Sequence[Seq
     found: list[Json] = []
     for params in sets:
         for one in query.statements:
-            text = statement.inlined(one.text, [params[k] for k in one.takes])
-            try:
-                _, ((plan,),) = pg.texts(connection, f"{how} {text}")
-            except pg.Error as error:
-                raise IngestError(f"{query.file}: {pg.words(error)}") from None
-            found.append(explain.read(str(plan))["Plan"])
+            sent = f"{how} {statement.inlined(one.text, [params[k] for k in one.takes])}"
+            found.append(_plan(connection, query, one, sent))
         connection.rollback()
     return found
+
+
+def _plan(connection: pg.Connection, query: Query, one: Statement, sent: str) -> Json:
+    """The top node of the plan that EXPLAIN gives of one statement, as it is *sent*."""
+    try:
+        _, ((plan,),) = pg.texts(connection, sent)
+    except pg.Error as error:
+        raise count.refusal(query, one, sent, error) from None
+    return explain.read(str(plan))["Plan"]
 
 
 def _has_hypopg(admin: pg.Connection) -> bool:
@@ -264,12 +273,9 @@ class Screen:
     def _plans_for_all(self, query: Query) -> list[Json]:
         if query.send != "prepared":
             return []
-        try:
-            found = [pg.texts(self._connection, f"{_FOR_ALL} {one.text}")[1] for one in query.statements]
-        except pg.Error as error:
-            raise IngestError(f"{query.file}: {pg.words(error)}") from None
+        found = [_plan(self._connection, query, one, f"{_FOR_ALL} {one.text}") for one in query.statements]
         self._connection.rollback()
-        return [explain.read(str(plan))["Plan"] for ((plan,),) in found]
+        return found
 
     def tried(self, index: Index) -> Tried:
         """What each query is expected to gain by *index*, if the planner takes it and the server makes it."""

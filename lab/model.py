@@ -61,10 +61,12 @@ class Statement:
     *text* holds after its first word the mark `/* pglab:<query> */`, by which pg_stat_statements
     is read (PostgreSQL 18 keeps no comment that comes before the first word).
     *takes*: for each placeholder in order, the index into the query's parameters.
+    *line*: where it begins in its file; *text* has the lines that the file has.
     """
 
     text: str
     takes: tuple[int, ...] = ()
+    line: int = field(default=1, compare=False)
 
 
 @dataclass(frozen=True)

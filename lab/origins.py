@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import ROUND_DOWN, Decimal
 
-from lab import assignments, explain, pg, predicates, statement
+from lab import assignments, explain, pg, predicates, refused, statement
 from lab.assignments import Target
 from lab.errors import IngestError, ScenarioError
 from lab.likely import Dataset
@@ -152,17 +152,10 @@ def plans(connection: pg.Connection, name: str, file: SqlFile) -> tuple[Query, l
         try:
             _, ((plan,),) = pg.texts(connection, text)
         except pg.Error as error:
-            raise IngestError(f"{file.file}{_line(file, text, error)}: {pg.words(error)}") from None
+            place = refused.place(file.file, one.line, error.diag.statement_position, text)
+            raise IngestError(f"{place}: {pg.words(error)}") from None
         found.append(explain.read(str(plan))["Plan"])
     return query, found
-
-
-def _line(file: SqlFile, sent: str, error: pg.Error) -> str:
-    """`:line` of the word in the file that the server stumbled over, "" where it names none."""
-    position = error.diag.statement_position
-    word = re.match(r"[\w.\"]+", sent[int(position) - 1 :]) if position else None
-    at = re.search(rf"(?<![\w.\"]){re.escape(word[0])}(?![\w.\"])", file.text) if word else None
-    return f":{file.text.count(chr(10), 0, at.start()) + 1}" if at else ""
 
 
 def _every(file: SqlFile) -> tuple[Parameter, ...] | None:

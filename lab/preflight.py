@@ -60,17 +60,13 @@ def _try(candidate: Candidate, cluster: Cluster, scenario: Scenario, tools: Tool
             _waits_for_the_disk(candidate)
         sets = sets_of(kept, tools, 1)  # of all rows, of which few are loaded
         asked = kept.rooms.asked(candidate.queries, sets)
-        try:
+        with trial.telling(candidate):
             kept.rooms.make(tools.sources, kept.span, clients_of(candidate, scenario), asked)
-        except IngestError as error:
-            raise IngestError(f"{candidate.name}: {error}") from None
         prepare.fill(tools.psql, kept.direct, candidate, kept.load(tools.loads), tools.sources, kept.span)
-        try:
+        with trial.telling(candidate):
             for info, queries, positions in kept.rooms.grouped(kept.direct.conninfo, candidate.queries, sets):
                 count.explain(info, queries, {name: [sets[name][at] for at in own] for name, own in positions.items()})
             _try_reads(kept, sets)
-        except IngestError as error:
-            raise IngestError(f"{candidate.name}: {error}") from None
         _rehearse(kept, scenario.round, tools)
         if scenario.unsafe is None:  # what its later SQL has made of the tables
             prepare.durable(kept.direct, f"{candidate.name}: {', '.join(sorted(_files(candidate)))}")

@@ -1,4 +1,4 @@
-"""What psql says of the author's SQL, in one line: with the file, the line, and a way out where one is known."""
+"""What psql and servers say of the author's SQL: with the file, the line, and a way out where one is known."""
 
 import re
 
@@ -31,6 +31,17 @@ def words(said: str, path: str, sql: SqlFile) -> str:
             "for another, --on docker with an image that makes it in template1: docs/topologies.md, Extensions)"
         )
     return text
+
+
+def place(file: str, first: int, position: str | None, sent: str) -> str:
+    """`file:line` of what the server stumbled over in *sent*, which begins in line *first*.
+
+    *position* is that of a character of *sent*, from 1, as the server gives it; None where it gives none.
+
+    >>> place("a.sql", 3, "14", "SELECT a,\\n  nothing"), place("a.sql", 3, None, "SELECT 1 / 0")
+    ('a.sql:4', 'a.sql:3')
+    """
+    return f"{file}:{first + sent.count(chr(10), 0, int(position or 1) - 1)}"
 
 
 _TOLD = re.compile(r"(ERROR|FATAL|DETAIL|HINT|error): ")

@@ -262,7 +262,8 @@ def prepare_instance(kept: Kept, scenario: Scenario, tools: Tools, *, again: boo
         elif step.do == "count" and not again:
             prepare.caught_up(kept.nodes)
             metrics |= prepare.sizes(kept.databases, report["rows"], beside=_copies(report))
-            counted, planned = counted_on(kept, sets_of(kept, tools, SETS))
+            with trial.telling(candidate):
+                counted, planned = counted_on(kept, sets_of(kept, tools, SETS))
             metrics |= counted.metrics
             report |= {"queries": planned} if planned else {}
             if any(map(count.writes, candidate.queries)):

@@ -354,20 +354,20 @@ def _compiled(
                 takes.append(index[asked])
             text += f"${takes.index(index[asked]) + 1}"
     first = body[0].text  # never a parameter: the server's statistics leave out a comment before it
-    return Statement(f"{first} /* pglab:{name} */{text.removeprefix(first)}", tuple(takes))
+    return Statement(f"{first} /* pglab:{name} */{text.removeprefix(first)}", tuple(takes), body[0].line)
 
 
 # --- filling in -----------------------------------------------------------------------------
 
 
-def bound(sql: str, values: Mapping[str, str], file: str) -> tuple[str, ...]:
+def bound(sql: str, values: Mapping[str, str], file: str) -> tuple[Statement, ...]:
     """The statements of a step's *file*, each `:name` replaced by the literal of its value.
 
     Steps are sent without parameters: VACUUM, CALL and DDL take none. Raise ScenarioError where
     a name has no value.
 
-    >>> bound("DELETE FROM t WHERE d < :to; -- then\\nVACUUM t;", {"to": "2026-01-02"}, "retire.sql")
-    ("DELETE FROM t WHERE d < '2026-01-02'", 'VACUUM t')
+    >>> bound("DELETE FROM t WHERE d < :to; -- then\\nVACUUM t;", {"to": "2026-01-02"}, "retire.sql")[0].text
+    "DELETE FROM t WHERE d < '2026-01-02'"
     """
     mistakes = [
         f"{file}:{token.line}: {token.text}: no such value in a step {among(token.text[1:], values)}"
@@ -377,8 +377,8 @@ def bound(sql: str, values: Mapping[str, str], file: str) -> tuple[str, ...]:
     if mistakes:
         raise ScenarioError(mistakes)
     return tuple(
-        "".join(quoted(values[token.text[1:]]) if token.kind == "named" else token.text for token in body)
-        for body in _bodies(file, sql)
+        Statement("".join(quoted(values[one.text[1:]]) if one.kind == "named" else one.text for one in body), (), line)
+        for line, body in ((body[0].line, body) for body in _bodies(file, sql))
     )
 
 

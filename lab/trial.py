@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from lab import cold, commands, pace, pg, prepare, statement, timeline, ways, workload
+from lab import cold, commands, pace, pg, prepare, refused, statement, timeline, ways, workload
 from lab.clusters import CanKeepApart, Cluster
 from lab.drivers import CALLS, OPS, Driven, Driver, Work
 from lab.errors import ClusterError, IngestError
@@ -112,6 +112,15 @@ def answering(name: str, cluster: Cluster) -> Iterator[None]:
         words = pg.words(error)
         said = {"connection": f"the connection was lost: {words}", "room": f"{words} ({prepare.NO_ROOM})"}
         raise ClusterError(f"{name}: {said.get(pg.environmental(error) or '', words)}") from error
+
+
+@contextmanager
+def telling(candidate: Candidate) -> Iterator[None]:
+    """Whose SQL it is that the server refuses."""
+    try:
+        yield
+    except IngestError as error:
+        raise IngestError(f"{candidate.name}: {error}") from None
 
 
 @contextmanager
@@ -315,20 +324,18 @@ def author(kept: Kept, step: str, bounds: Mapping[str, str]) -> None:
 
 
 def _authored(kept: Kept, connection: pg.Connection, sql: SqlFile, bounds: Mapping[str, str]) -> None:
-    try:
-        with pg.acting_as(connection, kept.role):
-            for text in statement.bound(sql.text, bounds, sql.file):
-                pg.run(connection, text)
-            if pg.in_transaction(connection):
-                raise IngestError(f"{kept.candidate.name}: {sql.file}: leaves a transaction open (end it with COMMIT;)")
-    except pg.Error as error:
-        if connection.closed or pg.environmental(error):
-            raise
-        raise _refused(kept.candidate, sql, error) from None
-
-
-def _refused(candidate: Candidate, sql: SqlFile, error: pg.Error) -> IngestError:
-    return IngestError(f"{candidate.name}: {sql.file}: {pg.words(error)}")
+    who = kept.candidate.name
+    with pg.acting_as(connection, kept.role):
+        for one in statement.bound(sql.text, bounds, sql.file):
+            try:
+                pg.run(connection, one.text)
+            except pg.Error as error:
+                if connection.closed or pg.environmental(error):
+                    raise
+                place = refused.place(sql.file, one.line, error.diag.statement_position, one.text)
+                raise IngestError(f"{who}: {place}: {pg.words(error)}") from None
+        if pg.in_transaction(connection):
+            raise IngestError(f"{who}: {sql.file}: leaves a transaction open (end it with COMMIT;)")
 
 
 def moving(sources: Sequence[Source]) -> list[Source]:

@@ -113,6 +113,7 @@ def test_whatever_decides_what_a_trial_does_is_in_its_id(edit):
         (S, "Which index?", "Which one?"),
         (S, "hypothesis: plain", "hypothesis: simple"),
         (S, "at_most: 50", "at_most: 5"),
+        ("workload/by_id.sql", "SELECT", "\n\nSELECT"),
     ],
 )
 def test_what_only_says_something_is_not(edit):

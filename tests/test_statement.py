@@ -201,12 +201,19 @@ def test_all_mistakes_of_a_params_line_are_said_at_once():
 
 
 def test_the_bounds_of_a_step_are_literals_and_nothing_else_is_known():
-    assert statement.bound("CALL drop(:to, ':to'); VACUUM t -- now", {"to": "it's"}, "r.sql") == (
-        "CALL drop('it''s', ':to')",
-        "VACUUM t",
-    )
+    found = statement.bound("CALL drop(:to, ':to');\n VACUUM t -- now", {"to": "it's"}, "r.sql")
+    assert [(one.line, one.text) for one in found] == [(1, "CALL drop('it''s', ':to')"), (2, "VACUUM t")]
     with pytest.raises(ScenarioError, match=r"^r.sql:2: :until: no such value in a step \(known: to\)$"):
         statement.bound("SELECT\n:until", {"to": ""}, "r.sql")
+
+
+def test_a_statement_knows_the_line_that_it_begins_in_and_keeps_its_own_lines():
+    text = "-- params: a=t.a\n\nSELECT 1;\n  -- of one\n  SELECT\n:a;\n"
+    found = statement.read("q", "q.sql", text).statements
+    assert [(one.line, one.text) for one in found] == [
+        (3, "SELECT /* pglab:q */ 1"),
+        (5, "SELECT /* pglab:q */\n$1"),
+    ]
 
 
 def test_nothing_of_a_text_is_lost_in_its_pieces():

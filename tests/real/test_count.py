@@ -291,10 +291,10 @@ def test_a_query_answers_the_same_however_it_is_sent(info, send):
 
 
 def test_a_query_that_cannot_be_prepared_is_told_with_its_file(info):
-    with pytest.raises(IngestError, match=r'day\.sql: column "nothing" does not exist'):
+    with pytest.raises(IngestError, match=r'day\.sql:1: column "nothing" does not exist'):
         counted(info, query("day", "SELECT nothing FROM events WHERE at = $1"))
 
 
 def test_a_query_that_fails_with_some_values_is_told_with_them(info):
-    with pytest.raises(IngestError, match=r"bad\.sql: with .*division by zero"):
+    with pytest.raises(IngestError, match=r"bad\.sql:1: with .*division by zero"):
         counted(info, query("bad", "SELECT 1 / (extract(day FROM $1::date)::int - 2)"))

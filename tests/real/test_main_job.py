@@ -438,14 +438,19 @@ def test_a_workloads_own_locustfile_drives_scripted_users(tmp_path):
 
 # --- the author's mistakes that only a server finds ---------------------------------------------
 
+BY_ID = "workloads/readings/by_id.sql"
 SERVER_FINDS = {
     "a schema the server refuses": (
         {"scenarios/small/other.sql": "CREATE TABLE readings (\n  id bigintt\n);\n"},
         ['Other "näme"', "other.sql:2", 'type "bigintt" does not exist'],
     ),
     "a query the server refuses": (
-        {"workloads/readings/by_id.sql": "-- params: id=readings.id\nSELECT nothing FROM readings WHERE id = :id\n"},
-        ["by_id.sql", 'column "nothing" does not exist'],
+        {BY_ID: "-- params: id=readings.id\nSELECT id,\n  nothing FROM readings WHERE id = :id\n"},
+        [f"plain: {BY_ID}:3: ", 'column "nothing" does not exist'],
+    ),
+    "a query the server refuses with the values it is asked with": (
+        {BY_ID: "-- params: id=readings.id\n\nSELECT 1 / (id - id)\nFROM readings WHERE id <> :id\n"},
+        [f"plain: {BY_ID}:3: with :id = ", "division by zero"],
     ),
     "rows that do not fit": (
         {"scenarios/small/other.sql": small.TABLE.replace("device integer", "device boolean")},
@@ -479,8 +484,8 @@ SERVER_FINDS = {
         ["by_id.sql", "synchronous_commit', 'off'", "unsafe: why"],
     ),
     "a step the server refuses": (
-        {"scenarios/small/retire.sql": "DELETE FROM readigns WHERE at < :to;\n"},
-        ["retire.sql", '"readigns" does not exist'],
+        {"scenarios/small/retire.sql": "VACUUM readings;\nDELETE FROM\n  readigns WHERE at < :to;\n"},
+        ["plain: scenarios/small/retire.sql:3: ", '"readigns" does not exist'],
     ),
 }
 
@@ -495,6 +500,13 @@ def test_what_only_a_server_finds_is_one_message_before_the_first_trial(what, tm
         assert word in done.stderr
     assert not (tmp_path / "results").exists()
     assert not (tmp_path / ".claude").exists()
+
+
+def test_a_query_that_fails_with_more_rows_than_preflight_loads_names_candidate_file_and_line(tmp_path):
+    text = "-- params: id=readings.id\n\nSELECT :id, 1 / (id - 1500)\nFROM readings\n"
+    done = small.pglab(small.write(tmp_path, **{BY_ID: text}), "run", "scenarios/small")
+    assert done.returncode == 2, done.stderr
+    assert f"\nplain: {BY_ID}:3: with :id = " in done.stderr
 
 
 def test_references_to_rows_that_a_stream_does_not_have_are_refused_before_the_first_trial(tmp_path):

@@ -507,24 +507,30 @@ def test_a_step_that_vacuums_runs_outside_of_a_transaction(kept, admin):
 
 
 REFUSED_STEPS = {
-    "a name": ("DELETE FROM evnets;\n", 'relation "evnets" does not exist'),
+    "a name": ("2: ", "DELETE\nFROM evnets;\n", 'relation "evnets" does not exist'),
     "an error in a transaction of its own": (
-        "BEGIN;\nDELETE FROM evnets;\nCOMMIT;\n",
+        "4: ",
+        "BEGIN;\n-- why\n\nDELETE FROM evnets;\nCOMMIT;\n",
         'relation "evnets" does not exist',
     ),
-    "a transaction that is left open": ("BEGIN;\nSELECT 1;\n", r"leaves a transaction open \(end it with COMMIT;\)"),
+    "a transaction that is left open": (
+        " ",
+        "BEGIN;\nSELECT 1;\n",
+        r"leaves a transaction open \(end it with COMMIT;\)",
+    ),
     "a timeout, which is no lost connection": (
+        "2: ",
         "SET statement_timeout = '20ms';\nSELECT pg_sleep(5);\n",
         "canceling statement due to statement timeout",
     ),
-    "a right": ("CHECKPOINT;\n", "permission denied"),
+    "a right": ("1: ", "CHECKPOINT;\n", "permission denied"),
 }
 
 
 @pytest.mark.parametrize("what", REFUSED_STEPS)
 def test_a_step_that_is_refused_is_the_authors_mistake_and_leaves_the_connection_as_it_was(kept, admin, what):
-    text, words = REFUSED_STEPS[what]
-    with pytest.raises(IngestError, match=rf"heap: retire\.sql: .*{words}"):
+    line, text, words = REFUSED_STEPS[what]
+    with pytest.raises(IngestError, match=rf"heap: retire\.sql:{line}{words}"):
         trial.author(kept(retire=text), "retire", {})
     assert settled(admin)
 
