@@ -1,11 +1,12 @@
 """Before the first trial: every candidate once, with few rows, to find the author's mistakes."""
 
+import math
 import re
 from collections.abc import Sequence
 from pathlib import Path
 
 from lab import commands, count, pg, prepare, statement, timeline, trial, ways
-from lab.clusters import Cluster
+from lab.clusters import CanBypass, CanKeepApart, Cluster
 from lab.drivers import CanRefuse
 from lab.errors import IngestError, LabError
 from lab.kept import Kept
@@ -17,6 +18,7 @@ from lab.sources import Source
 from lab.trial import Tools
 
 ROWS = 1_000
+_OWN = 5  # connections of the lab's: to steer, to watch, to apply SQL
 _HURRIED = re.compile(
     r"""synchronous_commit['"]?\s*(?:=|,|\bto\b)\s*['"]?(?:off|of|false|no|n|f|0)\b['"]?""", re.IGNORECASE
 )
@@ -52,6 +54,7 @@ def _by_cluster(scenario: Scenario) -> dict[int, list[Candidate]]:
 
 def _try(candidate: Candidate, cluster: Cluster, scenario: Scenario, tools: Tools) -> None:
     with connected(Instance(candidate.name, 1), candidate, cluster, scenario, HostProbe()) as kept:
+        _room_for(kept, scenario)
         prepare.apply(tools.psql, kept.direct, candidate.schema, candidate.name)
         with pg.connected(kept.direct.conninfo) as connection:
             kept.span = Span(limit=ROWS, whole=_referred(connection, candidate, tools.sources))
@@ -71,6 +74,36 @@ def _try(candidate: Candidate, cluster: Cluster, scenario: Scenario, tools: Tool
         if scenario.unsafe is None:  # what its later SQL has made of the tables
             prepare.durable(kept.direct, f"{candidate.name}: {', '.join(sorted(_files(candidate)))}")
         _try_drivers(kept, scenario, tools)
+
+
+def _room_for(kept: Kept, scenario: Scenario) -> None:
+    """IngestError where the server takes fewer connections than clients and the lab want of it at a time.
+
+    A pooler takes them in the server's stead, and of databases apart Rooms.make knows more.
+    """
+    if isinstance(kept.cluster, CanBypass | CanKeepApart):
+        return
+    server = pg.ask(kept.admin, pg.query("seats"))
+    clients = clients_of(kept.candidate, scenario)
+    wanted = _at_a_time(kept, scenario, clients) + _OWN + server["reserved"]
+    if wanted > server["most"]:
+        raise IngestError(
+            f"{kept.candidate.name}: {clients} clients want {wanted} connections, the lab's own and those that the "
+            f"server reserves among them, and max_connections is {server['most']} "
+            f"(settings: {{max_connections: {wanted}}}, or fewer clients)"
+        )
+
+
+def _at_a_time(kept: Kept, scenario: Scenario, clients: int) -> int:
+    """Connections of so many clients, a witness's clients and the load of later rows, to the server that has most."""
+    asked, candidate = clients, kept.candidate
+    if kept.reads and candidate.queries and all(map(commands.only_reads, candidate.queries)):
+        following = sum(not prepare.leads(node.connection) for node in kept.nodes)
+        asked = math.ceil(clients / max(len(kept.reads), following))
+    if candidate.name == scenario.baseline and timeline.witness(scenario.round):
+        asked += clients  # the first generator keeps its own meanwhile
+    way = candidate.ingest.get("append") or candidate.ingest
+    return asked + int(way["connections"]) * any(step.do == "append" for step in scenario.round)
 
 
 def _referred(connection: pg.Connection, candidate: Candidate, sources: Sequence[Source]) -> frozenset[str]:

@@ -111,7 +111,8 @@ def answering(name: str, cluster: Cluster) -> Iterator[None]:
             process.cpu_s()  # says how the server died, if it did
         words = pg.words(error)
         said = {"connection": f"the connection was lost: {words}", "room": f"{words} ({prepare.NO_ROOM})"}
-        raise ClusterError(f"{name}: {said.get(pg.environmental(error) or '', words)}") from error
+        what = "" if words.startswith("connection failed") else pg.environmental(error) or ""  # there was none to lose
+        raise ClusterError(f"{name}: {said.get(what, words)}") from error
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from lab import clock, design, run, store
+from lab import clock, design, preflight, run, store
 from lab.drivers import OPS
 from lab.errors import ClusterError, PlaceError
 from lab.kept import Kept
@@ -170,6 +170,28 @@ def make(tmp_path, monkeypatch):
     return made
 
 
+def seats(read, asked=None, *, round_=(), reads=(), **ingest) -> int:
+    """Connections that 20 clients of the baseline want at a time, of the server that has most of them."""
+    read = replace(read, round=round_)
+    own = replace(read.candidates["heap"], ingest={"method": "copy_binary", "connections": 1, **ingest})
+    own = replace(own, queries=own.queries if asked is None else tuple(q for q in own.queries if q.name in asked))
+    return preflight._at_a_time(SimpleNamespace(candidate=own, reads=reads, nodes=()), read, 20)
+
+
+def test_connections_that_are_wanted_at_a_time_are_the_clients_the_witnesses_and_those_that_bring_rows():
+    slice_ = {"for": "450ms", "rate": 400}
+    drive, twice = Drive.model_validate(slice_), Drive.model_validate({**slice_, "witness": "pgbench"})
+    read = samples.scenario()
+    assert seats(read, round_=[drive]) == 20
+    assert seats(read, round_=[twice]) == 40
+    assert seats(read, round_=[drive], connections=4) == 20
+    assert seats(read, round_=[Append(), drive], connections=4) == 24
+    assert seats(read, round_=[Append(), drive], append={"method": "insert", "connections": 8}) == 28
+    two = (Endpoint("a", "read", ""), Endpoint("b", "read", ""))
+    assert seats(read, ("recent",), round_=[drive], reads=two) == 10
+    assert seats(read, ("recent", "append_one"), round_=[drive], reads=two) == 20
+
+
 def did(fake: Fake, *verbs: str) -> list[str]:
     return [what for what in fake.log if what.split()[0] in verbs]
 
@@ -309,10 +331,17 @@ def test_a_failure_in_a_trial_loses_none_that_was_kept_and_closes_everything(mak
     assert len(did(fake, "close")) == 3
 
 
-def test_a_connection_that_is_lost_while_an_instance_is_prepared_is_the_environments_failure(make):
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("server closed the connection", "the connection was lost: server closed the connection"),
+        ("connection failed: FATAL: too many", "connection failed: FATAL: too many"),
+    ],
+)
+def test_a_connection_that_is_lost_or_cannot_be_had_for_an_instance_is_the_environments_failure(make, said, told):
     fake = make()
-    fake.on["prepare brin.1 at 0-0"] = fail(run.pg.OperationalError("server closed the connection"))
-    with pytest.raises(ClusterError, match=r"brin\.1: the connection was lost: server closed the connection"):
+    fake.on["prepare brin.1 at 0-0"] = fail(run.pg.OperationalError(said))
+    with pytest.raises(ClusterError, match=rf"brin\.1: {told}"):
         fake.run()
 
 

@@ -452,6 +452,13 @@ SERVER_FINDS = {
         {BY_ID: "-- params: id=readings.id\n\nSELECT 1 / (id - id)\nFROM readings WHERE id <> :id\n"},
         [f"plain: {BY_ID}:3: with :id = ", "division by zero"],
     ),
+    "more clients than the server takes": (
+        {"workloads/readings/workload.yaml": "mix: {recent: 5, by_id: 2}\nclients: 392\ndriver: locust\n"},
+        [
+            "plain: 392 clients want 401 connections",
+            "max_connections is 400 (settings: {max_connections: 401}, or fewer",
+        ],
+    ),
     "rows that do not fit": (
         {"scenarios/small/other.sql": small.TABLE.replace("device integer", "device boolean")},
         ['Other "näme"', "readings", "device"],
