@@ -181,6 +181,7 @@ def _loaded(read: Scenario, on: str, tell: Callable[[str], None]) -> Iterator[tu
             run.connected(instance, candidate, cluster, read, HostProbe()) as kept,
         ):
             prepare.apply(host.psql(), kept.direct, candidate.schema, candidate.name)
+            prepare.names(kept.direct, f"{candidate.name}: {candidate.schema.file}")
             method = str(candidate.ingest["method"])
             load = ways.bound({method: parts.load("ingest", method).load}, candidate)
             prepare.fill(host.psql(), kept.direct, candidate, load, sources, Span())

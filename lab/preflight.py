@@ -56,6 +56,7 @@ def _try(candidate: Candidate, cluster: Cluster, scenario: Scenario, tools: Tool
     with connected(Instance(candidate.name, 1), candidate, cluster, scenario, HostProbe()) as kept:
         _room_for(kept, scenario)
         prepare.apply(tools.psql, kept.direct, candidate.schema, candidate.name)
+        prepare.names(kept.direct, f"{candidate.name}: {candidate.schema.file}")
         with pg.connected(kept.direct.conninfo) as connection:
             kept.span = Span(limit=ROWS, whole=_referred(connection, candidate, tools.sources))
         if scenario.unsafe is None:
@@ -71,8 +72,10 @@ def _try(candidate: Candidate, cluster: Cluster, scenario: Scenario, tools: Tool
                 count.explain(info, queries, {name: [sets[name][at] for at in own] for name, own in positions.items()})
             _try_reads(kept, sets)
         _rehearse(kept, scenario.round, tools)
+        files = f"{candidate.name}: {', '.join(sorted(_files(candidate)))}"
+        prepare.names(kept.direct, files)
         if scenario.unsafe is None:  # what its later SQL has made of the tables
-            prepare.durable(kept.direct, f"{candidate.name}: {', '.join(sorted(_files(candidate)))}")
+            prepare.durable(kept.direct, files)
         _try_drivers(kept, scenario, tools)
 
 

@@ -371,6 +371,13 @@ def durable(endpoint: Endpoint, who: str) -> None:
         )
 
 
+def names(endpoint: Endpoint, who: str) -> None:
+    """Refuse a schema of the lab's own name, whose tables would not be counted. Raise IngestError."""
+    with pg.connected(endpoint.conninfo) as connection:
+        if pg.rows(connection, "SELECT FROM pg_namespace WHERE nspname = 'source'"):
+            raise IngestError(f"{who}: schema source: the lab's own, of the streams that load.sql reads (another name)")
+
+
 def unlogged(admin: pg.Connection) -> list[str]:
     """The tables that a crash would empty."""
     found = (row["what"].partition("unlogged table ") for row in pg.rows(admin, pg.query("undurable")))

@@ -475,6 +475,14 @@ SERVER_FINDS = {
         {"scenarios/small/other.sql": small.TABLE.replace("CREATE TABLE", "CREATE UNLOGGED TABLE")},
         ['Other "näme"', "other.sql", "unlogged table readings", "unsafe: why"],
     ),
+    "a schema of the lab's own name": (
+        {"scenarios/small/other.sql": small.TABLE + "CREATE SCHEMA source;\n"},
+        ['Other "näme": other.sql: schema source: the lab\'s own', "(another name)"],
+    ),
+    "a schema of the lab's own name from its first step on": (
+        {"scenarios/small/retire.sql": "DELETE FROM readings WHERE at < :to; CREATE SCHEMA source;\n"},
+        ["retire.sql", "schema source: the lab's own"],
+    ),
     "a role that does not wait for the disk": (
         {"scenarios/small/other.sql": small.TABLE + "ALTER ROLE lab SET synchronous_commit = off;\n"},
         ["synchronous_commit = off", "unsafe: why"],
