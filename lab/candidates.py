@@ -68,7 +68,7 @@ def entries(page: Page, mistakes: Mistakes) -> list[Entry]:
         form = check(keys.Candidate, page, mistakes, path, body)
         if form is None or not _placeholders(str(key), form, page, path, mistakes):
             continue
-        for entry in _expanded(str(key), path, form, body):
+        for entry in _expanded(str(key), path, form, body, page, mistakes):
             if why := _unfit(entry.name, found):
                 mistakes.add(page.at(*path), why)
             else:
@@ -91,12 +91,15 @@ def _placeholders(key: str, form: keys.Candidate, page: Page, path: Path, mistak
     return asked == given
 
 
-def _expanded(key: str, path: Path, form: keys.Candidate, body: Any) -> Iterator[Entry]:
-    """A candidate for each combination; `{name}` is filled in in all its text."""
+def _expanded(key: str, path: Path, form: keys.Candidate, body: Any, page: Page, mistakes: Mistakes) -> Iterator[Entry]:
+    """A candidate for each combination, but of the first mistake; `{name}` is filled in in all its text."""
     for combination in itertools.product(*form.matrix.values()):
         values = dict(zip(form.matrix, combination, strict=True))
         filled = {name: _filled(value, values) for name, value in body.items() if name != "matrix"}
-        yield Entry(str(_filled(key, values)), path, keys.Candidate.model_validate(filled), values)
+        own = check(keys.Candidate, page, mistakes, path, filled)
+        if own is None:
+            return
+        yield Entry(str(_filled(key, values)), path, own, values)
 
 
 def _filled(value: Any, values: Mapping[str, Any]) -> Any:

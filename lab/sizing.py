@@ -26,8 +26,14 @@ SETTINGS: Mapping[str, str] = {
 
 
 def opened(read: Scenario, *, seed: int) -> list[Source]:
-    """The streams' sources; ScenarioError where references would be drawn from keys that a stream does not have."""
+    """The streams' sources.
+
+    ScenarioError where references would be drawn from keys that a stream does not have, or no stream has any row.
+    """
     sources = [parts.load("sources", s.kind).opened(s, read.lab, seed=seed) for s in read.workload.streams.values()]
+    if not any(source.rows for source in sources):
+        place = next((stream.place for stream in read.workload.streams.values()), "") or "data.yaml"
+        raise ScenarioError(f"{place}: no stream has a row, and what a row costs cannot be told (a thousand or more)")
     if mistakes := list(_strangers(read, sources)):
         raise ScenarioError(mistakes)
     return sources

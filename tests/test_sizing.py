@@ -96,6 +96,15 @@ def test_what_production_has_alone_is_another_number_unless_it_is_drawn_from():
         opened({}, {"orders": 5_000}, orders=orders, lines=("synthetic", REFERS))
 
 
+def test_streams_without_any_row_are_refused_and_one_without_beside_others_is_not(tmp_path):
+    (tmp_path / "o.csv").write_text("id\n")
+    empty = ("csv", {"files": str(tmp_path / "o.csv"), "columns": {"id": "integer"}})
+    with pytest.raises(ScenarioError, match=r"^data\.yaml:2: no stream has a row, .*\(a thousand or more\)$"):
+        opened({}, orders=empty, lines=empty)
+    lines = ("synthetic", {"columns": {"id": {"type": "integer", "sequence": 1}}})
+    assert [one.rows for one in opened({}, orders=empty, lines=lines)] == [0, 100]
+
+
 def test_databases_apart_need_room_where_it_is_known_how_many_there_are():
     own = replace(scenario(), lab=Lab(entities={"device": 40}))
     instances = [Instance(name, 1) for name in own.candidates]
