@@ -142,7 +142,7 @@ def test_a_plan_says_of_both_generators_what_they_tell_and_whether_they_agree():
     assert "A second generator, pgbench, sent the baseline the same mix" in page
     assert "right after locust (trials: 8, left out: 0):" in page
     assert "**they differ** by more than 10 %, and latency is in doubt." in page
-    assert "**Doubted** (quantiles of latency: 2): two load generators tell another latency" in page
+    assert "**Noted** (quantiles of latency: 2): two load generators tell another latency" in page
     page = page_of(load=own | {"witness": told(noisy(1.0))})
     assert "they agree within 10 %." in page
     page = page_of(load=own | {"witness": told([twice(1.0, 1.0, number=200)])})
