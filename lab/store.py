@@ -323,6 +323,7 @@ def root(folder: Path) -> str:
 
 def whole(folder: Path) -> None:
     """Nothing where every file of a run is as it was written; else RecordError naming those that are not."""
+    read_run(folder)  # one of another format is not told to be changed
     found = [f"{folder}/{problem}" for problem in problems(folder)]
     if found:
         found.append(f"{folder}: is not as pglab run wrote it and is not judged (restore it from a copy)")

@@ -352,6 +352,12 @@ def test_what_came_since_a_finished_run_was_taken_up_is_no_problem_and_what_was_
     assert (store.problems(done), store.complete(done)) == (["more-1.json: was changed"], False)
 
 
+def test_a_finished_run_of_another_format_is_told_so_and_not_to_be_changed(done):
+    spoil_json(done / "run.json", format=9)
+    with pytest.raises(RecordError, match=r"run.json: is of format 9 \(this pglab reads format 1\)$"):
+        store.whole(done)
+
+
 def test_a_run_that_was_finished_before_seals_were_recorded_is_read(done):
     spoil_json(done / "done.json", seals=None, checksum=None)
     assert (store.problems(done), store.complete(done)) == ([], True)
