@@ -111,7 +111,8 @@ def answering(name: str, cluster: Cluster) -> Iterator[None]:
             process.cpu_s()  # says how the server died, if it did
         words = pg.words(error)
         said = {"connection": f"the connection was lost: {words}", "room": f"{words} ({prepare.NO_ROOM})"}
-        what = "" if words.startswith("connection failed") else pg.environmental(error) or ""  # there was none to lose
+        none = words.startswith(("connection failed", "connection is bad"))  # to lose: it could not be had
+        what = "" if none else pg.environmental(error) or ""
         raise ClusterError(f"{name}: {said.get(what, words)}") from error
 
 

@@ -336,6 +336,7 @@ def test_a_failure_in_a_trial_loses_none_that_was_kept_and_closes_everything(mak
     [
         ("server closed the connection", "the connection was lost: server closed the connection"),
         ("connection failed: FATAL: too many", "connection failed: FATAL: too many"),
+        ("connection is bad: no such file", "connection is bad: no such file"),
     ],
 )
 def test_a_connection_that_is_lost_or_cannot_be_had_for_an_instance_is_the_environments_failure(make, said, told):
