@@ -207,8 +207,8 @@ def _generic(case: Case, found: re.Match[str]) -> Iterator[Compared | bool]:
     keeps, goes_on, *sides = found.groups()
     yield case.shown(keeps).keeps and not case.shown(goes_on).keeps
     for side, generic, custom in (sides[:3], sides[3:]):
-        yield Compared(number(generic), case.shown(side).by_mode["generic"])
-        yield Compared(number(custom), case.shown(side).by_mode["custom"])
+        yield nearest(number(generic), case.shown(side).by_mode["generic"])
+        yield nearest(number(custom), case.shown(side).by_mode["custom"])
 
 
 @check("indexes", "X has # of indexes and writes #/row to the write-ahead log while loading; X has # and writes #/row.")
@@ -323,10 +323,12 @@ def checked(folder: Path, plan: str) -> Iterator[tuple[Said, str, list[Compared 
     out = {one for doubt in data["doubts"] if doubt["kind"] in OUT for one in doubt["trials"]}
     explains = {one.instance.candidate: one.explains for one in stored.prepared if not one.instance.twin}
     told = sentences(plan)
-    often: dict[str, set[str]] = {name: set() for name in read.candidates}
+    often: dict[str, dict[str, set[str]]] = {name: {} for name in read.candidates}
     for one in told:
-        if drawn := CHECKS["unstable"][0].fullmatch(one.words):
-            often[drawn[1]].add(one.query)
+        for kind, what in {"unstable": "plan", "generic": "modes"}.items():
+            if found := CHECKS[kind][0].fullmatch(one.words):
+                for side in {group for group in found.groups() if group in often}:
+                    often[side].setdefault(one.query, set()).add(what)
     servers = {name: server(read, name, stored.run, explains[name], often[name]) for name in read.candidates}
     weights = {name: {query.name: query.weight for query in one.queries} for name, one in read.candidates.items()}
     rounds = Rounds(folder, out)
@@ -371,8 +373,9 @@ and finds each figure again without the rules, the count pass and the judge of t
 was found; bytes, ms and shares. Planning takes other times on another day: of these the order of the two sides is
 held, by the shortest of many, and that with it more relations are locked. Temporary files may differ by 10 %: those of
 parallel workers do from load to load. Whether a plan for all values is kept, and which plan is made, may hang on the
-rows that ANALYZE draws: locks are held against those of either plan, and a query's part of the mix's blocks against the
-sum with and without queries whose blocks were drawn differently.
+rows that ANALYZE draws: locks are held against those of either plan, blocks by the way of planning against those of
+each of several drawings, and a query's part of the mix's blocks against the sum with and without queries whose blocks
+were drawn differently.
 """
 
 

@@ -2,7 +2,7 @@
 
 import json
 import statistics
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -42,7 +42,7 @@ class Shown:
     left: dict[str, float] = field(default_factory=dict)
     planning: list[float] = field(default_factory=list)
     keeps: bool = False
-    by_mode: dict[str, float] = field(default_factory=dict)
+    by_mode: dict[str, list[float]] = field(default_factory=dict)  # blocks by ANALYZE's drawings
     locks_by_mode: dict[str, float] = field(default_factory=dict)
     nodes: list[tuple[str, float, float]] = field(default_factory=list)
     drawn: list[float] = field(default_factory=list)  # blocks by ANALYZE's drawings
@@ -94,11 +94,12 @@ def loaded(read: Scenario, candidate: str, stored: Mapping[str, Any]) -> Iterato
 
 
 def server(
-    read: Scenario, candidate: str, stored: Mapping[str, Any], known: Mapping[str, Any], many: Collection[str]
+    read: Scenario, candidate: str, stored: Mapping[str, Any], known: Mapping[str, Any], often: Mapping[str, set[str]]
 ) -> Server:
     """All that sentences may be about, of one candidate.
 
-    *known*: the recorded parameters, which must be drawn again. *many*: queries whose plans are to be drawn often.
+    *known*: the recorded parameters, which must be drawn again. *often*: query -> of what ANALYZE is to draw often for
+    it: `plan`, `modes`.
     """
     with loaded(read, candidate, stored) as (kept, drawn, wal):
         for name, entries in known.items():
@@ -117,11 +118,14 @@ def server(
         }
         own = [query for query in read.candidates[candidate].queries if len(query.statements) == 1]
         queries = {query.name: Shown() for query in own}
-        for n in range(MANY if many else DRAWINGS):
+        for n in range(MANY if any(often.values()) else DRAWINGS):
             pg.run(kept.admin, "ANALYZE")
             for query in own:
-                if n < DRAWINGS or query.name in many:
-                    queries[query.name].drawn.append(blocks(kept, query, drawn[query.name]))
+                one, sets, wanted = queries[query.name], drawn[query.name], often.get(query.name, set())
+                if n < DRAWINGS or "plan" in wanted:
+                    one.drawn.append(blocks(kept, query, sets))
+                for mode, touches in by_mode(kept, query, sets[:KEPT]).items() if "modes" in wanted else ():
+                    one.by_mode.setdefault(mode, []).append(touches)
         for query in own:
             shown(queries[query.name], kept, query, drawn[query.name], trees)
         (sizes,) = pg.rows(
@@ -159,6 +163,19 @@ def blocks(kept: Kept, query: Query, sets: Sequence[Sequence[str | None]]) -> fl
         for _ in range(3):
             tops = [explained(connection, "ANALYZE, BUFFERS", call)["Plan"] for call in calls]
     return statistics.fmean(map(touched, tops))
+
+
+def by_mode(kept: Kept, query: Query, sets: Sequence[Sequence[str | None]]) -> dict[str, float]:
+    """Blocks per call with a plan for all values and with one for each, when each has been made before."""
+    found = {}
+    with session(kept, query) as (connection, _):
+        for mode in ("generic", "custom"):
+            pg.run(connection, f"SET plan_cache_mode = force_{mode}_plan")
+            connection.commit()
+            for _ in range(2):
+                tops = [explained(connection, "ANALYZE, BUFFERS", call)["Plan"] for call in calls_of(query, sets)]
+            found[mode] = statistics.fmean(map(touched, tops))
+    return found
 
 
 def shown(found: Shown, kept: Kept, query: Query, sets: Sequence[Any], trees: Mapping[str, set[str]]) -> None:
@@ -201,9 +218,6 @@ def shown(found: Shown, kept: Kept, query: Query, sets: Sequence[Any], trees: Ma
         for mode in ("generic", "custom"):
             pg.run(connection, f"SET plan_cache_mode = force_{mode}_plan")
             connection.commit()
-            for _ in range(2):
-                both = [explained(connection, "ANALYZE, BUFFERS", call)["Plan"] for call in calls[:KEPT]]
-            found.by_mode[mode] = statistics.fmean(map(touched, both))
             held = []
             for call in calls:
                 explained(connection, "ANALYZE", call, keep=True)
