@@ -182,13 +182,13 @@ def one_core() -> Iterator[None]:
         os.sched_setaffinity(0, cores)
 
 
-def driver_locust() -> Figure:
+def driver_locust_core() -> Figure:
     """Throughput of prepared point reads with 8 clients, as a share of pgbench's, on one core: what each op costs."""
     with one_core():
         return _throughput(12, "one core")
 
 
-def driver_locust_cores() -> Figure:
+def driver_locust() -> Figure:
     """The same on all cores, where the kernel's choices are in it."""
     return _throughput(30, f"{os.cpu_count()} cores")
 
@@ -221,7 +221,7 @@ def driver_locust_latency_ms() -> Figure:
     return figure(mean_interval(seen["locust"] - seen["pgbench"]), "ms", "pgbench -l, one core", "<= 0.02")
 
 
-def timestamp_error_us() -> Figure:
+def timestamp_error_core_us() -> Figure:
     """How far start and end are from what the other side saw, one call after the other, everything on one core.
 
     The worse of the two medians. To wake the other side is a switch of the same core here, so it is the driver's own.
@@ -230,7 +230,7 @@ def timestamp_error_us() -> Figure:
         return figure(_errors(spin=False, saturate=True)[0], "us", "a stub's own clock, closed loop, one core", "<= 50")
 
 
-def timestamp_error_cores_us() -> Figure:
+def timestamp_error_us() -> Figure:
     """The same on all cores, with the time that it takes to wake another core; and what the least client sees there."""
     error, bare = _errors(spin=True, saturate=True)
     least = "bare.py: {:.1f} [{:.1f}, {:.1f}]".format(*bare)
@@ -300,11 +300,11 @@ def generator_open_share() -> Figure:
 
 FIGURES: dict[str, Callable[[], Figure]] = {
     "generator_us_per_op": generator_us_per_op,
+    "driver_locust_core": driver_locust_core,
     "driver_locust": driver_locust,
-    "driver_locust_cores": driver_locust_cores,
     "driver_locust_latency_ms": driver_locust_latency_ms,
+    "timestamp_error_core_us": timestamp_error_core_us,
     "timestamp_error_us": timestamp_error_us,
-    "timestamp_error_cores_us": timestamp_error_cores_us,
     "timestamp_error_idle_us": timestamp_error_idle_us,
     "lateness_us": lateness_us,
     "generator_open_share": generator_open_share,
