@@ -271,6 +271,7 @@ def a_trial_that_is_gone(folder: Path) -> None:
 def sealed_anew(folder: Path) -> None:
     replaced_operations(folder)
     seal_again(folder, an_ops(folder))
+    store.finish(folder, {"rounds": store.planned(folder)})
     claim(folder)
 
 
