@@ -40,7 +40,7 @@ def likeness(sd: float, units: int, *, candidates: int, twin: bool) -> float:
     """How near (log) two candidates that do not differ are shown to be, in a share POWER of runs.
 
     The most the baseline could lose, by Hsu's one-sided bound, where all are equal: the bound's
-    half-width and the POWER quantile of the greatest error of a mean, which is Dunnett's again. A
+    half-width and the POWER quantile of the greatest error of a mean, which is Dunnett's. A
     comparison's variance is never taken for less than its own, which widens the half-width by what
     the larger of two estimates exceeds the truth. The twin's bound as well, beyond which nothing
     is recommended.
@@ -51,7 +51,7 @@ def likeness(sd: float, units: int, *, candidates: int, twin: bool) -> float:
         return 0.0
     df = stats.joint_df(candidates + twin, units)
     floored = 1 + _EXCESS / math.sqrt(2 * (units - 1))
-    bound = stats.dunnett(candidates - 1, df, sides=1, alpha=ALPHA) * floored
+    bound = stats.with_the_best(candidates, df, alpha=ALPHA) * floored
     error = stats.dunnett(candidates - 1, _MANY, sides=1, alpha=1 - POWER)
     own = stats.t_quantile(0.95, df) + stats.t_quantile((1 + POWER) / 2, _MANY) if twin else 0.0
     return max(bound + error, own) * sd / math.sqrt(units)

@@ -7,7 +7,7 @@ from lab.model import Scenario, Weighed
 from lab.readings import BY_LOAD
 
 SMALL = 0.05
-"""One second load is one draw of how far loads differ: of loads 3 % apart it leaves 22 % false claims beyond 2 %."""
+"""A second load is one draw of how far loads differ, which guards small claims badly (docs/calibration.md)."""
 
 
 def least(scenario: Scenario, weighed: Weighed) -> float:

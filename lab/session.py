@@ -126,15 +126,12 @@ def measured(asked: Asked, tell: Tell, stop: Stop) -> tuple[Path, bool]:
     """Prepare and run, without judging: the run's folder, and whether all planned rounds are there."""
     read, files = _read(asked)
     note = cache(tell.note)  # runs that are passed over are told once
+    unfinished = partial(resume.unfinished, asked.results, read.name, note, rounds=asked.rounds)
     if asked.resume:
-        resume.unfinished(
-            asked.results, read.name, note, rounds=asked.rounds
-        )  # that there is none is told before anybody waits for the machine
+        unfinished()  # that there is none is told before anybody waits for the machine
     _writable(asked, read)
     with files.locating(), _alone(tell if asked.wait else None), ExitStack() as stack:
-        old = None
-        if asked.resume:  # the run that was waited for has ended
-            old = resume.unfinished(asked.results, read.name, note, rounds=asked.rounds)
+        old = unfinished() if asked.resume else None  # the run that was waited for has ended
         session = _Session(asked, read, old.name if old else _run_id(), stack, tell, stop)
         folder = session.take_up(old) if old else session.begin()
         for line in () if asked.itself else session.foreseen.lines():

@@ -249,6 +249,17 @@ def dunnett(m: int, df: float, *, sides: int, alpha: float = 0.05) -> float:
     return float(optimize.brentq(missed, 0.0, 1000.0, xtol=1e-9))
 
 
+def with_the_best(sides: int, df: float, *, alpha: float) -> float:
+    """How many standard errors to compare *sides* with the best: all hold with 1 - alpha, each with 1 - alpha / 2.
+
+    Of two sides there is one statement, and a pick rests on it alone (docs/decisions/0025).
+
+    >>> [round(with_the_best(sides, 20, alpha=0.05), 2) for sides in (2, 3, 4)]
+    [2.09, 2.09, 2.19]
+    """
+    return max(dunnett(sides - 1, df, sides=1, alpha=alpha), t_quantile(1 - alpha / 2, df))
+
+
 def _legendre(low: float, high: float, n: int) -> tuple[Array, Array]:
     """Nodes and weights of Gauss-Legendre quadrature over [low, high]."""
     nodes, weights = np.polynomial.legendre.leggauss(n)
@@ -322,12 +333,9 @@ class Block:
     def losses(self, sides: Sequence[str], *, alpha: float = 0.05) -> dict[str, tuple[bool, float]]:
         """For each of *sides*, lower being better: may it be the best, and how much it loses at most.
 
-        Multiple comparisons with the best, all statements together with 1 - alpha: Hsu, Annals of
-        Statistics 12 (1984) 1136; and each of them with 1 - alpha / 2. A side alone loses nothing.
+        Multiple comparisons with the best: Hsu, Annals of Statistics 12 (1984) 1136. A side alone loses nothing.
         """
-        c = math.inf
-        if self.units:  # of two sides there is one statement, and the pick rests on it alone
-            c = max(dunnett(len(sides) - 1, self.df, sides=1, alpha=alpha), t_quantile(1 - alpha / 2, self.df))
+        c = with_the_best(len(sides), self.df, alpha=alpha) if self.units else math.inf
         told = {}
         for own in sides:
             others = [self.compare(own, other, c) for other in sides if other != own]

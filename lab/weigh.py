@@ -72,7 +72,7 @@ def weigh(
         rounds=len(rounds),
         time_refused=all_of.fitness.refused,
         standing=contest.standing,
-        exact=objective is not None and objective.all_exact,
+        exact=objective is not None and bool(objective.readings.sides) and objective.all_exact,
     )
 
 

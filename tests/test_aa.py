@@ -472,6 +472,15 @@ def test_with_the_rounds_that_would_do_equal_candidates_are_shown_to_be_near(sd:
     assert list(foresight.warnings(asked, rounds, {}, sd=sd)) == []
 
 
+def test_what_is_foreseen_of_equal_candidates_is_by_the_bound_that_judges_them() -> None:
+    """Two candidates and no twin: the half-width and the error of a mean, each by its own constant."""
+    df = stats.joint_df(2, 200)
+    error = stats.dunnett(1, 5000.0, sides=1, alpha=1 - foresight.POWER)
+    seen = foresight.likeness(0.10, 200, candidates=2, twin=False) / (0.10 / math.sqrt(200)) - error
+    assert seen == pytest.approx(stats.t_quantile(0.975, df), rel=0.03)
+    assert seen > 1.1 * stats.t_quantile(0.95, df)
+
+
 def test_a_quiet_host_is_not_warned_about() -> None:
     assert list(foresight.warnings(driven(), 20, {}, sd=0.02)) == []
 

@@ -219,6 +219,11 @@ def test_an_objective_that_repeats_is_known_to() -> None:
     assert not judged(loaded(SIZE, heap=[100.0] * 2, twin=[101.0, 100.0], brin=[98.0] * 2), asked=sizes).exact
 
 
+def test_an_objective_without_a_value_that_counts_does_not_repeat() -> None:
+    overloaded = [Doubt(f"{name}.r{n}", OVERLOADED, "slow", False) for name in ("heap", "brin") for n in range(3)]
+    assert not judged(rounds(OBJECTIVE, heap=[2.0] * 3, brin=[1.0] * 3), doubts=overloaded).exact
+
+
 def test_the_twin_is_judged_under_its_own_name() -> None:
     weighed = judged(noisy({"heap": 0.0, "brin": 0.0}))
     assert find(weighed, f"heap (twin)/{OBJECTIVE}").base is not None
