@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
-from lab import apart, count, modes, pg, prepare, shape, store, timeline, trial, workload
+from lab import apart, bygone, count, modes, pg, prepare, shape, store, timeline, trial, workload
 from lab.clock import Clock, Tell
 from lab.clusters import Cluster, OpenCluster
 from lab.design import Design
@@ -160,9 +160,8 @@ class _Ready:
         self.bench.tools.forget(kept.connection)
         kept.hang_up()
         kept.cluster.restore()
-        again = self.stack.enter_context(
-            connected(kept.instance, kept.candidate, kept.cluster, self.scenario, kept.host)
-        )
+        anew = connected(kept.instance, kept.candidate, kept.cluster, self.scenario, kept.host)
+        again = self.stack.enter_context(anew)
         again.host, again.rows, again.rows_before = kept.host, kept.rows_before, kept.rows_before
         return again
 
@@ -184,8 +183,7 @@ class _Ready:
         """What the instance's servers have logged since it was last asked."""
         found = {}
         for server in self.kept[instance].cluster.servers:
-            data = server.log.read_bytes()
-            key = str(server.log)
+            data, key = server.log.read_bytes(), str(server.log)
             found[server.name] = data[self.seen.get(key, 0) :].decode(errors="replace")
             self.seen[key] = len(data)
         return found
@@ -296,10 +294,13 @@ def ingest(kept: Kept, scenario: Scenario, tools: Tools) -> tuple[dict[str, Json
     candidate = kept.candidate
     prepare.apply(tools.psql, kept.direct, candidate.schema, candidate.name)
     made = kept.rooms.make(tools.sources, kept.span, clients_of(candidate, scenario))
+    bygone.before_rows(kept, scenario.round, tools)
     before = prepare.positions(kept.nodes)  # from here on it is the rows that write
     report = prepare.fill(tools.psql, kept.direct, candidate, kept.load(tools.loads), tools.sources, kept.span)
     report["checkpoints"] = prepare.checkpoints(kept.nodes, before)
-    return {**report, **made}, prepare.load_metrics(kept.nodes, before, report)
+    metrics = prepare.load_metrics(kept.nodes, before, report)
+    bygone.after_rows(kept, scenario.round, tools)
+    return {**report, **made}, metrics
 
 
 def counted_on(kept: Kept, sets: count.Sets) -> tuple[count.Counted, dict[str, Json]]:

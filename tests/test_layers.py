@@ -19,7 +19,7 @@ LAYERS = {
     "3": "clusters ingest drivers events",
     "4": """parts run preflight share clock trial prepare count judge publish session sizing verify tidy doctor images
         place load show alone noise aa versions replay review diagnose experiment modes inventory cold catalogue
-        comparison origins start outdated brought production alembic export ways apart kept touched resume""",
+        comparison origins start outdated brought production alembic export ways apart kept touched bygone resume""",
     "5": "cli advice terminal progress",
 }
 ORDER = list(LAYERS)

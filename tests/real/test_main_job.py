@@ -242,6 +242,46 @@ def test_a_killed_run_goes_on_to_the_same_trials(finished, tmp_path):
     assert small.pglab(folder, "clean").stdout.strip() == "nothing is left over"
 
 
+BY_DAY = (
+    small.TABLE.replace("PRIMARY KEY", "NOT NULL").replace(";", " PARTITION BY RANGE (at);")
+    + small.INDEX
+    + """
+CREATE PROCEDURE add_day(day timestamptz) LANGUAGE plpgsql AS $$ BEGIN
+  EXECUTE format('CREATE TABLE %I PARTITION OF readings FOR VALUES FROM (%L) TO (%L)',
+    'day_' || to_char(day, 'YYYYMMDD'), day, day + interval '1 day');
+END $$;
+CREATE PROCEDURE drop_day(day timestamptz) LANGUAGE plpgsql AS $$ BEGIN
+  IF (SELECT min(inhrelid::regclass::text) FROM pg_inherits WHERE inhparent = 'readings'::regclass)
+    <> 'day_' || to_char(day, 'YYYYMMDD') THEN
+    RAISE 'an older day is there still';
+  END IF;
+  EXECUTE format('DROP TABLE %I', 'day_' || to_char(day, 'YYYYMMDD'));
+END $$;
+"""
+    + "".join(f"CALL add_day('2026-01-0{day} UTC');\n" for day in range(1, 5))
+)
+"""Partitions of the four days that the first load has, and of no later one."""
+
+STEPS = {
+    "scenarios/small/before_append.sql": "CALL add_day(:from);\n",
+    "scenarios/small/drop.sql": "CALL drop_day(:from);\n",
+}
+
+
+def test_partitions_of_rounds_that_went_before_are_made_and_dropped_where_a_run_goes_on(tmp_path):
+    steps = "sql: {before_append: before_append.sql, retire: drop.sql}"
+    scenario = small.SCENARIO.replace("without the index, sql: {retire: retire.sql}", f"by day, {steps}")
+    folder = small.write(
+        tmp_path, **{"scenarios/small/scenario.yaml": scenario, "scenarios/small/other.sql": BY_DAY, **STEPS}
+    )
+    for words in (("--rounds", "3"), ("--rounds", "5", "--resume")):
+        done = small.pglab(folder, "run", "scenarios/small", "--on", "embedded", *words)
+        assert done.returncode == 0, done.stderr
+    slices = store.read(run_of(folder)).slices
+    assert [len([one for one in slices if one.trial.round == n]) for n in range(1, 6)] == [3] * 5
+    assert {one.rows for one in slices} == {one.rows_due for one in slices} == {2_000}
+
+
 OF_A_FILE = {
     "scenarios/small/scenario.yaml": small.SCENARIO.replace("      - {do: append, rows: 500}\n", "")
     .replace("      - {do: retire}\n", "")
